@@ -1,0 +1,132 @@
+"""`python -m deploy.laptop.model_server --port N --model FOLDER --served-model-name NAME`"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from deploy.laptop.model_server.api import create_app
+from shared.cpu_dtype import cpu_dtype
+
+if TYPE_CHECKING:
+    from deploy.laptop.model_server.serving import Serving
+
+_GRACE_SECONDS = 2
+
+log = logging.getLogger("model_server")
+
+
+class ModelServerProcess:
+    """The server while its model is being loaded, while it answers, and at its end."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._serving: Serving | None = None
+        self._failed = False
+        config = uvicorn.Config(
+            create_app(lambda: self._serving, str(options.model)),
+            access_log=False,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        self._server = uvicorn.Server(config)
+
+    def run(self, listening: socket.socket) -> int:
+        """Answers until a signal. Returns the exit status."""
+        threading.Thread(target=self._load, name="load", daemon=True).start()
+        if self._options.stop_with_stdin:
+            threading.Thread(target=_stop_when_stdin_ends, name="stdin", daemon=True).start()
+        with contextlib.suppress(SystemExit):  # uvicorn gives the signal back once it has stopped
+            self._server.run(sockets=[listening])
+        if self._serving is not None:
+            self._serving.stop(timeout_seconds=_GRACE_SECONDS)
+        return 1 if self._failed else 0
+
+    def _load(self) -> None:
+        try:
+            from deploy.laptop.model_server.engine import TransformersEngine
+            from deploy.laptop.model_server.serving import Serving
+
+            dtype = cpu_dtype()
+            engine = TransformersEngine(self._options.model, dtype, self._options.threads)
+            self._serving = Serving(engine, self._options.served_model_name, self._options.max_loras)
+            log.info("%s is ready (%s)", self._options.served_model_name, dtype)
+        except Exception as error:
+            log.error("the model in %s cannot be loaded: %s", self._options.model, error)
+            self._failed = True
+            self._server.should_exit = True
+
+
+def main() -> int:
+    options = _options()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"
+    warnings.simplefilter("ignore", FutureWarning)  # peft's own use of transformers, nothing to act on here
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    if not (options.model / "config.json").is_file():
+        print(
+            f"no model in {options.model}. Make one with: python -m deploy.laptop.base_model FOLDER",
+            file=sys.stderr,
+        )
+        return 2
+    listening = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((options.host, options.port))
+        listening.listen()
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        print(
+            f"port {options.port} {why}: stop what listens there or choose another with --port",
+            file=sys.stderr,
+        )
+        return 2
+    return ModelServerProcess(options).run(listening)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.laptop.model_server")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--model", type=Path, required=True, help="folder with safetensors and tokenizer")
+    parser.add_argument("--served-model-name", required=True)
+    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--max-loras", type=int, default=3, help="merged adapters kept in memory")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
+    return parser.parse_args()
+
+
+def _loopback(host: str) -> str:
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        # Whoever reaches the port can load any folder's adapter.
+        raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
+    return host
+
+
+def _stop_when_stdin_ends() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    status = main()
+    # Not sys.exit: a thread still inside torch would be torn down under its feet, and may abort the process.
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,211 @@
+"""The door to torch, transformers and peft: one base model, its merged copies, and passes through them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from peft import PeftModel
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from deploy.laptop.model_server.adapters import CONFIG, BadAdapter
+from deploy.laptop.model_server.batching import Answer, Job, Sampling, Token
+from deploy.laptop.model_server.sampling import next_token
+
+_PACKED = "tuneloop_packed"
+_WARM_UP = Sampling(max_tokens=1, temperature=0)
+
+
+class _Memory:
+    """What a job keeps between passes: keys and values of each layer, and its random numbers."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+        self.generator = torch.Generator()
+        if seed is None:
+            self.generator.seed()
+        else:
+            self.generator.manual_seed(seed)
+
+
+class _Span:
+    """One job's tokens within a packed pass. `fresh` becomes the job's memory once the pass has succeeded."""
+
+    def __init__(self, job: Job, memory: _Memory) -> None:
+        self.ids = job.pending()
+        self.start = len(job.prompt) + len(job.tokens) - 1 if job.tokens else 0
+        self.keeps = job.sampling.max_tokens > 1
+        self.memory = memory
+        self.fresh: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def extend(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.keeps:
+            return key, value
+        if (past := self.memory.layers.get(layer)) is not None:
+            key, value = torch.cat((past[0], key), dim=2), torch.cat((past[1], value), dim=2)
+        self.fresh[layer] = key, value
+        return key, value
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    *,
+    spans: Sequence[_Span],
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention for sequences laid end to end, [1, heads, all tokens, width]: each sees itself and its past.
+
+    The linear layers, where the time goes, see one long row without padding; one sequence's numbers never
+    depend on who else is in the pass, but for rounding.
+    """
+    lengths = [len(span.ids) for span in spans]
+    parts = []
+    for span, q, k, v in zip(
+        spans, query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True
+    ):
+        keys, values = span.extend(int(module.layer_idx), k, v)
+        parts.append(
+            functional.scaled_dot_product_attention(
+                q, keys, values, is_causal=len(span.ids) > 1, scale=scaling, enable_gqa=True
+            )
+        )
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+# Registered without a mask function of the same name, so that transformers builds no mask.
+ALL_ATTENTION_FUNCTIONS.register(_PACKED, _attend)
+
+
+class TransformersEngine:
+    """A decoder with full attention from a safetensors folder. `advance` belongs to one thread at a time."""
+
+    def __init__(self, folder: Path, dtype: str, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self.base = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), attn_implementation=_PACKED, local_files_only=True
+        ).eval()
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.max_model_len = int(self.base.config.max_position_embeddings)
+        self.vocabulary = int(self.base.config.vocab_size)
+        ends = self.base.generation_config.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        self.advance(self.base, [Job(self.base, (0, 0), _WARM_UP)])
+
+    def encode(self, text: str, *, special_tokens: bool = True) -> list[int]:
+        # The Rust tokenizer itself: transformers' wrapper sets padding on it at each call; threads share it.
+        return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=special_tokens).ids)
+
+    def encode_chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
+        """Raises ValueError if the model's chat template cannot take them."""
+        try:
+            text = self._tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # a template raises whatever its author chose
+            raise ValueError(f"the chat template does not take these messages: {error}") from error
+        return self.encode(text, special_tokens=False)
+
+    def decode(self, tokens: Sequence[int], *, special_tokens: bool = False) -> str:
+        return str(
+            self._tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=not special_tokens)
+        )
+
+    def merge(self, folder: Path) -> Any:
+        """The base model with the adapter added in; what the adapter leaves alone is shared with the base.
+
+        Raises BadAdapter.
+        """
+        _refuse_what_cannot_be_merged(folder)
+        # Every parameter of the copy is a new one on the base's memory; safe_merge then gives each weight it
+        # changes memory of its own (and refuses NaN), so the base stays as it is.
+        shared = {
+            id(own): torch.nn.Parameter(own.data, requires_grad=False) for own in self.base.parameters()
+        }
+        try:
+            model = PeftModel.from_pretrained(
+                copy.deepcopy(self.base, shared), str(folder), low_cpu_mem_usage=True, local_files_only=True
+            )
+            merged = model.merge_and_unload(safe_merge=True).eval()
+        except (ValueError, RuntimeError, KeyError, TypeError, OSError, NotImplementedError) as error:
+            raise BadAdapter(f"this adapter does not fit the base model: {error}") from error
+        if next(merged.parameters()).dtype != next(self.base.parameters()).dtype:
+            raise BadAdapter("merging changed the model's dtype")
+        return merged
+
+    def advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
+        """See batching.Engine."""
+        with torch.inference_mode():
+            return self._advance(weights, jobs)
+
+    def _advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
+        memories = [job.memory or _Memory(job.sampling.seed) for job in jobs]
+        spans = [_Span(job, memory) for job, memory in zip(jobs, memories, strict=True)]
+        hidden = weights.model(
+            input_ids=torch.tensor([[token for span in spans for token in span.ids]]),
+            position_ids=torch.cat([torch.arange(s.start, s.start + len(s.ids)) for s in spans])[None],
+            use_cache=False,
+            spans=spans,
+        ).last_hidden_state[0]
+        last = torch.tensor([len(span.ids) for span in spans]).cumsum(0) - 1
+        tokens = [
+            next_token(_logits(weights, row, job.sampling.allowed), job.sampling, memory.generator)
+            for job, memory, row in zip(jobs, memories, hidden[last], strict=True)
+        ]
+        for job, span in zip(jobs, spans, strict=True):
+            span.memory.layers = span.fresh
+            job.memory = span.memory
+        return tokens
+
+    def ending(self, job: Job) -> Answer | None:
+        """See batching.Engine. The text leaves out the end token and all from a stop string on."""
+        tokens = tuple(job.tokens)
+        ids = [token.id for token in tokens]
+        if ids[-1] in self._ends:
+            return Answer(tokens, self.decode(ids[:-1]), "stop")
+        if job.sampling.stop:
+            text = self.decode(ids)
+            found = [(place, stop) for stop in job.sampling.stop if (place := text.find(stop)) >= 0]
+            if found:
+                place, stop = min(found)
+                return Answer(tokens, text[:place], "stop", stop)
+        if len(tokens) >= job.sampling.max_tokens:
+            return Answer(tokens, self.decode(ids), "length")
+        return None
+
+
+def _logits(weights: Any, hidden: Tensor, allowed: tuple[int, ...] | None) -> Tensor:
+    """Of the whole vocabulary, or only of the allowed tokens and then in fp32, in their order."""
+    if allowed is None:
+        return weights.lm_head(hidden[None])[0].float()
+    return functional.linear(hidden.float(), weights.lm_head.weight[list(allowed)].float())
+
+
+def _refuse_what_cannot_be_merged(folder: Path) -> None:
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise BadAdapter(f"{CONFIG} cannot be read: {error}") from error
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise BadAdapter("only LoRA adapters are served")
+    # These change embeddings, which all models here share (vLLM refuses modules_to_save as well).
+    targets = config.get("target_modules") or []
+    if (
+        config.get("modules_to_save")
+        or config.get("trainable_token_indices")
+        or any(str(t).rsplit(".", 1)[-1] in ("embed_tokens", "lm_head") for t in targets)
+    ):
+        raise BadAdapter(
+            "adapters that change embeddings or whole modules are not served, only linear layers"
+        )

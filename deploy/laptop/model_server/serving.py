@@ -1,0 +1,121 @@
+"""From a valid request to its answer: which model is meant, does it fit, and waiting for the worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, BadAdapter, NoAdapter
+from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Worker
+from deploy.laptop.model_server.engine import TransformersEngine
+from deploy.laptop.model_server.protocol import Refusal
+
+
+class Serving:
+    """One base model with its adapters, ready to answer. For one event loop."""
+
+    def __init__(self, engine: TransformersEngine, name: str, most_merged: int) -> None:
+        self.engine = engine
+        self.name = name
+        self.adapters: Adapters[Any] = Adapters(engine.merge, most_merged)
+        self.worker = Worker(engine)
+        self._merger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
+        self.worker.start()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """Says whether nothing is left running."""
+        self._merger.shutdown(wait=False, cancel_futures=True)
+        return self.worker.stop(timeout_seconds)
+
+    async def weights(self, model: str | None) -> Any:
+        """What to ask for this model name; merges an adapter that is not in memory. Raises Refusal."""
+        if model is None or model == self.name:
+            return self.engine.base
+        if (merged := self.adapters.merged(model)) is not None:
+            return merged
+        self.refuse_unknown(model)
+        try:
+            return await self._in_merger(self.adapters.merge_again, model)
+        except NoAdapter as error:
+            raise _unknown_model(model) from error
+
+    def refuse_unknown(self, model: str | None) -> None:
+        """Raises Refusal."""
+        if model not in (None, self.name, *(adapter.name for adapter in self.adapters.known())):
+            raise _unknown_model(str(model))
+
+    async def load(self, name: str, path: str) -> None:
+        """Raises Refusal, with vLLM's texts."""
+        if not name or not path:
+            raise Refusal(400, "Both 'lora_name' and 'lora_path' must be provided.", "InvalidUserInput")
+        if name == self.name:
+            raise Refusal(400, f"'{name}' is the base model's name.", "InvalidUserInput")
+        try:
+            await self._in_merger(self.adapters.load, name, path)
+        except AlreadyLoaded as error:
+            message = f"The lora adapter '{name}' has already been loaded."
+            raise Refusal(400, message, "InvalidUserInput") from error
+        except NoAdapter as error:
+            message = f"Loading lora {name} failed: No adapter found for {path}"
+            raise Refusal(404, message, "NotFoundError") from error
+        except BadAdapter as error:
+            raise Refusal(400, f"Loading lora {name} failed: {error}") from error
+
+    def unload(self, name: str) -> None:
+        """Raises Refusal, with vLLM's texts."""
+        if not name:
+            message = "'lora_name' needs to be provided to unload a LoRA adapter."
+            raise Refusal(400, message, "InvalidUserInput")
+        try:
+            self.adapters.unload(name)
+        except NoAdapter as error:
+            message = f"The lora adapter '{name}' cannot be found."
+            raise Refusal(404, message, "NotFoundError") from error
+
+    def room_for(self, prompt: Sequence[int], max_tokens: int | None) -> int:
+        """How many tokens the answer may have: `max_tokens`, or what the context has left. Raises Refusal."""
+        context = self.engine.max_model_len
+        if not prompt:
+            raise Refusal(400, "The decoder prompt cannot be empty")
+        if any(token >= self.engine.vocabulary for token in prompt):
+            raise Refusal(400, f"Token id {max(prompt)} is out of vocabulary")
+        wanted = max_tokens or max(context - len(prompt), 1)
+        if len(prompt) + wanted > context:
+            raise Refusal(
+                400,
+                f"This model's maximum context length is {context} tokens. However, you requested {wanted} "
+                f"output tokens and your prompt contains {len(prompt)} input tokens, for a total of "
+                f"{len(prompt) + wanted} tokens.",
+            )
+        return wanted
+
+    def submit(self, weights: Any, work: Sequence[tuple[Sequence[int], Sampling]]) -> list[Job]:
+        """Hands prompts to the worker, all or none. Raises Refusal."""
+        for _, sampling in work:
+            if any(token >= self.engine.vocabulary for token in sampling.allowed or ()):
+                raise Refusal(400, "allowed_token_ids contains out-of-vocab token id!")
+        jobs = [Job(weights, tuple(prompt), sampling) for prompt, sampling in work]
+        try:
+            self.worker.submit(jobs)
+        except Busy as error:
+            raise Refusal(503, str(error), "ServiceUnavailableError") from error
+        return jobs
+
+    async def _in_merger(self, function: Any, *arguments: str) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._merger, function, *arguments)
+
+
+async def answers_of(jobs: Sequence[Job]) -> list[Answer]:
+    """Waits for all. If it is cancelled or one fails, the worker drops the others."""
+    try:
+        return await asyncio.gather(*(asyncio.wrap_future(job.answer) for job in jobs))
+    except BaseException:
+        for job in jobs:
+            job.abandoned = True
+        raise
+
+
+def _unknown_model(name: str) -> Refusal:
+    return Refusal(404, f"The model `{name}` does not exist.", "NotFoundError")
