@@ -1,0 +1,32 @@
+"""`python -m services NAME… [--host H] [--port P]`: runs services against the four addresses."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from services.run import run
+from shared.addresses import Addresses
+from shared.flow import FLOW
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    parser.add_argument("names", nargs="+", choices=sorted(FLOW), metavar="NAME", help=", ".join(FLOW))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""Runs one or more services in one process: one broker connection, one HTTP server, one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Response
+from faststream.confluent import KafkaBroker
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from shared.addresses import Addresses
+from shared.broker import make_broker, make_say, pause_seconds
+from shared.events.envelope import now
+from shared.files import Files
+from shared.flow import FLOW
+from shared.hearing import hear, make_dead_letters
+from shared.models import ModelServer
+from shared.problems import Problem, answer_with_problems
+from shared.service import Service, Surroundings
+from shared.state import read_state
+from shared.tables import Tables, connect
+from shared.topics import declare, topics_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Readiness:
+    """Whether this process has read its state and hears events."""
+
+    is_ready: bool = False
+
+
+async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) -> None:
+    """Runs the named services until SIGTERM or SIGINT; `/health/ready` says when they hear events."""
+    readiness = Readiness()
+    registry = CollectorRegistry()
+    app = FastAPI(title="tuneloop", description=", ".join(names))
+    answer_with_problems(app)
+    app.include_router(operations(readiness, registry))
+    async with _Stack(names, addresses, registry) as stack:
+        for service in stack.services:
+            for router in service.routers:
+                app.include_router(router)
+        for service in stack.services:
+            if service.mount is not None:
+                service.mount(app)
+        server = uvicorn.Server(
+            uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on", access_log=False)
+        )
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        serving = asyncio.create_task(server.serve())
+        starting = asyncio.create_task(stack.start(readiness))
+        stop = asyncio.create_task(stopping.wait())
+        done, _ = await asyncio.wait({serving, stop, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting in done and starting.exception() is None:
+            done, _ = await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        server.should_exit = True
+        await asyncio.gather(serving, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+def operations(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
+    """What an orchestrator asks: alive, ready, metrics."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get("/health/ready")
+    async def ready() -> dict[str, str]:
+        if not readiness.is_ready:
+            raise Problem(
+                503, "Starting", "Reading its state; try again in a moment.", headers={"Retry-After": "1"}
+            )
+        return {"status": "ready"}
+
+    @router.get("/metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def build(name: str, surroundings: Surroundings) -> Service:
+    """The service of this name, built by its `app.build`."""
+    module = importlib.import_module(f"services.{name}.app")
+    service: Service = module.build(surroundings)
+    return service
+
+
+class _Stack:
+    """The services and what they stand on, made in one place and torn down in reverse."""
+
+    def __init__(self, names: Sequence[str], addresses: Addresses, registry: CollectorRegistry) -> None:
+        self._names, self._addresses, self._registry = names, addresses, registry
+        self.services: list[Service] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> _Stack:
+        addresses = self._addresses
+        client_id = "+".join(self._names)
+        self._broker: KafkaBroker = make_broker(addresses.kafka_bootstrap_servers, client_id, self._registry)
+        self._tables: Tables = await connect(addresses.clickhouse_url)
+        self._models = ModelServer(addresses.models_url)
+        files = Files(addresses.files_uri, addresses.state_folder / "cache")
+        for name in self._names:
+            folder = addresses.state_folder / name
+            folder.mkdir(parents=True, exist_ok=True)
+            say = make_say(self._broker, name)
+            surroundings = Surroundings(
+                addresses, say, self._tables, files, self._models, now, self._registry, folder
+            )
+            self.services.append(build(name, surroundings))
+        return self
+
+    async def start(self, readiness: Readiness) -> None:
+        """Topics, tables, state, then events and background work; returns when all of it runs."""
+        kinds = {kind for name in self._names for kind in FLOW[name].hears | FLOW[name].says}
+        servers = self._addresses.kafka_bootstrap_servers
+        await asyncio.to_thread(
+            declare, topics_of(kinds), servers, self._addresses.kafka_replication, float("inf")
+        )
+        for service in self.services:
+            if service.tables_sql:
+                await self._tables.apply(service.tables_sql)
+        await self._read_state()
+        for service in self.services:
+            if service.start is not None:
+                await service.start()
+        dead_letters = make_dead_letters(self._broker, self._registry)
+        for service in self.services:
+            for kind, handler in service.hears.items():
+                hear(self._broker, service.name, kind, handler, dead_letters, from_now=service.hears_from_now)
+        await self._broker.start()
+        for service in self.services:
+            for work in service.background:
+                self._tasks.append(asyncio.create_task(_keep_running(service.name, work)))
+        readiness.is_ready = True
+        log.info("ready: %s", ", ".join(self._names))
+
+    async def _read_state(self) -> None:
+        kinds = sorted(
+            {kind for service in self.services for kind in service.hears if kind.is_state},
+            key=lambda kind: kind.topic.name,
+        )
+        events = await asyncio.to_thread(read_state, kinds, self._addresses.kafka_bootstrap_servers)
+        for service in self.services:
+            for event in events:
+                handler = service.hears.get(type(event))
+                if callable(handler):
+                    await handler(event)
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._broker.stop()
+        await self._models.close()
+        await self._tables.close()
+
+
+async def _keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    failures = 0
+    while True:
+        try:
+            await work()
+        except Exception:
+            failures += 1
+            pause = pause_seconds(failures)
+            log.warning(
+                "%s: background work failed; again in %.1f s", name, pause, exc_info=failures in (1, 10)
+            )
+            await asyncio.sleep(pause)
+        else:
+            return

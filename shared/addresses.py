@@ -1,0 +1,27 @@
+"""The four addresses a service knows, and the folder it may scribble in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Addresses(BaseSettings):
+    """Read from the environment, by these names in upper case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    clickhouse_url: str = "http://tuneloop@127.0.0.1:8123/tuneloop"
+    """User, password, host, port and database in one."""
+    models_url: str = "http://127.0.0.1:8000"
+    """An OpenAI-compatible server that loads LoRA adapters as vLLM does."""
+    files_uri: str = "file:///var/lib/tuneloop/files"
+    """Where datasets and adapters lie, as an fsspec URI."""
+    base_models: str = ""
+    """A folder with base models by name, for training. Empty: the name is a model hub's id."""
+    state_folder: Path = Path("/var/lib/tuneloop/state")
+    """This process's own: the gateway's records on their way to Kafka, jobs' scratch."""
+    kafka_replication: int = 1
+    """How many brokers keep each topic: 3 in production."""

@@ -1,0 +1,149 @@
+"""How an event travels on Kafka: CloudEvents 1.0, binary mode, and ids that derive from causes.
+
+Specification: CloudEvents 1.0.2 and its Kafka protocol binding.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+NAMESPACE = uuid.UUID("7d4f6f7e-3b0b-5c0e-9d53-6f6e0f7a1c11")  # tuneloop's own, for derived ids
+TYPE_PREFIX = "dev.tuneloop."
+FOR_EVER: timedelta | None = None
+
+
+class InvalidMessage(Exception):
+    """This record can never be handled. The message says why and quotes nothing of the payload."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Where one kind of event lives. `key` names the field whose value keeps the order."""
+
+    name: str
+    key: str
+    partitions: int = 3
+    retention: timedelta | None = timedelta(days=30)
+
+    @property
+    def dead_letters(self) -> str:
+        return f"{self.name}-dead-letter"
+
+
+class Event(BaseModel):
+    """A fact in the past tense. Readers ignore fields they do not know: contracts only grow."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    topic: ClassVar[Topic]
+    is_state: ClassVar[bool] = False
+    """State events are kept for ever and read from the beginning by every process that hears them."""
+
+    def cause(self) -> tuple[str, ...]:
+        """What this event follows from; the same cause gives the same event id."""
+        raise NotImplementedError
+
+    def happened_at(self) -> datetime:
+        raise NotImplementedError
+
+    @property
+    def event_id(self) -> str:
+        return derived_id(self.topic.name, *self.cause())
+
+    @property
+    def key(self) -> str:
+        return str(getattr(self, self.topic.key))
+
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One event as it goes to Kafka."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Mapping[str, str]
+
+
+def derived_id(*cause: str) -> str:
+    """A UUIDv5 of the cause: say the same thing twice and it has the same id."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(cause)))
+
+
+def now() -> datetime:
+    """The present in UTC, to the millisecond, as ClickHouse keeps it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def record(event: Event, source: str) -> Record:
+    """The event as a CloudEvents record in binary mode, said by `source` (a service's name)."""
+    topic = event.topic
+    return Record(
+        topic=topic.name,
+        key=event.key.encode(),
+        value=event.model_dump_json().encode(),
+        headers={
+            "ce_specversion": "1.0",
+            "ce_id": event.event_id,
+            "ce_source": f"/tuneloop/{source}",
+            "ce_type": event_type(topic),
+            "ce_time": event.happened_at().isoformat(),
+            "content-type": "application/json",
+        },
+    )
+
+
+def event_type(topic: Topic) -> str:
+    """`prediction-logged-v1` is announced as `dev.tuneloop.prediction-logged.v1`."""
+    name, _, version = topic.name.rpartition("-")
+    return f"{TYPE_PREFIX}{name}.{version}"
+
+
+def read(kind: type[E], value: bytes | None, headers: Iterable[tuple[str, bytes | str | None]]) -> E:
+    """The event in a record, binary or structured mode.
+
+    Raises InvalidMessage when it is no such event; the reason names fields, never their values.
+    """
+    named = {name: _text(content) for name, content in headers}
+    if value is None:
+        raise InvalidMessage("the record has no value")
+    try:
+        payload: Any = json.loads(value)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("the value is not valid JSON in UTF-8") from None
+    said_type = named.get("ce_type")
+    if named.get("content-type", "").startswith("application/cloudevents"):
+        if not isinstance(payload, dict):
+            raise InvalidMessage("a structured CloudEvent must be a JSON object")
+        said_type, payload = payload.get("type"), payload.get("data")
+    if said_type is not None and said_type != event_type(kind.topic):
+        raise InvalidMessage(f"ce_type is not {event_type(kind.topic)}")
+    try:
+        return kind.model_validate(payload)
+    except ValidationError as error:
+        raise InvalidMessage(complaint(error)) from None
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong with which field, without the value that was wrong."""
+    return "; ".join(
+        f"{'.'.join(map(str, row['loc'])) or 'event'}: {row['msg']}"
+        for row in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+
+
+def _text(content: bytes | str | None) -> str:
+    if isinstance(content, bytes):
+        return content.decode("utf-8", "replace")
+    return content or ""

@@ -1,0 +1,268 @@
+"""One cycle: failures found, data made, a candidate trained and evaluated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.events.envelope import Event, Topic
+from shared.fields import (
+    Difference,
+    FrozenAdapter,
+    FrozenFile,
+    Id,
+    Moment,
+    Name,
+    Part,
+    Rate,
+    WorkloadName,
+)
+
+
+class CycleRequested(Event):
+    """Someone, or the calendar, wants the loop to go round. What lies after the cut belongs to the next."""
+
+    topic: ClassVar[Topic] = Topic("cycle-requested-v1", key="workload")
+
+    cycle_id: Id
+    workload: WorkloadName
+    cut: Moment
+    reason: Name
+    requested_by: Name
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.cycle_id,)
+
+    def happened_at(self) -> datetime:
+        return self.cut
+
+
+class Cluster(Part):
+    """Failures alike."""
+
+    cluster_id: Id
+    name: Name
+    """Such as "gpl-3.0 read as gpl-2.0": labels, and words that stand in at least five of its texts."""
+    size: int = Field(ge=1)
+    answer: Name
+    right_answer: Name
+    words: list[str] = Field(default_factory=list)
+
+
+class FailureClustersFound(Event):
+    """A cycle's failures in groups, and the corrections up to its cut, both frozen."""
+
+    topic: ClassVar[Topic] = Topic("failure-clusters-found-v1", key="workload")
+
+    cycle_id: Id
+    workload: WorkloadName
+    cut: Moment
+    clusters: list[Cluster]
+    failures: FrozenFile
+    """JSON Lines of {"prediction_id", "cluster_id" or null}."""
+    corrections: FrozenFile
+    """JSON Lines of {"prediction_id", "predicted_at", "right_answer"}: every one known at the cut."""
+    found_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.cycle_id, self.failures.digest, self.corrections.digest)
+
+    def happened_at(self) -> datetime:
+        return self.found_at
+
+
+class DatasetCounts(Part):
+    """What became of the rows on their way into a dataset version."""
+
+    seed: int = 0
+    corrected: int = 0
+    duplicates: int = 0
+    leaks_blocked: int = 0
+    invalid: int = 0
+    redacted_values: int = 0
+
+
+class DatasetPublished(Event):
+    """An immutable dataset version, redacted, deduplicated, kept apart from the rows that judge it."""
+
+    topic: ClassVar[Topic] = Topic("dataset-published-v1", key="workload")
+
+    dataset_id: Id
+    workload: WorkloadName
+    version: int = Field(ge=1)
+    cycle_id: Id | None
+    """None for version 1, which is the workload's own labelled rows."""
+    cut: Moment
+    train: FrozenFile
+    golden: FrozenFile
+    held_out: FrozenFile
+    manifest: FrozenFile
+    counts: DatasetCounts
+    published_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.dataset_id,)
+
+    def happened_at(self) -> datetime:
+        return self.published_at
+
+
+class DatasetRefused(Event):
+    """No dataset came of this cycle, and why."""
+
+    topic: ClassVar[Topic] = Topic("dataset-refused-v1", key="workload")
+
+    workload: WorkloadName
+    cycle_id: Id | None
+    cut: Moment
+    reason: str
+    refused_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.workload, self.cycle_id or "first", self.reason)
+
+    def happened_at(self) -> datetime:
+        return self.refused_at
+
+
+class TrainingProgressed(Event):
+    """A training or evaluation run is so far."""
+
+    topic: ClassVar[Topic] = Topic("training-progressed-v1", key="run_id")
+
+    run_id: Id
+    workload: WorkloadName
+    phase: Name
+    """"training" counts optimiser steps, "evaluation" counts answers."""
+    done: int = Field(ge=0)
+    total: int = Field(ge=0)
+    loss: float | None = None
+    progressed_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.run_id, self.phase, str(self.done))
+
+    def happened_at(self) -> datetime:
+        return self.progressed_at
+
+
+class CandidateTrained(Event):
+    """An adapter exists that is not live."""
+
+    topic: ClassVar[Topic] = Topic("candidate-trained-v1", key="workload")
+
+    run_id: Id
+    workload: WorkloadName
+    dataset_id: Id
+    cycle_id: Id | None
+    cut: Moment
+    candidate: FrozenAdapter
+    method: Name
+    steps: int
+    train_rows: int
+    final_loss: float
+    seconds: float
+    trained_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.run_id, "trained")
+
+    def happened_at(self) -> datetime:
+        return self.trained_at
+
+
+class TrainingFailed(Event):
+    """A run ended without a candidate, and what to do about it."""
+
+    topic: ClassVar[Topic] = Topic("training-failed-v1", key="workload")
+
+    run_id: Id
+    workload: WorkloadName
+    dataset_id: Id
+    reason: str
+    failed_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.run_id, "failed")
+
+    def happened_at(self) -> datetime:
+        return self.failed_at
+
+
+class LabelScore(Part):
+    """How one label fares on the held-out rows: of `n` rows that carry it, with the champion's F1 beside."""
+
+    label: Name
+    n: int
+    precision: float
+    recall: float
+    f1: float
+    champion_f1: float | None
+
+
+class Confusion(Part):
+    """Held-out rows of one label that were read as another, by the champion and by the candidate."""
+
+    right_answer: Name
+    answer: Name
+    n: int
+    """Held-out rows with this right answer."""
+    champion: int | None
+    candidate: int
+
+
+class AdversarialScore(Part):
+    """One generator's rows: how many keep their right answer. Reported, gates nothing yet."""
+
+    generator: Name
+    n: int
+    candidate: Rate
+    champion: Rate | None
+
+
+class Scorecard(Part):
+    """Three axes: the task on held-out rows, the golden rows against the champion, adversarial rows."""
+
+    held_out: Rate
+    base_model: Rate
+    """The untouched base model on the same held-out rows."""
+    champion: Rate | None
+    held_out_difference: Difference | None
+    golden: Rate
+    golden_difference: Difference | None
+    golden_regressed: bool
+    """True when the paired difference on the golden rows is −5 points or worse."""
+    adversarial: list[AdversarialScore]
+    labels: list[LabelScore]
+    confusions: list[Confusion]
+    majority_share: float
+    """The share of the commonest held-out label: what a constant answer would score."""
+    calibration_error: float
+    """Expected calibration error, 10 equal-width bins (Guo et al. 2017)."""
+
+
+class CandidateEvaluated(Event):
+    """A candidate's scorecard, beside the champion's answers to the very same rows."""
+
+    topic: ClassVar[Topic] = Topic("candidate-evaluated-v1", key="workload")
+
+    run_id: Id
+    workload: WorkloadName
+    dataset_id: Id
+    cycle_id: Id | None
+    cut: Moment
+    candidate: FrozenAdapter
+    champion: Name | None
+    scorecard: Scorecard
+    answers: FrozenFile
+    """JSON Lines, one per evaluated row: {"axis", "row", "right_answer", "base", "champion", "candidate"}."""
+    seconds: float
+    evaluated_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.run_id, "evaluated")
+
+    def happened_at(self) -> datetime:
+        return self.evaluated_at

@@ -1,0 +1,99 @@
+"""What happens while a model answers users."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from shared.events.envelope import Event, Topic
+from shared.fields import Id, Moment, Name, Share, Text, WorkloadName
+
+
+class PredictionLogged(Event):
+    """The live model answered a request."""
+
+    topic: ClassVar[Topic] = Topic("prediction-logged-v1", key="prediction_id", partitions=6)
+
+    prediction_id: Id
+    workload: WorkloadName
+    predicted_at: Moment
+    input: Text
+    answer: Name
+    confidence: Share
+    probabilities: dict[Name, Share] = Field(default_factory=dict)
+    """Label → probability, where the server that answered gives them."""
+    adapter: Name
+    latency_ms: float = Field(default=0, ge=0)
+    tokens_in: int = Field(default=0, ge=0)
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.prediction_id,)
+
+    def happened_at(self) -> datetime:
+        return self.predicted_at
+
+
+class Thumb(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+class FeedbackGiven(Event):
+    """A user's signal on one answer. It may arrive before the prediction it belongs to."""
+
+    topic: ClassVar[Topic] = Topic("feedback-given-v1", key="prediction_id")
+
+    feedback_id: Id
+    prediction_id: Id
+    workload: WorkloadName
+    thumb: Thumb | None = None
+    score: Share | None = None
+    comment: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    given_at: Moment
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.thumb is None and self.score is None and not self.comment:
+            raise ValueError("give at least one of thumb, score, comment")
+        return self
+
+    @property
+    def is_negative(self) -> bool:
+        return self.thumb is Thumb.DOWN or (self.score is not None and self.score < 0.5)
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.feedback_id,)
+
+    def happened_at(self) -> datetime:
+        return self.given_at
+
+
+class FlagReason(StrEnum):
+    DOUBTED = "doubted"  # the model's own confidence was low
+    DISLIKED = "disliked"  # a user said so
+    AUDIT = "audit"  # drawn at random, so that accuracy can be estimated without bias
+
+
+class PredictionFlagged(Event):
+    """A prediction somebody should look at, and why. Its text stays in the predictions table."""
+
+    topic: ClassVar[Topic] = Topic("prediction-flagged-v1", key="prediction_id")
+
+    prediction_id: Id
+    workload: WorkloadName
+    predicted_at: Moment
+    adapter: Name
+    answer: Name
+    confidence: Share
+    reason: FlagReason
+    flagged_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.prediction_id, self.reason)
+
+    def happened_at(self) -> datetime:
+        return self.flagged_at

@@ -1,0 +1,55 @@
+"""What reviewers say, and what they agree on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from shared.events.envelope import Event, Topic
+from shared.fields import Id, Moment, Name, Share, WorkloadName
+
+
+class ReviewGiven(Event):
+    """One reviewer's judgement on one prediction. A later one by the same reviewer replaces it."""
+
+    topic: ClassVar[Topic] = Topic("review-given-v1", key="prediction_id")
+
+    review_id: Id
+    prediction_id: Id
+    workload: WorkloadName
+    reviewer: Name
+    right_answer: Name
+    given_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.review_id,)
+
+    def happened_at(self) -> datetime:
+        return self.given_at
+
+
+class PredictionCorrected(Event):
+    """The agreed right answer to one prediction. It may confirm the model's."""
+
+    topic: ClassVar[Topic] = Topic("prediction-corrected-v1", key="prediction_id")
+
+    prediction_id: Id
+    workload: WorkloadName
+    predicted_at: Moment
+    adapter: Name
+    answer: Name
+    confidence: Share
+    right_answer: Name
+    reviewers: list[Name]
+    review_ids: list[Id]
+    corrected_at: Moment
+
+    @property
+    def is_confirmation(self) -> bool:
+        return self.answer == self.right_answer
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.prediction_id, *sorted(self.review_ids))
+
+    def happened_at(self) -> datetime:
+        return self.corrected_at

@@ -1,0 +1,111 @@
+"""Bulk in files, addressed by URI and proved by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from shared.fields import FrozenAdapter, FrozenFile
+
+
+class DigestMismatch(Exception):
+    """A file is not what its digest says. Nothing may use it: restore it or make it again."""
+
+
+class Files:
+    """Files under one fsspec URI. A file is written whole or not at all, and never changed."""
+
+    def __init__(self, root_uri: str, cache: Path) -> None:
+        self._filesystem, root = fsspec.core.url_to_fs(root_uri)
+        self._root: str = root.rstrip("/")
+        self._cache = cache
+
+    def freeze_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> FrozenFile:
+        """Writes JSON Lines under `name` and its digest; the same rows give the same file."""
+        lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
+        content = "".join(f"{line}\n" for line in lines).encode()
+        digest = _sha256(content)
+        path = f"{self._root}/{name}-{digest[7:15]}.jsonl"
+        if not self._filesystem.exists(path):
+            partial = f"{path}.{uuid.uuid4().hex}.partial"
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            with self._filesystem.open(partial, "wb") as out:
+                out.write(content)
+            self._filesystem.mv(partial, path)
+        return FrozenFile(uri=self._filesystem.unstrip_protocol(path), digest=digest, rows=len(lines))
+
+    def rows(self, file: FrozenFile) -> Iterator[dict[str, Any]]:
+        """The rows of a frozen file. Raises DigestMismatch before the first one."""
+        content = self._filesystem.cat_file(self._filesystem._strip_protocol(file.uri))
+        if _sha256(content) != file.digest:
+            raise DigestMismatch(f"{file.uri} does not have the digest {file.digest}")
+        return (json.loads(line) for line in content.decode().split("\n") if line)
+
+    def freeze_adapter(self, name: str, folder: Path, base_model: str) -> FrozenAdapter:
+        """Copies an adapter's folder to `adapters/<name>-<digest8>`; that is the adapter's name for ever."""
+        digest = folder_digest(folder)
+        full_name = f"{name}-{digest[7:15]}"
+        target = f"{self._root}/adapters/{full_name}"
+        if not self._filesystem.exists(target):
+            partial = f"{target}.{uuid.uuid4().hex}.partial"
+            self._filesystem.makedirs(partial.rpartition("/")[0], exist_ok=True)
+            self._filesystem.put(f"{folder}/", f"{partial}/", recursive=True)
+            self._filesystem.mv(partial, target, recursive=True)
+        uri = self._filesystem.unstrip_protocol(target)
+        return FrozenAdapter(name=full_name, uri=uri, digest=digest, base_model=base_model)
+
+    def adapter_folder(self, adapter: FrozenAdapter) -> Path:
+        """A local folder with the adapter's files, checked. Raises DigestMismatch, FileNotFoundError."""
+        path = self._filesystem._strip_protocol(adapter.uri)
+        if "file" in _protocols(self._filesystem):
+            local = Path(path)
+            if not local.is_dir():
+                raise FileNotFoundError(f"adapter {adapter.name} is not at {adapter.uri}")
+        else:
+            local = self._cache / "adapters" / adapter.name
+            if not local.is_dir():
+                partial = local.with_name(f"{local.name}.{uuid.uuid4().hex}.partial")
+                self._filesystem.get(f"{path}/", f"{partial}/", recursive=True)
+                partial.rename(local)
+        if folder_digest(local) != adapter.digest:
+            if "file" not in _protocols(self._filesystem):
+                shutil.rmtree(local)
+            raise DigestMismatch(f"adapter {adapter.name} at {adapter.uri} does not have its digest")
+        return local
+
+
+def folder_digest(folder: Path) -> str:
+    """sha256 over the sorted list of every file's relative name and sha256."""
+    listing = "".join(
+        f"{path.relative_to(folder).as_posix()}\0{_sha256(path.read_bytes())}\n"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+    return _sha256(listing.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """A reader sees the old content or the new, never a part; a crash of the machine loses neither."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    partial.rename(path)
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

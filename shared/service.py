@@ -1,0 +1,55 @@
+"""What a service is made of, so that one runner can run any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
+
+from shared.addresses import Addresses
+from shared.broker import Say
+from shared.events.envelope import Event
+from shared.files import Files
+from shared.hearing import Batch, Handler
+from shared.models import ModelServer
+from shared.tables import Tables
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the runner gives a service to build itself from. Nothing here belongs to one service alone."""
+
+    addresses: Addresses
+    say: Say
+    """Says events in this service's name."""
+    tables: Tables
+    files: Files
+    models: ModelServer
+    clock: Clock
+    registry: CollectorRegistry
+    state_folder: Path
+    """This service's own scratch folder."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A built service: what it hears, its HTTP routes, and what runs beside."""
+
+    name: str
+    hears: Mapping[type[Event], Handler | Batch]
+    tables_sql: str = ""
+    hears_from_now: bool = False
+    """Live watchers begin with what comes next; everybody else begins with the oldest event."""
+    routers: Sequence[APIRouter] = ()
+    mount: Callable[[FastAPI], None] | None = None
+    """For a service whose HTTP is more than routes (the console's pages)."""
+    start: Callable[[], Awaitable[None]] | None = None
+    """Runs once its tables exist and all state has been read, before other events are heard."""
+    background: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
+    """Run until they are cancelled; one that ends by an exception is started again after a pause."""

@@ -1,0 +1,99 @@
+"""ClickHouse as every service uses it: its own tables from `tables.sql`, others' published views."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+log = logging.getLogger(__name__)
+
+
+class Tables:
+    """An asynchronous client of one database. Parameters are always bound by the server: `{name:String}`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        answer = await self._client.query(sql, parameters=parameters)
+        return list(answer.named_results())
+
+    async def insert(
+        self, table: str, rows: Sequence[Mapping[str, Any]], *, token: str | None = None
+    ) -> None:
+        """Inserts rows of one shape in one block; returns when ClickHouse has stored them.
+
+        The same `token` within the table's deduplication window stores nothing again. It is an economy: what
+        keeps rows single is the table's key.
+        """
+        if not rows:
+            return
+        names = list(rows[0])
+        settings: dict[str, Any] = {"async_insert": 0}
+        if token is not None:
+            settings["insert_deduplication_token"] = token
+        columns = [[row[name] for row in rows] for name in names]
+        await self._client.insert(table, columns, column_names=names, column_oriented=True, settings=settings)
+
+    async def command(self, sql: str, **parameters: Any) -> None:
+        await self._client.command(sql, parameters=parameters)
+
+    async def apply(self, tables_sql: str) -> None:
+        """Runs the text of a service's `tables.sql`: statements that may run again at every start."""
+        for statement in statements(tables_sql):
+            await self._client.command(statement)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+async def connect(url: str, *, patience_seconds: float = float("inf")) -> Tables:
+    """Connects to `http://user:password@host:port/database`, creating the database if it is missing.
+
+    Waits for a server that is not there yet; raises TimeoutError when it did not come in time.
+    """
+    parts = urlsplit(url)
+    database = parts.path.strip("/") or "tuneloop"
+    if not re.fullmatch(r"\w+", database):
+        raise ValueError("CLICKHOUSE_URL must end in a database's name of letters, digits and _")
+    place = {
+        "host": parts.hostname,
+        "port": parts.port or 8123,
+        "username": unquote(parts.username or "default"),
+        "password": unquote(parts.password or ""),
+        "secure": parts.scheme == "https",
+        "autogenerate_session_id": False,
+    }
+    deadline = asyncio.get_running_loop().time() + patience_seconds
+    while True:
+        try:
+            first = await clickhouse_connect.get_async_client(**place)
+            try:
+                await first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+            finally:
+                await first.close()
+            return Tables(await clickhouse_connect.get_async_client(database=database, **place))
+        except (ClickHouseError, OSError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(
+                    f"ClickHouse does not answer at {parts.hostname}:{parts.port}. Is it running? "
+                    "CLICKHOUSE_URL says where to look."
+                ) from error
+            log.warning(
+                "waiting for ClickHouse at %s:%s (%s)", parts.hostname, parts.port, type(error).__name__
+            )
+            await asyncio.sleep(1)
+
+
+def statements(sql: str) -> list[str]:
+    """Splits a file into its statements. Comments start a line with `--`; no string holds a semicolon."""
+    without_comments = "\n".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
+    return [statement.strip() for statement in without_comments.split(";") if statement.strip()]

@@ -1,0 +1,112 @@
+"""A workload's definition: one task of one production app, as its TOML file says it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from shared.fields import Name, Share, WorkloadName
+
+
+class Section(BaseModel):
+    """A table of the TOML file. An unknown key is an error here: a typo must not pass for a setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Review(Section):
+    doubt_below: Share = 0.6
+    """Answers with a lower confidence go to review."""
+    audit_share: Share = 0.05
+    """Share of all predictions drawn at random for review."""
+    double_share: Share = 0.2
+    """Share of reviewed predictions that a second reviewer sees, to measure agreement."""
+
+
+class Cycle(Section):
+    every_days: Annotated[int, Field(ge=1, le=365)] = 7
+    failures: Annotated[int, Field(ge=1)] = 500
+    """A cycle starts when this many failures have gathered, or after `every_days`."""
+
+
+class Split(Section):
+    golden: Annotated[int, Field(ge=10)] = 150
+    held_out: Annotated[int, Field(ge=10)] = 300
+    """Rows set apart for ever: golden rows guard what works, held-out rows measure the task.
+
+    With fewer labelled rows than these need, each takes at most a fifth of them.
+    """
+
+
+class Training(Section):
+    method: Annotated[str, StringConstraints(pattern="^lora$")] = "lora"
+    rank: Annotated[int, Field(ge=1, le=256)] = 16
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-3
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
+    epochs: Annotated[float, Field(gt=0, le=100)] = 2.0
+    max_steps: Annotated[int, Field(ge=1)] = 400
+    """Optimiser steps: `epochs` over the rows, but no more than this."""
+    seed: int = 1
+
+
+class Promotion(Section):
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Chance of promoting a candidate that is no better (the e-value must reach 1 / alpha)."""
+    golden_drop: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """A paired drop on the golden rows of this much or more is a regression."""
+    max_pairs: Annotated[int, Field(ge=1)] = 2000
+    """Shadow pairs after which a candidate without evidence is put on hold."""
+    max_hours: Annotated[float, Field(gt=0)] = 168.0
+
+
+class Privacy(Section):
+    entities: tuple[str, ...] = (
+        "PERSON",
+        "EMAIL_ADDRESS",
+        "PHONE_NUMBER",
+        "CREDIT_CARD",
+        "IBAN_CODE",
+        "IP_ADDRESS",
+        "US_SSN",
+    )
+    """Presidio entity types that are replaced in every row that leaves `data_augmentation`."""
+    keep: tuple[str, ...] = ()
+    """Words that are no personal data in this workload although they look it ("Apache", "Mozilla")."""
+
+
+class Workload(Section):
+    """The definition. Rows of text and label come beside it."""
+
+    name: WorkloadName
+    title: Name
+    base_model: Name = "SmolLM2-135M-Instruct"
+    prompt: Annotated[str, StringConstraints(min_length=6, max_length=4000)]
+    """What the model reads; `{text}` stands for the input. The answer follows directly."""
+    labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=500)]
+    language: Annotated[str, StringConstraints(pattern="^[a-z]{2}$")] = "en"
+    credit: Annotated[str, StringConstraints(max_length=2000)] = ""
+    """Shown wherever the rows or an adapter trained on them are shown."""
+    review: Review = Review()
+    cycle: Cycle = Cycle()
+    split: Split = Split()
+    training: Training = Training()
+    promotion: Promotion = Promotion()
+    privacy: Privacy = Privacy()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        seen: set[str] = set()
+        for label in self.labels:
+            if label in seen:
+                raise ValueError(f'label "{label}" appears twice. Remove one.')
+            seen.add(label)
+        if self.prompt.count("{text}") != 1:
+            raise ValueError('prompt must hold "{text}" exactly once: that is where the input goes.')
+        if self.prompt != self.prompt.rstrip(" "):
+            raise ValueError("prompt must not end in a space: the answer brings its own.")
+        return self
+
+    def prompt_for(self, text: str) -> str:
+        before, _, after = self.prompt.partition("{text}")
+        return f"{before}{text}{after}"
