@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, BadAdapter, NoAdapter
 from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Worker
-from deploy.laptop.model_server.engine import TransformersEngine
 from deploy.laptop.model_server.protocol import Refusal
+
+if TYPE_CHECKING:
+    from deploy.laptop.model_server.engine import TransformersEngine
 
 
 class Serving:
