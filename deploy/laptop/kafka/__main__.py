@@ -1,0 +1,89 @@
+"""`python -m deploy.laptop.kafka --port N --data FOLDER`: the embedded broker in the foreground."""
+
+import argparse
+import asyncio
+import errno
+import ipaddress
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from deploy.laptop.kafka.broker import Broker, FolderInUse
+from deploy.laptop.kafka.segment import DamagedSegment
+
+
+class Refused(Exception):
+    """The broker will not start; the message says why and what to do."""
+
+
+def loopback(host: str) -> str:
+    """The address to listen on. Raises Refused for one that others could reach: no access control here."""
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return address
+    except ValueError:
+        pass  # a name: it may resolve to anything
+    raise Refused(
+        f"--host {host}: this broker has no access control and listens on loopback only (127.0.0.1 or ::1);"
+        " for other machines run Apache Kafka"
+    )
+
+
+async def serve(host: str, port: int, folder: Path, *, stop_with_stdin: bool) -> None:
+    """Until SIGTERM or SIGINT, or the end of standard input if asked. Raises Refused."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    try:
+        broker = Broker(folder)
+        bound = await broker.start(host, port)
+    except (FolderInUse, DamagedSegment) as problem:
+        raise Refused(str(problem)) from problem
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            raise Refused(
+                f"port {port} is taken: stop what listens there, or choose another --port"
+            ) from problem
+        raise Refused(str(problem)) from problem
+    if stop_with_stdin:
+        threading.Thread(target=_await_end_of_stdin, args=(loop, stop), daemon=True).start()
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Kafka-protocol broker ready on {shown}:{bound}, data in {folder}", flush=True)
+    await stop.wait()
+    await broker.stop()
+
+
+def _await_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    loop.call_soon_threadsafe(stop.set)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.laptop.kafka", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one and prints it")
+    parser.add_argument("--data", type=Path, required=True, help="folder, made if missing")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
+    asked = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # every segment keeps a file open
+    try:
+        asyncio.run(
+            serve(loopback(asked.host), asked.port, asked.data, stop_with_stdin=asked.stop_with_stdin)
+        )
+    except Refused as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Puts the broker together: data folder, handlers by API key, connections, the clock that drives groups."""
+
+import asyncio
+import fcntl
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import IO, Any
+
+from kafka.protocol import admin, consumer, metadata, producer
+
+from deploy.laptop.kafka.admin import Admin
+from deploy.laptop.kafka.catalog import Catalog
+from deploy.laptop.kafka.coordinator import Coordinator
+from deploy.laptop.kafka.produce_fetch import ProduceFetch
+from deploy.laptop.kafka.topics import Topics
+from deploy.laptop.kafka.wire import (
+    API_VERSIONS,
+    Call,
+    MalformedFrame,
+    api_versions,
+    framed,
+    parse,
+    read_frame,
+)
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.25
+_TICKS_PER_RETENTION = 4
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+class FolderInUse(Exception):
+    """Another broker has this data folder; two would destroy it."""
+
+
+class Broker:
+    """One node over one data folder; `serve` answers on a listening server until it is cancelled."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises FolderInUse, or DamagedSegment if closed segments are not what they were."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(folder / "lock")
+        self._catalog = Catalog(folder / "catalog.sqlite")
+        self._topics = Topics(folder / "topics", self._catalog)
+        self._coordinator = Coordinator(self._topics, self._catalog)
+        self._handlers: dict[int, Handler] = {}
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen and tell clients this address; returns the port (of use if 0 was asked). Raises OSError."""
+        server = await asyncio.start_server(self._answer_connection, host, port)
+        self._server = server
+        bound: int = server.sockets[0].getsockname()[1]
+        self._handlers = self._routes(Admin(self._topics, self._catalog.cluster_id(), host, bound))
+        self._clock = asyncio.create_task(self._keep_time())
+        return bound
+
+    def _routes(self, administration: Admin) -> dict[int, Handler]:
+        records = ProduceFetch(self._topics, self._catalog)
+        groups = self._coordinator
+        return {
+            producer.ProduceRequest.API_KEY: records.produce,
+            producer.InitProducerIdRequest.API_KEY: records.init_producer_id,
+            consumer.FetchRequest.API_KEY: records.fetch,
+            consumer.ListOffsetsRequest.API_KEY: records.list_offsets,
+            consumer.OffsetCommitRequest.API_KEY: groups.offset_commit,
+            consumer.OffsetFetchRequest.API_KEY: groups.offset_fetch,
+            consumer.JoinGroupRequest.API_KEY: groups.join_group,
+            consumer.SyncGroupRequest.API_KEY: groups.sync_group,
+            consumer.HeartbeatRequest.API_KEY: groups.heartbeat,
+            consumer.LeaveGroupRequest.API_KEY: groups.leave_group,
+            admin.ListGroupsRequest.API_KEY: groups.list_groups,
+            admin.DescribeGroupsRequest.API_KEY: groups.describe_groups,
+            admin.DeleteGroupsRequest.API_KEY: groups.delete_groups,
+            metadata.MetadataRequest.API_KEY: administration.metadata,
+            metadata.FindCoordinatorRequest.API_KEY: administration.find_coordinator,
+            admin.DescribeClusterRequest.API_KEY: administration.describe_cluster,
+            admin.CreateTopicsRequest.API_KEY: administration.create_topics,
+            admin.DeleteTopicsRequest.API_KEY: administration.delete_topics,
+            admin.CreatePartitionsRequest.API_KEY: administration.create_partitions,
+            admin.DescribeConfigsRequest.API_KEY: administration.describe_configs,
+            admin.IncrementalAlterConfigsRequest.API_KEY: administration.incremental_alter_configs,
+            admin.DeleteRecordsRequest.API_KEY: administration.delete_records,
+        }
+
+    async def stop(self) -> None:
+        """Close every connection and file; what was acknowledged is kept."""
+        self._server.close()
+        self._clock.cancel()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(self._clock, *self._connections, return_exceptions=True)
+        self._topics.close()
+        self._catalog.close()
+        self._lock.close()
+
+    async def _answer_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Requests of a connection are answered one after the other, in order, as the protocol wants it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        peer = writer.get_extra_info("peername")[0]
+        try:
+            while (frame := await read_frame(reader)) is not None:
+                call = parse(frame, f"/{peer}")
+                response = await self._answer(call)
+                if response is not None:
+                    writer.write(framed(call, response))
+                    await writer.drain()
+        except MalformedFrame as problem:
+            logger.warning("connection from %s closed: %s", peer, problem)
+        except ConnectionError:
+            logger.debug("connection from %s was lost", peer)
+        except Exception:
+            logger.exception("connection from %s closed by a fault of the broker", peer)
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _answer(self, call: Call) -> Any:
+        if call.api_key == API_VERSIONS:
+            return api_versions(call)
+        return await self._handlers[call.api_key](call)
+
+    async def _keep_time(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            ticks += 1
+            self._coordinator.tick()
+            if ticks % _TICKS_PER_RETENTION == 0:
+                self._retain()
+
+    def _retain(self) -> None:
+        """A full disk stops neither the clock nor the other partitions."""
+        for topic in self._topics:
+            for log in topic.logs:
+                try:
+                    log.retain()
+                except OSError as problem:
+                    logger.warning("%s: retention: %s", topic.row.name, problem)
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Held until the file is closed or the process dies."""
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise FolderInUse(
+            f"{path.parent} is in use by another broker: stop it, or choose another --data"
+        ) from None
+    return file
