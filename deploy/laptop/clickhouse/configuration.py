@@ -1,0 +1,28 @@
+"""The server's `config.xml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+CONFIG_XML = """\
+<clickhouse>
+  <logger>
+    <level>warning</level><size>10M</size><count>2</count>
+    <log>{folder}/server.log</log><errorlog>{folder}/error.log</errorlog>
+  </logger>
+  <listen_host>127.0.0.1</listen_host>
+  <http_port>{port}</http_port>
+  <users_config>{folder}/users.xml</users_config>
+  <mark_cache_size>268435456</mark_cache_size>
+  <max_server_memory_usage_to_ram_ratio>0.5</max_server_memory_usage_to_ram_ratio>
+  <shutdown_wait_unfinished>1</shutdown_wait_unfinished>
+  <query_log><database>system</database><table>query_log</table><engine>ENGINE = Memory</engine></query_log>
+</clickhouse>
+"""
+# The query log stays in memory: this engine cannot open one on disk a second time, and logs that without end.
+
+
+def config_xml(folder: Path, port: int) -> str:
+    """For a server that keeps its logs in `folder` and listens on loopback only."""
+    return CONFIG_XML.format(folder=escape(str(folder)), port=port)

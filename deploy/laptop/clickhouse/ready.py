@@ -1,0 +1,23 @@
+"""Whether a ClickHouse takes queries from this user."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from urllib.parse import unquote, urlsplit
+
+
+def takes_queries(url: str) -> bool:
+    """Logs in at `http://user:password@host:port/…`: an answering port alone may be somebody else's."""
+    parts = urlsplit(url)
+    login = {
+        "X-ClickHouse-User": unquote(parts.username or "default"),
+        "X-ClickHouse-Key": unquote(parts.password or ""),
+    }
+    server = f"{parts.scheme}://{parts.hostname}:{parts.port}/"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(server, b"SELECT 1", login), timeout=5) as answer:
+            return bool(answer.read() == b"1\n")
+    except (urllib.error.URLError, OSError, http.client.HTTPException):
+        return False

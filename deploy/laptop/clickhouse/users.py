@@ -1,0 +1,69 @@
+"""Who may enter the laptop's ClickHouse, and with which generated passwords."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+USERS_XML = """\
+<clickhouse>
+  <profiles><default/><reader><readonly>2</readonly></reader></profiles>
+  <quotas><default/></quotas>
+  <users>
+    <default>
+      <password></password>
+      <networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+      <grants>
+        <query>GRANT SYSTEM LISTEN ON *.*</query>
+        <query>GRANT SELECT ON system.numbers</query>
+      </grants>
+    </default>
+    <tuneloop>
+      <password_sha256_hex>{tuneloop}</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+    </tuneloop>
+    <reader>
+      <password_sha256_hex>{reader}</password_sha256_hex>
+      <networks><ip>127.0.0.1</ip></networks><profile>reader</profile><quota>default</quota>
+      <grants><query>GRANT SELECT ON tuneloop.*</query></grants>
+    </reader>
+  </users>
+</clickhouse>
+"""
+# The engine enters itself as `default`, so that user must stay without a password. As it comes, it may read
+# every file of this machine over HTTP; here it keeps the two rights that the listening itself needs.
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """Of `tuneloop`, who may do everything, and of `reader`, who may look at the database `tuneloop`."""
+
+    tuneloop: str
+    reader: str
+
+
+def ensure_passwords(file: Path) -> Passwords:
+    """The passwords kept in `file`, generated the first time. Only the file's owner can read it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        fresh = Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+        scratch = file.with_name(f".{file.name}.{os.getpid()}")
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as content:
+            json.dump(asdict(fresh), content)
+        try:
+            os.link(scratch, file)  # whole or not at all, and the first of two processes wins
+        except FileExistsError:
+            pass
+        finally:
+            scratch.unlink()
+    return Passwords(**json.loads(file.read_text()))
+
+
+def users_xml(passwords: Passwords) -> str:
+    """ClickHouse's `users.xml`; it holds digests, never a password."""
+    digests = {name: hashlib.sha256(word.encode()).hexdigest() for name, word in asdict(passwords).items()}
+    return USERS_XML.format(**digests)

@@ -1,0 +1,97 @@
+"""The promises of `shared/tables.py`, kept by a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from shared.tables import Tables, connect, statements
+from tests.servers.clickhouse import start_clickhouse, stop, wait_until_ready
+from tests.servers.model import free_port
+
+NOTES = """
+-- What a service's tables.sql looks like; this comment; is not a statement.
+CREATE TABLE IF NOT EXISTS notes (id String, text String) ENGINE = MergeTree ORDER BY id
+SETTINGS non_replicated_deduplication_window = 100;
+
+CREATE OR REPLACE VIEW notes_v1 AS SELECT id, text FROM notes;
+"""
+
+
+def test_a_file_is_split_into_its_statements_without_comments() -> None:
+    first, second = statements(NOTES)
+    assert first.startswith("CREATE TABLE")
+    assert first.endswith("= 100")
+    assert second.startswith("CREATE OR REPLACE VIEW")
+
+
+def test_an_empty_file_has_no_statements() -> None:
+    assert statements("-- nothing yet\n\n;\n") == []
+
+
+async def test_tables_sql_can_be_applied_at_every_start(tables: Tables) -> None:
+    await tables.apply(NOTES)
+    await tables.insert("notes", [{"id": "1", "text": "kept"}])
+    await tables.apply(NOTES)
+    assert await tables.rows("SELECT * FROM notes_v1") == [{"id": "1", "text": "kept"}]
+
+
+async def test_a_token_inserts_its_rows_once(tables: Tables) -> None:
+    await tables.apply(NOTES)
+    rows = [{"id": str(number), "text": "x"} for number in range(10)]
+    for _ in range(2):
+        await tables.insert("notes", rows, token="prediction-logged-v1/0/0-9")
+    assert await tables.rows("SELECT count() AS n FROM notes") == [{"n": 10}]
+    await tables.insert("notes", rows, token="prediction-logged-v1/0/10-19")
+    assert await tables.rows("SELECT count() AS n FROM notes") == [{"n": 20}]
+
+
+async def test_no_rows_are_no_insert(tables: Tables) -> None:
+    await tables.insert("a_table_that_does_not_exist", [])
+
+
+async def test_parameters_are_values_and_never_sql(tables: Tables) -> None:
+    await tables.apply(NOTES)
+    hostile = "'; DROP TABLE notes; -- \\ \n {id:String}"
+    await tables.insert("notes", [{"id": "1", "text": hostile}, {"id": "2", "text": "other"}])
+    found = await tables.rows("SELECT id FROM notes WHERE text = {text:String}", text=hostile)
+    assert found == [{"id": "1"}]
+    among = await tables.rows("SELECT id FROM notes WHERE id IN {ids:Array(String)}", ids=["2", "') --"])
+    assert among == [{"id": "2"}]
+
+
+async def test_one_client_answers_many_queries_at_once(tables: Tables) -> None:
+    answers = await asyncio.gather(
+        *(tables.rows("SELECT {n:UInt32} AS n, sleep(0.02)", n=number) for number in range(20))
+    )
+    assert [rows[0]["n"] for rows in answers] == list(range(20))
+
+
+async def test_connecting_waits_for_a_server_that_is_not_there_yet(tmp_path: Path) -> None:
+    port = free_port()
+    early = start_clickhouse(tmp_path, port)
+    url = await asyncio.to_thread(wait_until_ready, early, tmp_path, port)
+    stop(early)
+    connecting = asyncio.create_task(connect(url))
+    await asyncio.wait({connecting}, timeout=0.2)
+    assert not connecting.done()
+    server = start_clickhouse(tmp_path, port)
+    try:
+        tables = await asyncio.wait_for(connecting, timeout=60)
+        assert await tables.rows("SELECT currentDatabase() AS name") == [{"name": "tuneloop"}]
+        await tables.close()
+    finally:
+        stop(server)
+
+
+async def test_patience_ends_with_a_message_that_says_where_to_look() -> None:
+    port = free_port()
+    with pytest.raises(TimeoutError, match=f"127.0.0.1:{port}.*CLICKHOUSE_URL"):
+        await connect(f"http://tuneloop:pw@127.0.0.1:{port}/tuneloop", patience_seconds=0)
+
+
+async def test_a_database_name_is_never_sql() -> None:
+    with pytest.raises(ValueError, match="letters, digits and _"):
+        await connect("http://tuneloop:pw@127.0.0.1:1/x;DROP DATABASE tuneloop", patience_seconds=0)
