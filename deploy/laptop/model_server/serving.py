@@ -23,6 +23,8 @@ class Serving:
         self.name = name
         self.adapters: Adapters[Any] = Adapters(engine.merge, most_merged)
         self.worker = Worker(engine)
+        self._merges: dict[str, asyncio.Task[Any]] = {}
+        """Under way, by adapter: whoever asks for the same one meanwhile waits for the same merge."""
         self._merger = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
         self.worker.start()
 
@@ -38,8 +40,12 @@ class Serving:
         if (merged := self.adapters.merged(model)) is not None:
             return merged
         self.refuse_unknown(model)
+        if (merge := self._merges.get(model)) is None:
+            merge = asyncio.ensure_future(self._in_merger(self.adapters.merge_again, model))
+            merge.add_done_callback(lambda _: self._merges.pop(model))
+            self._merges[model] = merge
         try:
-            return await self._in_merger(self.adapters.merge_again, model)
+            return await asyncio.shield(merge)
         except NoAdapter as error:
             raise _unknown_model(model) from error
 
@@ -53,7 +59,8 @@ class Serving:
         if not name or not path:
             raise Refusal(400, "Both 'lora_name' and 'lora_path' must be provided.", "InvalidUserInput")
         if name == self.name:
-            raise Refusal(400, f"'{name}' is the base model's name.", "InvalidUserInput")
+            message = f"The lora adapter '{name}' conflicts with a served base model."
+            raise Refusal(400, message, "InvalidUserInput")
         try:
             await self._in_merger(self.adapters.load, name, path)
         except AlreadyLoaded as error:

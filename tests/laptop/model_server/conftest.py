@@ -8,14 +8,24 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers.model import MODEL, base_model_folder, lora_adapter, model_server, vllm_server
+from tests.servers.model import (
+    MODEL,
+    base_model_folder,
+    has_vllm_cpu,
+    lora_adapter,
+    model_server,
+    vllm_server,
+)
 
 
 class Client:
     """A server under test, and the adapters that lie ready for it."""
 
-    def __init__(self, url: str, folder: Path, adapters: tuple[Path, Path]) -> None:
+    def __init__(
+        self, url: str, folder: Path, adapters: tuple[Path, Path], *, vllm_cpu: bool = False
+    ) -> None:
         self.http = httpx.Client(base_url=url, timeout=120)
+        self.vllm_cpu = vllm_cpu
         self.url = url
         self.folder = folder
         self.adapters = adapters
@@ -66,7 +76,8 @@ def server(
 ) -> Iterator[Client]:
     """Ours, and vLLM where VLLM_URL points at one or VLLM_PYTHON names an interpreter that has it.
 
-    Only one adapter fits in memory, so that every change between two is one the server has to make.
+    In ours only one adapter fits in memory, so that every change between two is one it has to make; vLLM has
+    room for both, so that it puts them in one batch.
     """
     if request.param == "tuneloop":
         with model_server("--max-loras", "1") as url:
@@ -74,13 +85,13 @@ def server(
     elif running := os.environ.get("VLLM_URL"):
         yield Client(running, base_folder, adapter_folders)
     elif python := os.environ.get("VLLM_PYTHON"):
-        with vllm_server(python, max_loras=1) as url:
-            yield Client(url, base_folder, adapter_folders)
+        with vllm_server(python, max_loras=2) as url:
+            yield Client(url, base_folder, adapter_folders, vllm_cpu=has_vllm_cpu(python))
     else:
         pytest.skip("vLLM is not here: VLLM_URL or VLLM_PYTHON would point at it")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_adapters(server: Client) -> Iterator[Client]:
     for name, folder in zip(("one", "two"), server.adapters, strict=True):
         assert server.load(name, folder).status_code == 200

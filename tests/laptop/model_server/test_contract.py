@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from tests.laptop.model_server.conftest import Client
 from tests.servers.model import MODEL
@@ -56,10 +59,17 @@ def test_masking_does_not_change_the_odds_between_allowed_tokens(server: Client)
     assert two[first] - two[second] == pytest.approx(ten[first] - ten[second], abs=ROUNDING)
 
 
-def test_answers_given_together_are_those_given_alone(two_adapters: Client) -> None:
+@pytest.mark.parametrize("models", [(MODEL,), ("one", "two"), (MODEL, "one")], ids="-".join)
+def test_answers_given_together_are_those_given_alone(
+    two_adapters: Client, models: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
     server, allowed = two_adapters, codes(two_adapters)
-    texts = [f"{'This notice may not be removed. ' * (n % 5 + 1)}{n}\nLicence:" for n in range(24)]
-    asked = [(text, (MODEL, "one")[n % 2]) for n, text in enumerate(texts)]
+    if server.vllm_cpu and set(models) == {MODEL, "one"}:
+        reason = "vLLM's CPU build adds an adapter to base requests in its batch: vllm-project/vllm#48421"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    texts = [f"{'This notice may not be removed. ' * (n % 5 + 1)}{n}\nLicence:" for n in range(16)]
+    asked = [(text, models[n % len(models)]) for n, text in enumerate(texts)]
+    asked.sort(key=lambda pair: pair[1])  # so that alone each adapter is fetched once
     alone = [server.score(text, allowed, model=model) for text, model in asked]
     with ThreadPoolExecutor(len(asked)) as crowd:
         together = list(crowd.map(lambda pair: server.score(pair[0], allowed, model=pair[1]), asked))
@@ -136,14 +146,17 @@ def test_loading_needs_a_name_and_a_path(server: Client, body: dict[str, Any]) -
     assert error_of(server.http.post("/v1/load_lora_adapter", json=body))["code"] == 400
 
 
-def test_an_adapter_of_another_model_is_refused(server: Client, tmp_path: Any) -> None:
-    (tmp_path / "adapter_config.json").write_bytes(
-        (server.adapters[0] / "adapter_config.json").read_bytes().replace(b'"r": 4', b'"r": 8')
-    )
-    weights = (server.adapters[0] / "adapter_model.safetensors").read_bytes()
-    (tmp_path / "adapter_model.safetensors").write_bytes(weights)
+def test_an_adapter_of_another_model_is_refused(
+    server: Client, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if server.vllm_cpu:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="vLLM does not look at the shapes"))
+    shutil.copy(server.adapters[0] / "adapter_config.json", tmp_path)
+    weights = load_file(server.adapters[0] / "adapter_model.safetensors")
+    narrow = {name: array[:, :3].copy() for name, array in weights.items()}
+    save_file(narrow, tmp_path / "adapter_model.safetensors")
     answer = server.load("stranger", tmp_path)
-    assert answer.status_code in (400, 500)  # newer vLLM: 500
+    assert answer.status_code == 400
     assert "stranger" not in {card["id"] for card in server.http.get("/v1/models").json()["data"]}
 
 
@@ -202,7 +215,7 @@ def test_each_token_has_its_log_probability_and_offset(server: Client) -> None:
 
 def test_the_same_seed_draws_the_same_text(server: Client) -> None:
     def drawn(seed: int) -> str:
-        answer = server.complete("Once upon a time", max_tokens=12, temperature=1.5, top_p=0.9, seed=seed)
+        answer = server.complete("Once upon a time", max_tokens=6, temperature=1.5, top_p=0.9, seed=seed)
         return str(answer["choices"][0]["text"])
 
     assert drawn(1) == drawn(1)

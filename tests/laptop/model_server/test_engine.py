@@ -96,12 +96,12 @@ def test_prompts_packed_into_one_pass_are_answered_as_alone(engine: Transformers
 
 def test_packed_generation_writes_what_transformers_writes(engine: TransformersEngine, plain: Any) -> None:
     jobs = [
-        Job(engine.base, tuple(engine.encode(prompt)), Sampling(max_tokens=12, temperature=0))
+        Job(engine.base, tuple(engine.encode(prompt)), Sampling(max_tokens=8, temperature=0))
         for prompt in PROMPTS
     ]
     for prompt, text in zip(PROMPTS, finish(engine, jobs), strict=True):
         ids = torch.tensor([engine.encode(prompt)])
-        written = plain.generate(ids, attention_mask=ids * 0 + 1, max_new_tokens=12, do_sample=False)
+        written = plain.generate(ids, attention_mask=ids * 0 + 1, max_new_tokens=8, do_sample=False)
         assert text == engine.decode(written[0, ids.shape[1] :].tolist())
 
 
