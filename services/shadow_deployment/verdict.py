@@ -1,0 +1,180 @@
+"""The verdict on a candidate: a pure function of its scorecard and of its shadow pairs.
+
+Pairs count in the order of their requests and not in the order of their reviews: users complain about what
+the champion got wrong, so what is reviewed first favours the candidate. A pair that waits for its review
+counts against whoever would win. So the verdict holds whatever the reviewers see first, and leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import exp
+
+from services.shadow_deployment import gates
+from services.shadow_deployment.e_process import Peak, peak
+from shared.events import Difference, Evidence, Guardrail, Rate, Scorecard, Verdict
+from shared.workload import Promotion
+
+METHOD = "mixture e-process over discordant pairs in the order of requests, unreviewed ones counted against"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one request, and the right one once reviewers agreed on it."""
+
+    champion_answer: str
+    candidate_answer: str
+    right_answer: str | None
+
+    @property
+    def differs(self) -> bool:
+        return self.champion_answer != self.candidate_answer
+
+    @property
+    def waits(self) -> bool:
+        return self.differs and self.right_answer is None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: Verdict
+    reason: str
+    evidence: Evidence
+    guardrails: list[Guardrail]
+
+
+def judge(
+    scorecard: Scorecard,
+    champion: str | None,
+    pairs: Sequence[Pair],
+    promotion: Promotion,
+    elapsed: timedelta,
+) -> Judgement | None:
+    """The verdict, or None while the shadow goes on. `pairs` stand in the order of their requests.
+
+    `elapsed` is the time since the candidate was evaluated. With a champion, PROMOTE has a chance of at most
+    `promotion.alpha` if the candidate is no better; so has REJECT by the shadow if it is no worse.
+    """
+    if champion is None:
+        return _first(scorecard, promotion)
+    guardrails = gates.against_champion(scorecard, promotion)
+    evidence, for_candidate, for_champion = _weigh(pairs, promotion)
+    if broken := next((guardrail for guardrail in guardrails if not guardrail.passed), None):
+        return Judgement(Verdict.REJECT, _why_broken(broken, scorecard), evidence, guardrails)
+    if _comes_first(for_candidate, for_champion):
+        return Judgement(Verdict.PROMOTE, f"{_tally(evidence)}.", evidence, guardrails)
+    if _comes_first(for_champion, for_candidate):
+        e_value = _e_value(for_champion)
+        reason = f"{_tally(evidence)}. The champion is better: e-value {e_value:.3g} for it."
+        return Judgement(Verdict.REJECT, reason, evidence, guardrails)
+    if used_up := _used_up(pairs, evidence, promotion, elapsed):
+        return Judgement(Verdict.HOLD, used_up, evidence, guardrails)
+    return None
+
+
+def _first(scorecard: Scorecard, promotion: Promotion) -> Judgement:
+    guardrails = gates.without_champion(scorecard)
+    right = f"On held-out rows the candidate is right on {_rate(scorecard.held_out)}"
+    constant = f"the commonest label alone would be right on {scorecard.majority_share:.0%}"
+    evidence = Evidence(alpha=promotion.alpha, e_value_needed=1 / promotion.alpha, method="scorecard alone")
+    if guardrails[0].passed:
+        reason = f"No adapter answers this workload yet. {right}; {constant}."
+        return Judgement(Verdict.PROMOTE, reason, evidence, guardrails)
+    reason = (
+        f"{right}; {constant}, so it has not surely learnt anything. Check the rows' labels, add more rows, "
+        "and add the workload again."
+    )
+    return Judgement(Verdict.HOLD, reason, evidence, guardrails)
+
+
+def _weigh(pairs: Sequence[Pair], promotion: Promotion) -> tuple[Evidence, Peak, Peak]:
+    differing = [pair for pair in pairs if pair.differs]
+    reviewed = [pair for pair in differing if not pair.waits]
+    candidate_right = sum(pair.candidate_answer == pair.right_answer for pair in reviewed)
+    champion_right = sum(pair.champion_answer == pair.right_answer for pair in reviewed)
+    needed = 1 / promotion.alpha
+    for_candidate = peak([_candidate_won(pair, if_it_waits=False) for pair in differing], needed)
+    for_champion = peak(
+        [None if (won := _candidate_won(pair, if_it_waits=True)) is None else not won for pair in differing],
+        needed,
+    )
+    evidence = Evidence(
+        pairs=len(pairs),
+        differing=len(differing),
+        reviewed=len(reviewed),
+        candidate_right=candidate_right,
+        champion_right=champion_right,
+        neither_right=len(reviewed) - candidate_right - champion_right,
+        e_value=_e_value(for_candidate),
+        e_value_needed=needed,
+        alpha=promotion.alpha,
+        method=METHOD,
+    )
+    return evidence, for_candidate, for_champion
+
+
+def _candidate_won(pair: Pair, *, if_it_waits: bool) -> bool | None:
+    if pair.right_answer is None:
+        return if_it_waits
+    if pair.right_answer == pair.candidate_answer:
+        return True
+    return False if pair.right_answer == pair.champion_answer else None
+
+
+def _comes_first(one: Peak, other: Peak) -> bool:
+    return one.reached_at is not None and (other.reached_at is None or one.reached_at < other.reached_at)
+
+
+def _e_value(highest: Peak) -> float:
+    """Six digits: the last ones may differ between machines, and a replayed verdict must not."""
+    return float(f"{exp(min(highest.log_e, 700.0)):.6g}")
+
+
+def _used_up(
+    pairs: Sequence[Pair], evidence: Evidence, promotion: Promotion, elapsed: timedelta
+) -> str | None:
+    waiting = evidence.differing - evidence.reviewed
+    if elapsed >= timedelta(hours=promotion.max_hours):
+        used = f"{promotion.max_hours:g} hours in the shadow brought no decision"
+    elif len(pairs) >= promotion.max_pairs and not waiting:
+        used = f"{len(pairs)} shadow pairs brought no decision"
+    else:
+        return None
+    if waiting:
+        advice = (
+            f"{waiting} pairs that differ were not reviewed: more reviewers, or a longer max_hours, help."
+        )
+    else:
+        advice = "The champion stays; the next cycle trains a new candidate."
+    return f"{used}. {_tally(evidence)}. {advice}"
+
+
+def _tally(evidence: Evidence) -> str:
+    return (
+        f"Of {evidence.pairs} requests that both answered, {evidence.differing} answers differ and "
+        f"{evidence.reviewed} of these were reviewed: only the candidate was right on "
+        f"{evidence.candidate_right}, only the champion on {evidence.champion_right}, neither on "
+        f"{evidence.neither_right} (e-value {evidence.e_value:.3g}, {evidence.e_value_needed:g} needed)"
+    )
+
+
+def _why_broken(broken: Guardrail, scorecard: Scorecard) -> str:
+    if broken.name == gates.KEEPS_GOLDEN and scorecard.golden_difference is not None:
+        change = _change("golden", scorecard.golden_difference)
+        return f"{change}: a drop of {-100 * broken.bound:g} points or more is a regression."
+    assert scorecard.held_out_difference is not None
+    return f"{_change('held-out', scorecard.held_out_difference)}: it is worse beyond chance."
+
+
+def _change(rows: str, difference: Difference) -> str:
+    points, low, high = (100 * value for value in (difference.delta, difference.low, difference.high))
+    return (
+        f"On {difference.n} {rows} rows the candidate differs from the champion by {points:+.1f} points "
+        f"(95 % interval {low:+.1f} to {high:+.1f})"
+    )
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.hits} of {rate.n} ({rate.value:.0%}, 95 % interval {rate.low:.0%} to {rate.high:.0%})"
