@@ -24,7 +24,7 @@ from shared.models import ModelServer
 from shared.problems import Problem, answer_with_problems
 from shared.service import Service, Surroundings
 from shared.state import read_state
-from shared.tables import Tables, connect
+from shared.tables import Tables, tables_at
 from shared.topics import declare, topics_of
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class _Stack:
         addresses = self._addresses
         client_id = "+".join(self._names)
         self._broker: KafkaBroker = make_broker(addresses.kafka_bootstrap_servers, client_id, self._registry)
-        self._tables: Tables = await connect(addresses.clickhouse_url)
+        self._tables: Tables = tables_at(addresses.clickhouse_url)
         self._models = ModelServer(addresses.models_url)
         files = Files(addresses.files_uri, addresses.state_folder / "cache")
         for name in self._names:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -17,13 +18,23 @@ log = logging.getLogger(__name__)
 
 
 class Tables:
-    """An asynchronous client of one database. Parameters are always bound by the server: `{name:String}`."""
+    """An asynchronous client of one database. Parameters are always bound by the server: `{name:String}`.
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
+    It connects when it is first used, so that a process without tables needs no ClickHouse.
+    """
+
+    def __init__(self, open_client: Callable[[], Awaitable[AsyncClient]]) -> None:
+        self._open_client = open_client
+        self._opening = asyncio.Lock()
+        self._opened: AsyncClient | None = None
+
+    async def connected(self) -> Self:
+        """Waits until the server answers. Raises TimeoutError if its patience has an end."""
+        await self._client()
+        return self
 
     async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        answer = await self._client.query(sql, parameters=parameters)
+        answer = await (await self._client()).query(sql, parameters=parameters)
         return list(answer.named_results())
 
     async def insert(
@@ -41,25 +52,45 @@ class Tables:
         if token is not None:
             settings["insert_deduplication_token"] = token
         columns = [[row[name] for row in rows] for name in names]
-        await self._client.insert(table, columns, column_names=names, column_oriented=True, settings=settings)
+        await (await self._client()).insert(
+            table, columns, column_names=names, column_oriented=True, settings=settings
+        )
 
     async def command(self, sql: str, **parameters: Any) -> None:
-        await self._client.command(sql, parameters=parameters)
+        await (await self._client()).command(sql, parameters=parameters)
 
     async def apply(self, tables_sql: str) -> None:
         """Runs the text of a service's `tables.sql`: statements that may run again at every start."""
         for statement in statements(tables_sql):
-            await self._client.command(statement)
+            await (await self._client()).command(statement)
 
     async def close(self) -> None:
-        await self._client.close()
+        if self._opened is not None:
+            await self._opened.close()
+
+    async def _client(self) -> AsyncClient:
+        if self._opened is None:
+            async with self._opening:
+                if self._opened is None:
+                    self._opened = await self._open_client()
+        return self._opened
+
+
+def tables_at(url: str, *, patience_seconds: float = float("inf")) -> Tables:
+    """The tables at `http://user:password@host:port/database`; the database is made if it is missing.
+
+    The first use waits for a server that is not there yet; it raises TimeoutError when it did not come in
+    time.
+    """
+    return Tables(partial(_open, url, patience_seconds))
 
 
 async def connect(url: str, *, patience_seconds: float = float("inf")) -> Tables:
-    """Connects to `http://user:password@host:port/database`, creating the database if it is missing.
+    """Like `tables_at`, and connects at once."""
+    return await tables_at(url, patience_seconds=patience_seconds).connected()
 
-    Waits for a server that is not there yet; raises TimeoutError when it did not come in time.
-    """
+
+async def _open(url: str, patience_seconds: float) -> AsyncClient:
     parts = urlsplit(url)
     database = parts.path.strip("/") or "tuneloop"
     if not re.fullmatch(r"\w+", database):
@@ -80,7 +111,7 @@ async def connect(url: str, *, patience_seconds: float = float("inf")) -> Tables
                 await first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
             finally:
                 await first.close()
-            return Tables(await clickhouse_connect.get_async_client(database=database, **place))
+            return await clickhouse_connect.get_async_client(database=database, **place)
         except (ClickHouseError, OSError) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(
