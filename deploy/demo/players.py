@@ -1,0 +1,141 @@
+"""The people around the demo's workload: an app, its users, and two reviewers who are not always right.
+
+They use tuneloop as anybody would: over its public HTTP interfaces. What they know of the right answers, the
+system learns only from what they say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from deploy.workloads.rows import LabelledRow
+
+THUMB_DOWN_IF_WRONG = 0.25  # users seldom bother
+THUMB_UP_IF_RIGHT = 0.04
+REVIEWER_ERROR = 0.04
+
+
+@dataclass
+class Answered:
+    """One request and its answer, as the app saw it."""
+
+    prediction_id: str
+    row: LabelledRow
+    answer: str
+    seconds: float
+    thumb: str | None = None
+
+
+@dataclass
+class App:
+    """A production app: sends each text to the gateway, and passes on its users' thumbs."""
+
+    gateway_url: str
+    services_url: str
+    workload: str
+    session: aiohttp.ClientSession
+    answered: list[Answered] = field(default_factory=list)
+    failures: int = 0
+    _mood: random.Random = field(default_factory=lambda: random.Random(7))
+
+    async def send(
+        self, rows: Sequence[LabelledRow], per_second: float, on_answer: Callable[[], None] = lambda: None
+    ) -> None:
+        """Sends the rows at a steady rate, whatever the answers take; at most 16 are under way."""
+        at_once = asyncio.Semaphore(16)
+        start = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number, row in enumerate(rows):
+                await asyncio.sleep(max(0.0, start + number / per_second - time.monotonic()))
+                await at_once.acquire()
+                asked = group.create_task(self._ask(row))
+                asked.add_done_callback(lambda _: (at_once.release(), on_answer()))
+
+    async def _ask(self, row: LabelledRow) -> None:
+        body = {"model": self.workload, "messages": [{"role": "user", "content": row.text}]}
+        sent = time.perf_counter()
+        async with self.session.post(f"{self.gateway_url}/v1/chat/completions", json=body) as reply:
+            content = await reply.json()
+            if reply.status != 200:
+                self.failures += 1
+                return
+        answered = Answered(
+            reply.headers["x-tuneloop-prediction-id"],
+            row,
+            content["choices"][0]["message"]["content"],
+            time.perf_counter() - sent,
+        )
+        self.answered.append(answered)
+        await self._users_react(answered)
+
+    async def _users_react(self, answered: Answered) -> None:
+        right = answered.answer == answered.row.label
+        if self._mood.random() >= (THUMB_UP_IF_RIGHT if right else THUMB_DOWN_IF_WRONG):
+            return
+        answered.thumb = "up" if right else "down"
+        body = {
+            "prediction_id": answered.prediction_id,
+            "workload": self.workload,
+            "thumb": answered.thumb,
+        }
+        async with self.session.post(f"{self.services_url}/feedback", json=body) as reply:
+            reply.raise_for_status()
+
+
+@dataclass
+class Reviewer:
+    """Answers what the queue gives, from what it knows; now and then it is wrong."""
+
+    name: str
+    services_url: str
+    workload: str
+    knows: Callable[[str], str]
+    """Text → right label."""
+    session: aiohttp.ClientSession
+    reviews: int = 0
+    _slips: random.Random = field(default_factory=random.Random)
+
+    def __post_init__(self) -> None:
+        self._slips.seed(self.name)
+
+    async def review(self, most: int, on_review: Callable[[], None] = lambda: None) -> int:
+        """Reviews until the queue is empty or `most` are done; returns how many."""
+        done = 0
+        while done < most:
+            item = await self._next()
+            if item is None:
+                break
+            await self._judge(item)
+            done += 1
+            self.reviews += 1
+            on_review()
+        return done
+
+    async def _next(self) -> Mapping[str, Any] | None:
+        place = {"workload": self.workload, "reviewer": self.name}
+        async with self.session.get(f"{self.services_url}/reviews/next", params=place) as reply:
+            if reply.status == 204:
+                return None
+            reply.raise_for_status()
+            item: Mapping[str, Any] = await reply.json()
+            return item
+
+    async def _judge(self, item: Mapping[str, Any]) -> None:
+        right_answer = self.knows(item["text"])
+        if self._slips.random() < REVIEWER_ERROR:
+            right_answer = self._slips.choice([label for label in item["labels"] if label != right_answer])
+        review = {
+            "prediction_id": item["prediction_id"],
+            "workload": self.workload,
+            "reviewer": self.name,
+            "right_answer": right_answer,
+        }
+        async with self.session.post(f"{self.services_url}/reviews", json=review) as reply:
+            reply.raise_for_status()

@@ -1,0 +1,109 @@
+"""`tuneloop demo`: everything started, the loop run, shown, reported, and stopped again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+
+from deploy.demo.licences import licences, write_rows
+from deploy.demo.memory import MemoryWatch
+from deploy.demo.play import Play
+from deploy.demo.report import Run, write_report
+from deploy.demo.results import Results, as_percent, cluster_fates
+from deploy.follow import LoopStopped
+from deploy.laptop.laptop import LaptopSettings, start_laptop
+from deploy.stages import Stages
+from deploy.watch import watching
+
+
+async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> bool:
+    """Runs the demo in a fresh `settings.data`. True if the loop did its job, whatever the verdict.
+
+    Raises LaptopError when the servers cannot run here.
+    """
+    started = time.monotonic()
+    _forget_last_run(settings.data)
+    with MemoryWatch() as memory, Stages(console) as stages:
+        with stages.stage("data", "reading licence notices") as stage:
+            data = await asyncio.to_thread(licences)
+            write_rows(data.rows, settings.data / "licences.jsonl")
+            stage.sentence = (
+                f"{len(data.seed)} seed, {len(data.golden)} golden, {len(data.held_out)} held-out rows, "
+                f"{len(data.stream)} requests to come"
+            )
+        async with aiohttp.ClientSession() as session:
+            with stages.stage("servers", "starting") as stage:
+                begun: list[tuple[str, float]] = []
+
+                def on_step(step: str, detail: str) -> None:
+                    begun.append((step, time.monotonic()))
+                    stage.show(f"{step} {detail}")
+
+                laptop_context = start_laptop(settings, on_step)
+                laptop = await laptop_context.__aenter__()
+                stage.sentence = "Kafka protocol, ClickHouse, model server, gateway, services"
+            try:
+                console.print(
+                    f"console {laptop.services_url}   gateway {laptop.gateway_url}", highlight=False
+                )
+                async with watching(laptop.addresses.kafka_bootstrap_servers) as watch:
+                    play = Play(laptop, data, stages, watch, session)
+                    try:
+                        results = await play.run()
+                    except LoopStopped as stopped:
+                        console.print(f"[bold red]{stopped}[/]", highlight=False)
+                        return False
+            finally:
+                await laptop_context.__aexit__(None, None, None)
+    run = Run(_machine(), (time.monotonic() - started) / 60, memory.peak_bytes / 1e9)
+    workload = data.definition.workload
+    write_report(report, workload, stages.done, results, run)
+    console.print(
+        f"\n[bold]tuneloop demo[/] · {workload.title} {len(workload.labels)} licences · {workload.base_model}, "
+        f"LoRA r{workload.training.rank} · {run.machine}\n",
+        highlight=False,
+    )
+    console.print(stages.summary(), highlight=False)
+    console.print(_ending(results, report, run), highlight=False)
+    console.print(f"\n[dim]{workload.credit}[/]", highlight=False)
+    return True
+
+
+def _ending(results: Results, report: Path, run: Run) -> str:
+    lines = []
+    if results.evaluated is not None:
+        before, after = results.first.scorecard.held_out, results.evaluated.scorecard.held_out
+        lines.append(f"\n [bold]accuracy[/]  {as_percent(before)} → {as_percent(after)} held-out")
+        for fate in cluster_fates(results.clusters.clusters if results.clusters else [], results.answers)[:3]:
+            lines.append(
+                f"           “{fate.cluster.name}”: {fate.before} → {fate.after} of {fate.rows} held-out rows"
+            )
+    minutes, seconds = divmod(round(60 * run.minutes), 60)
+    lines.append(
+        f" [bold]report[/]    {report}   {minutes} min {seconds:02d} s, {run.peak_gigabytes:.1f} GB at most"
+    )
+    return "\n".join(lines)
+
+
+def _forget_last_run(data: Path) -> None:
+    """Empties the demo's folder, but for the converted base model, which costs time and never changes."""
+    data.mkdir(parents=True, exist_ok=True)
+    for path in data.iterdir():
+        if path.name != "models":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _machine() -> str:
+    flags = ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        known = cpuinfo.read_text()
+        flags = next((name for name in ("amx_bf16", "avx512_bf16", "avx2") if name in known), "")
+    return f"{os.cpu_count()} cores, {platform.machine()} {flags}".strip()

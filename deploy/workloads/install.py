@@ -1,0 +1,126 @@
+"""`tuneloop workload add`: checked, its cost said, trained, and followed until the gateway is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import typer
+from rich.console import Console
+from services.retraining.plan import steps_for
+
+from deploy.demo.licences import licences
+from deploy.follow import LoopStopped, follow_to
+from deploy.laptop.laptop import Laptop, Running
+from deploy.stages import Stages
+from deploy.watch import Watch, watching
+from deploy.workloads.add import TextTooLong, add_workload, measure_speed
+from deploy.workloads.definition import BadWorkload, read_definition
+from deploy.workloads.rows import LabelledRow, read_rows
+from shared.events import (
+    CandidateEvaluated,
+    CandidateJudged,
+    CandidateTrained,
+    DatasetPublished,
+    Verdict,
+)
+from shared.workload import Workload
+
+TRAINING_COST = (
+    2.5  # reading a token in training takes this many times reading it to answer (measured on CPUs)
+)
+
+
+async def install(file: Path, system: Running, console: Console, *, ask: bool) -> None:
+    """Adds the workload of a TOML file to a running system. Raises BadWorkload, LoopStopped."""
+    definition = read_definition(file)
+    rows = read_rows(definition.rows, definition.workload.labels)
+    await _add(definition.workload, rows, system, console, ask)
+
+
+async def install_demo(laptop: Laptop, console: Console) -> None:
+    """Adds the demo's workload unless it is there already."""
+    known = await _get(f"{laptop.services_url}/workloads")
+    data = await asyncio.to_thread(licences)
+    if data.definition.workload.name not in {row["name"] for row in known}:
+        await _add(data.definition.workload, data.rows, laptop, console, ask=False)
+
+
+async def _add(
+    workload: Workload, rows: Sequence[LabelledRow], system: Running | Laptop, console: Console, ask: bool
+) -> None:
+    try:
+        speed = await measure_speed(workload, rows, system.addresses.models_url)
+    except TextTooLong as error:
+        raise BadWorkload(f"workload {workload.name}: {error}") from None
+    minutes = expected_minutes(workload, len(rows), speed.tokens_per_row, speed.tokens_per_second)
+    counted = Counter(row.text for row in rows)
+    repeated = sum(count > 1 for count in counted.values())
+    console.print(
+        f"{workload.name}: {len(rows)} rows, {len(workload.labels)} labels"
+        + (f", {repeated} texts more than once (kept once)" if repeated else "")
+        + f". Training and evaluating the first model takes about {minutes:.0f} min here; at most "
+        f"{workload.split.held_out} held-out and {workload.split.golden} golden rows are evaluated.",
+        highlight=False,
+    )
+    if ask and console.is_terminal:
+        typer.confirm("Start?", default=True, abort=True)
+    with Stages(console) as stages:
+        async with watching(system.addresses.kafka_bootstrap_servers) as watch:
+            await add_workload(workload, rows, system.addresses)
+            await _follow(workload.name, stages, watch)
+        with stages.stage("gateway", "opening") as stage:
+            await _until_open(f"{system.gateway_url}/v1/models", workload.name)
+            stage.sentence = f'ask {system.gateway_url}/v1 for the model "{workload.name}"'
+    console.print(stages.summary(), highlight=False)
+
+
+def expected_minutes(workload: Workload, rows: int, tokens_per_row: float, tokens_per_second: float) -> float:
+    """Minutes until the first model is judged: training plus answers to the rows that judge it."""
+    held_out = min(workload.split.held_out, rows // 5)
+    golden = min(workload.split.golden, rows // 5)
+    training = rows - held_out - golden
+    read = (
+        steps_for(training, workload.training) * workload.training.batch_size * tokens_per_row * TRAINING_COST
+    )
+    answered = (2 * held_out + golden + 60) * tokens_per_row
+    return (read + answered) / tokens_per_second / 60 + 0.7  # imports, redaction and start of the jobs
+
+
+async def _follow(name: str, stages: Stages, watch: Watch) -> None:
+    with stages.stage("dataset", "splitting, redacting, checking") as stage:
+        dataset = await follow_to(DatasetPublished, watch, stage, name)
+        stage.sentence = (
+            f"v{dataset.version}: {dataset.train.rows} training, {dataset.golden.rows} golden, "
+            f"{dataset.held_out.rows} held-out rows"
+        )
+    with stages.stage("training", "starting") as stage:
+        trained = await follow_to(CandidateTrained, watch, stage, name)
+        stage.sentence = f"{trained.steps} steps in {trained.seconds:.0f} s"
+    with stages.stage("evaluation", "starting") as stage:
+        evaluated = await follow_to(CandidateEvaluated, watch, stage, name)
+        rate, base = evaluated.scorecard.held_out, evaluated.scorecard.base_model
+        stage.sentence = (
+            f"{100 * rate.value:.1f} % of {rate.n} held-out rows ({100 * rate.low:.1f}–{100 * rate.high:.1f}), "
+            f"base model {100 * base.value:.1f} %"
+        )
+    with stages.stage("verdict") as stage:
+        judged = await follow_to(CandidateJudged, watch, stage, name)
+        stage.sentence = f"{judged.verdict.value}: {judged.reason}"
+    if judged.verdict is not Verdict.PROMOTE:
+        raise LoopStopped(f"{name} is not open: {judged.reason}")
+
+
+async def _until_open(models_url: str, name: str) -> None:
+    while name not in {row["id"] for row in (await _get(models_url))["data"]}:
+        await asyncio.sleep(0.5)
+
+
+async def _get(url: str) -> Any:
+    async with aiohttp.ClientSession() as session, session.get(url) as reply:
+        reply.raise_for_status()
+        return await reply.json()

@@ -1,0 +1,64 @@
+"""docker-compose.yml cannot be run without a Docker engine; it is held against the code and the specification."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_pydantic import ComposeSpecification
+
+from shared.addresses import Addresses
+from shared.flow import FLOW
+
+ROOT = Path(__file__).parent.parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVERS = {"kafka", "clickhouse", "vllm"}
+
+
+def test_it_parses_against_the_compose_specification() -> None:
+    content = {key: value for key, value in COMPOSE.items() if not key.startswith("x-")}
+    assert ComposeSpecification.model_validate(content)
+
+
+def test_every_service_has_a_container_and_nothing_else_has() -> None:
+    assert set(COMPOSE["services"]) == set(FLOW) | SERVERS
+
+
+@pytest.mark.parametrize("name", sorted(FLOW))
+def test_a_container_runs_the_service_it_is_named_after(name: str) -> None:
+    assert COMPOSE["services"][name]["build"]["args"] == {"SERVICE": name}
+
+
+@pytest.mark.parametrize("name", sorted(FLOW))
+def test_its_settings_are_settings_the_code_reads(name: str) -> None:
+    known = {field.upper() for field in Addresses.model_fields}
+    assert set(COMPOSE["services"][name]["environment"]) <= known
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS))
+def test_images_are_pinned_to_a_version(name: str) -> None:
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)*", COMPOSE["services"][name]["image"])
+
+
+def test_no_port_is_published_beyond_loopback() -> None:
+    published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_volumes_that_are_mounted_are_declared() -> None:
+    mounted = {
+        volume.split(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+    }
+    assert mounted == set(COMPOSE["volumes"])
+
+
+def test_every_service_has_the_extra_that_its_image_installs() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert set(FLOW) <= set(pyproject["project"]["optional-dependencies"])

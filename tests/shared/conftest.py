@@ -1,0 +1,1 @@
+from tests.laptop.kafka.conftest import kafka  # noqa: F401

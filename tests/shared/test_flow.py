@@ -1,0 +1,55 @@
+"""The flow page is true: services hear and say exactly what it says, and know no neighbour."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from deploy.docs import generated
+from shared.events import EVENTS
+from shared.flow import FLOW
+
+ROOT = Path(__file__).parent.parent.parent
+NAMES = {kind.__name__: kind for kind in EVENTS}
+
+
+def test_every_service_on_the_page_exists_and_no_other() -> None:
+    folders = {path.parent.name for path in (ROOT / "services").glob("*/app.py")}
+    assert folders == set(FLOW)
+
+
+@pytest.mark.parametrize("service", sorted(FLOW))
+def test_a_service_makes_exactly_the_events_it_says(service: str) -> None:
+    made = {
+        NAMES[node.func.id]
+        for path in (ROOT / "services" / service).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES
+    }
+    from_command_line = {NAMES["WorkloadAdded"]} if service == "console" else set()
+    assert made == FLOW[service].says - from_command_line
+
+
+@pytest.mark.parametrize("service", sorted(FLOW))
+def test_a_service_wires_exactly_the_events_it_hears(service: str) -> None:
+    wired = {
+        key.id
+        for node in ast.walk(ast.parse((ROOT / "services" / service / "app.py").read_text("utf-8")))
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Name) and key.id in NAMES
+    }
+    assert wired == {kind.__name__ for kind in FLOW[service].hears} or service == "console"
+
+
+def test_every_event_is_said_by_someone_and_heard_by_someone() -> None:
+    for kind in EVENTS:
+        assert any(kind in part.says for part in FLOW.values()), f"nobody says {kind.__name__}"
+        assert any(kind in part.hears for part in FLOW.values()), f"nobody hears {kind.__name__}"
+
+
+def test_generated_documents_are_up_to_date() -> None:
+    stale = [str(path) for path, content in generated().items() if path.read_text("utf-8") != content]
+    assert stale == [], "run `make docs`"

@@ -1,0 +1,135 @@
+"""What a subscription promises, on every broker there is: nothing is skipped, nothing spins, bad records go aside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from faststream.confluent import KafkaBroker
+from prometheus_client import CollectorRegistry
+
+from shared.broker import make_broker, make_say, pause_seconds
+from shared.events import FeedbackGiven, PredictionLogged, RollbackRequested, WorkloadAdded
+from shared.events.envelope import Event
+from shared.hearing import Batch, DeadLetters, Heard, TooManyInvalid, hear, make_dead_letters
+from shared.state import read_state
+from shared.topics import declare, topics_of
+
+
+def logged(prediction_id: str) -> PredictionLogged:
+    return PredictionLogged(
+        prediction_id=prediction_id, workload="tickets", predicted_at=datetime.now(UTC), input="text",
+        answer="refund", confidence=0.5, adapter="a",
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def hearing(
+    servers: str, kind: type[Event], handler: object, *, service: str | None = None
+) -> AsyncIterator[KafkaBroker]:
+    declare(topics_of([kind]), servers, 1, 30)
+    registry = CollectorRegistry()
+    broker = make_broker(servers, "test", registry)
+    hear(broker, service or f"test-{uuid4().hex[:8]}", kind, handler, make_dead_letters(broker, registry))  # type: ignore[arg-type]
+    await broker.start()
+    try:
+        yield broker
+    finally:
+        await broker.stop()
+
+
+async def test_what_is_said_is_heard_whole_and_in_order_of_its_key(kafka: str) -> None:
+    heard: asyncio.Queue[FeedbackGiven] = asyncio.Queue()
+    prediction = f"p-{uuid4().hex}"
+    async with hearing(kafka, FeedbackGiven, heard.put) as broker:
+        said = [
+            FeedbackGiven(
+                feedback_id=f"{prediction}-{number}", prediction_id=prediction, workload="tickets",
+                thumb="down", given_at=datetime.now(UTC),
+            )
+            for number in range(20)
+        ]  # fmt: skip
+        await make_say(broker, "test")(*said)
+        back: list[FeedbackGiven] = []
+        while len(back) < len(said):
+            event = await asyncio.wait_for(heard.get(), 20)
+            if event.prediction_id == prediction:
+                back.append(event)
+    assert sorted(event.feedback_id for event in back) == sorted(event.feedback_id for event in said)
+
+
+async def test_a_failed_batch_comes_again_until_it_is_handled(kafka: str) -> None:
+    mine, handled, failures = f"p-{uuid4().hex}", asyncio.Event(), 0
+
+    async def fail_twice(batch: list[Heard[PredictionLogged]]) -> None:
+        nonlocal failures
+        if mine in [heard.event.prediction_id for heard in batch]:
+            if failures < 2:
+                failures += 1
+                raise ConnectionError("the store is down")
+            handled.set()
+
+    async with hearing(kafka, PredictionLogged, Batch(fail_twice)) as broker:
+        await make_say(broker, "test")(logged(mine))
+        await asyncio.wait_for(handled.wait(), 30)
+    assert failures == 2
+
+
+async def test_an_invalid_record_is_set_aside_and_the_next_one_is_handled(kafka: str) -> None:
+    mine, heard = f"p-{uuid4().hex}", asyncio.Event()
+
+    async def on_logged(event: PredictionLogged) -> None:
+        if event.prediction_id == mine:
+            heard.set()
+
+    service = f"test-{uuid4().hex[:8]}"
+    async with hearing(kafka, PredictionLogged, on_logged, service=service) as broker:
+        producer = Producer({"bootstrap.servers": kafka})
+        producer.produce(PredictionLogged.topic.name, b'{"secret": "jane@example.com"}', key=mine.encode())
+        producer.flush(10)
+        await make_say(broker, "test")(logged(mine))
+        await asyncio.wait_for(heard.wait(), 30)
+    letters = Consumer({"bootstrap.servers": kafka, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
+    letters.subscribe([PredictionLogged.topic.dead_letters])
+    mine_set_aside: dict[str, str] = {}
+    while not mine_set_aside:
+        message = letters.poll(20)
+        assert message is not None
+        found = {name: value.decode() for name, value in message.headers() or () if isinstance(value, bytes)}
+        if found["dead_letter_service"] == service and message.key() == mine.encode():
+            mine_set_aside = found
+    letters.close()
+    assert "prediction_id" in mine_set_aside["dead_letter_reason"]
+    assert "jane" not in mine_set_aside["dead_letter_reason"]
+
+
+async def test_state_is_read_from_its_beginning(kafka: str) -> None:
+    declare(topics_of([WorkloadAdded, RollbackRequested]), kafka, 1, 30)
+    assert isinstance(await asyncio.to_thread(read_state, [WorkloadAdded], kafka), list)
+
+
+def test_too_many_invalid_records_in_a_row_stop_the_partition() -> None:
+    letters = DeadLetters(broker=None, set_aside=None, most_in_a_row=3)  # type: ignore[arg-type]
+    for _ in range(3):
+        letters.count("topic", 0, valid=False)
+    with pytest.raises(TooManyInvalid, match="topic/0"):
+        letters.count("topic", 0, valid=False)
+
+
+def test_a_valid_record_ends_a_run_of_invalid_ones() -> None:
+    letters = DeadLetters(broker=None, set_aside=None, most_in_a_row=1)  # type: ignore[arg-type]
+    for _ in range(5):
+        letters.count("topic", 0, valid=False)
+        letters.count("topic", 0, valid=True)
+
+
+def test_the_pause_grows_and_stays_below_the_poll_interval() -> None:
+    pauses = [pause_seconds(failures) for failures in range(1, 40)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 0.5
+    assert pauses[-1] == 60
