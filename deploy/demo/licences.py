@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from services.data_augmentation.similarity import without_near_duplicates
 
 from deploy.workloads.definition import Definition, read_definition
 from deploy.workloads.rows import LabelledRow
+from services.data_augmentation.similarity import normalised, without_near_duplicates
 
 DEFINITION = Path(__file__).with_name("licences.toml")
 LONGEST_NOTICE = 160  # characters: on two slow cores the whole loop has to fit into ten minutes
@@ -54,8 +54,13 @@ def licences() -> Licences:
     definition = read_definition(DEFINITION)
     labels = definition.workload.labels
     by_label: dict[str, list[str]] = defaultdict(list)
-    for text, label in sorted(set(notices(labels))):
-        by_label[label].append(text)
+    found = sorted(set(notices(labels)))
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    for text, label in found:
+        labels_of[normalised(text)].add(label)
+    for text, label in found:
+        if len(labels_of[normalised(text)]) == 1:
+            by_label[label].append(text)
     shuffle = random.Random(SEED)
     pool: list[tuple[str, str]] = []
     for label in labels:
