@@ -111,6 +111,10 @@ class Broker:
                     await writer.drain()
         except MalformedFrame as problem:
             logger.warning("connection from %s closed: %s", peer, problem)
+        except asyncio.CancelledError:
+            logger.debug(
+                "connection from %s closed by stop()", peer
+            )  # passed on, asyncio would log it as a fault
         except ConnectionError:
             logger.debug("connection from %s was lost", peer)
         except Exception:

@@ -1,0 +1,198 @@
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from deploy.laptop.kafka.error_codes import ErrorCode
+from deploy.laptop.kafka.groups import COMPANION_WAIT_SECONDS, Group, Join, Joined, State, Synced
+
+SESSION_SECONDS = 10.0
+REBALANCE_SECONDS = 60.0
+
+
+@dataclass
+class Play:
+    """A group, a clock that is moved by hand, and what members were answered."""
+
+    group: Group = field(default_factory=lambda: Group("group"))
+    now: float = 0.0
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.group.tick(self.now)
+
+    def join(self, member_id: str = "", instance: str | None = None, **changed: Any) -> list[Joined]:
+        asked: dict[str, Any] = {
+            "member_id": member_id,
+            "instance_id": instance,
+            "client_id": "client",
+            "client_host": "/127.0.0.1",
+            "protocol_type": "consumer",
+            "protocols": {"range": b"topics"},
+            "session_seconds": SESSION_SECONDS,
+            "rebalance_seconds": REBALANCE_SECONDS,
+            "must_know_its_id": False,
+        }
+        answers: list[Joined] = []
+        self.group.join(Join(**asked | changed), self.now, answers.append)
+        return answers
+
+    def sync(self, joined: Joined, **assignments: bytes) -> list[Synced]:
+        answers: list[Synced] = []
+        self.group.sync(joined.member_id, None, joined.generation, assignments, self.now, answers.append)
+        return answers
+
+    def heartbeat(self, joined: Joined) -> ErrorCode:
+        return self.group.heartbeat(joined.member_id, None, joined.generation, self.now)
+
+    def may_commit(self, joined: Joined) -> ErrorCode:
+        return self.group.may_commit(joined.member_id, None, joined.generation, self.now)
+
+    def leave(self, joined: Joined) -> ErrorCode:
+        return self.group.leave(joined.member_id, None, self.now)
+
+    def stable_pair(self) -> tuple[Joined, Joined]:
+        one, two = self.join(), self.join()
+        self.wait(COMPANION_WAIT_SECONDS)
+        waiting = self.sync(two[0])
+        self.sync(one[0], **{one[0].member_id: b"1", two[0].member_id: b"2"})
+        assert waiting == [Synced(ErrorCode.NONE, b"2")]
+        return one[0], two[0]
+
+
+@pytest.fixture
+def play() -> Play:
+    return Play()
+
+
+def test_companions_of_the_first_member_join_the_same_generation(play: Play) -> None:
+    one, two = play.join(), play.join()
+    assert (one, two) == ([], [])
+    play.wait(COMPANION_WAIT_SECONDS)
+    assert one[0].generation == two[0].generation == 1
+    assert one[0].leader == two[0].leader == one[0].member_id
+    assert [id for id, _, _ in one[0].members] == [one[0].member_id, two[0].member_id]
+    assert two[0].members == ()
+
+
+def test_a_follower_waits_for_the_leaders_assignment(play: Play) -> None:
+    play.stable_pair()
+    assert play.group.state is State.STABLE
+
+
+def test_a_dynamic_member_is_told_its_id_first_and_then_let_in(play: Play) -> None:
+    told = play.join(must_know_its_id=True)[0]
+    assert told.error is ErrorCode.MEMBER_ID_REQUIRED
+    joined = play.join(told.member_id, must_know_its_id=True)
+    play.wait(COMPANION_WAIT_SECONDS)
+    assert joined[0].member_id == told.member_id
+    assert play.join("somebody")[0].error is ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_a_third_member_sends_the_others_back_to_join(play: Play) -> None:
+    one, two = play.stable_pair()
+    third = play.join()
+    assert play.heartbeat(one) is ErrorCode.REBALANCE_IN_PROGRESS
+    assert play.may_commit(one) is ErrorCode.NONE
+    play.join(one.member_id)
+    assert third == []
+    play.join(two.member_id)
+    assert third[0].generation == 2
+    assert play.may_commit(third[0]) is ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_a_silent_member_is_taken_for_dead_when_its_session_is_over(play: Play) -> None:
+    one, two = play.stable_pair()
+    play.wait(SESSION_SECONDS)
+    assert play.heartbeat(one) is ErrorCode.NONE
+    play.wait(1)
+    assert play.heartbeat(two) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert play.heartbeat(one) is ErrorCode.REBALANCE_IN_PROGRESS
+    assert play.join(one.member_id)[0].generation == 2
+
+
+def test_a_member_that_waits_in_join_is_not_taken_for_dead(play: Play) -> None:
+    one, two = play.stable_pair()
+    waiting = play.join(two.member_id, protocols={"range": b"other topics"})
+    for _ in range(5):
+        play.wait(SESSION_SECONDS - 1)
+        play.heartbeat(one)
+    assert two.member_id in play.group.members
+    assert waiting == []
+
+
+def test_who_does_not_join_until_the_deadline_is_left_behind(play: Play) -> None:
+    one, _ = play.stable_pair()
+    third = play.join()
+    play.join(one.member_id)
+    play.now += REBALANCE_SECONDS - 1
+    play.wait(1)
+    assert len(third[0].members or play.group.members) == 2
+
+
+def test_a_leader_that_never_assigns_is_left_behind(play: Play) -> None:
+    one, two = play.join(), play.join()
+    play.wait(COMPANION_WAIT_SECONDS)
+    waiting = play.sync(two[0])
+    play.wait(SESSION_SECONDS + 1)
+    assert waiting == [Synced(ErrorCode.REBALANCE_IN_PROGRESS)]
+    assert play.leave(one[0]) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert play.join(two[0].member_id)[0].leader == two[0].member_id
+
+
+def test_a_member_that_leaves_starts_a_rebalance_and_the_last_one_empties_the_group(play: Play) -> None:
+    one, two = play.stable_pair()
+    play.leave(one)
+    alone = play.join(two.member_id)[0]
+    assert alone.leader == two.member_id
+    play.leave(alone)
+    assert (play.group.state, play.group.members) == (State.EMPTY, {})
+
+
+def test_an_old_generation_is_told_so(play: Play) -> None:
+    one, two = play.stable_pair()
+    play.leave(two)
+    play.join(one.member_id)
+    assert play.heartbeat(one) is ErrorCode.ILLEGAL_GENERATION
+    assert play.may_commit(one) is ErrorCode.ILLEGAL_GENERATION
+    assert play.sync(one) == [Synced(ErrorCode.ILLEGAL_GENERATION)]
+
+
+def test_who_is_in_no_group_may_commit_only_into_an_empty_one(play: Play) -> None:
+    assert play.group.may_commit("", None, -1, 0) is ErrorCode.NONE
+    play.stable_pair()
+    assert play.group.may_commit("", None, -1, 0) is ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_a_lost_answer_is_given_again_without_a_rebalance(play: Play) -> None:
+    _, two = play.stable_pair()
+    assert play.join(two.member_id)[0].generation == two.generation
+    assert play.group.state is State.STABLE
+
+
+def test_a_leader_that_joins_again_gets_its_rebalance(play: Play) -> None:
+    one, two = play.stable_pair()
+    assert play.join(one.member_id) == []
+    assert play.heartbeat(two) is ErrorCode.REBALANCE_IN_PROGRESS
+
+
+def test_a_static_member_comes_back_to_its_assignment_and_fences_its_old_self(play: Play) -> None:
+    first = play.join(instance="worker-1")
+    play.wait(COMPANION_WAIT_SECONDS)
+    play.sync(first[0], **{first[0].member_id: b"mine"})
+    back = play.join(instance="worker-1")[0]
+    assert back.generation == first[0].generation
+    assert play.sync(back) == [Synced(ErrorCode.NONE, b"mine")]
+    old = first[0].member_id
+    assert play.group.heartbeat(old, "worker-1", back.generation, play.now) is ErrorCode.FENCED_INSTANCE_ID
+
+
+def test_members_without_a_common_assignor_do_not_get_in(play: Play) -> None:
+    play.stable_pair()
+    assert play.join(protocols={"sticky": b""})[0].error is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    assert play.join(protocol_type="connect")[0].error is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+
+
+@pytest.mark.parametrize("seconds", [0.999, 1801])
+def test_a_session_too_short_or_too_long_is_refused(play: Play, seconds: float) -> None:
+    assert play.join(session_seconds=seconds)[0].error is ErrorCode.INVALID_SESSION_TIMEOUT

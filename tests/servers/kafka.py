@@ -1,0 +1,147 @@
+"""Brokers for tests, each in a process of its own: the embedded one, and Apache Kafka from its jars."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+_READY = "ready on "
+_APACHE_READY_SECONDS = 60
+
+
+@dataclass
+class EmbeddedKafka:
+    """The embedded broker over `folder`; started again after `kill`, it keeps its port."""
+
+    folder: Path
+    port: int = 0
+    _process: subprocess.Popen[str] | None = field(default=None, init=False)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "broker.log").read_text()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def start(self, *wrapper: str) -> None:
+        """Returns when it is ready; `wrapper` is put before the command (a limit, a tracer)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "deploy.laptop.kafka", "--stop-with-stdin"]
+        command += ["--port", str(self.port), "--data", str(self.folder / "data")]
+        with (self.folder / "broker.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [*wrapper, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()  # empty if it ended
+        assert _READY in said, self.log
+        self.port = int(said.split(_READY)[1].split(",")[0].rpartition(":")[2])
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """As a supervisor would; returns the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, by: signal.Signals) -> int:
+        process, self._process = self._process, None
+        assert process is not None
+        process.send_signal(by)
+        process.communicate(timeout=20)
+        return process.returncode
+
+
+@contextmanager
+def embedded_kafka(folder: Path) -> Iterator[str]:
+    """The bootstrap address of an embedded broker that keeps its data and its log in `folder`."""
+    broker = EmbeddedKafka(folder)
+    broker.start()
+    try:
+        yield broker.address
+    finally:
+        broker.stop()
+
+
+@contextmanager
+def apache_kafka(home: Path, folder: Path) -> Iterator[str]:
+    """The bootstrap address of one Apache Kafka node (KRaft); `home` holds its jars or `libs/`."""
+    port, controller_port = _free_ports(2)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / "server.properties"
+    settings.write_text(_PROPERTIES.format(port=port, controller=controller_port, folder=folder))
+    jars = home / "libs" if (home / "libs").is_dir() else home
+    java = ["java", "-Xmx512m", "-cp", f"{jars}/*"]
+    storage = [*java, "kafka.tools.StorageTool"]
+    made = subprocess.run([*storage, "random-uuid"], check=True, capture_output=True, text=True)
+    cluster = made.stdout.split()[-1]
+    subprocess.run(
+        [*storage, "format", "--standalone", "-t", cluster, "-c", str(settings)],
+        check=True,
+        capture_output=True,
+    )
+    with (folder / "broker.log").open("w") as log, ExitStack() as ending:
+        process = subprocess.Popen([*java, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
+        ending.callback(process.wait, 20)
+        ending.callback(process.kill)
+        address = f"127.0.0.1:{port}"
+        _await_metadata(address, process, folder / "broker.log")
+        yield address
+
+
+def _await_metadata(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """An open port is not enough: the node is ready when it answers a metadata request."""
+    until = time.monotonic() + _APACHE_READY_SECONDS
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()[-2000:]
+        try:
+            if admin.list_topics(timeout=2).brokers:
+                return
+        except KafkaException:
+            continue  # the call itself has waited
+    raise TimeoutError(f"Apache Kafka gave no metadata within {_APACHE_READY_SECONDS} s; see {log}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.retention.check.interval.ms=1000
+"""
