@@ -1,0 +1,1 @@
+"""Puts doubtful predictions before reviewers and makes their judgements into corrections."""

@@ -1,0 +1,66 @@
+"""When reviews make a correction, and when they are set aside as disputed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from services.human_review.drawn import drawn
+from services.human_review.items import Kind
+
+
+class State(StrEnum):
+    OPEN = "open"
+    AGREED = "agreed"
+    DISPUTED = "disputed"
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """One reviewer's standing judgement on a prediction."""
+
+    review_id: str
+    reviewer: str
+    right_answer: str
+    given_at: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a prediction's reviews come to. `agreeing` are those behind an agreed answer, oldest first."""
+
+    state: State
+    agreeing: Sequence[Opinion] = ()
+
+    @property
+    def right_answer(self) -> str:
+        return self.agreeing[0].right_answer
+
+    @property
+    def agreed_at(self) -> datetime:
+        """The time of the review that settled it: the same however often it is worked out again."""
+        return self.agreeing[-1].given_at
+
+
+def reviews_wanted(kind: Kind | None, prediction_id: str, double_share: float) -> int:
+    """2 for a share of predictions drawn by id, else 1. Pairs, and what nobody queued, want one."""
+    if kind is None or kind is Kind.PAIR:
+        return 1
+    return 2 if drawn("double", prediction_id) < double_share else 1
+
+
+def outcome(opinions: Sequence[Opinion], wanted: int) -> Outcome:
+    """Open until `wanted` reviewers have judged; then more than half of all must give one answer.
+
+    So two who disagree dispute it, and a third settles it by siding with one. Takes one opinion per reviewer.
+    """
+    if len(opinions) < wanted or not opinions:
+        return Outcome(State.OPEN)
+    answer, votes = Counter(opinion.right_answer for opinion in opinions).most_common(1)[0]
+    if 2 * votes <= len(opinions):
+        return Outcome(State.DISPUTED)
+    agreeing = [opinion for opinion in opinions if opinion.right_answer == answer]
+    return Outcome(State.AGREED, sorted(agreeing, key=lambda one: (one.given_at, one.review_id)))

@@ -1,0 +1,157 @@
+"""HTTP for reviewers: the next item, a review, and how far reviewers agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict
+
+from services.human_review.items import Kind, OpenItem
+from services.human_review.look_ahead import LookAhead
+from services.human_review.store import ReviewStore
+from shared.broker import Say
+from shared.events import Rate, ReviewGiven, WorkloadAdded, derived_id
+from shared.fields import Id, Moment, Name, WorkloadName
+from shared.intervals import wilson
+from shared.problems import Problem
+from shared.service import Clock
+from shared.standing import Workloads
+
+
+class Item(BaseModel):
+    """What a reviewer sees. A pair has two options and does not say what the live model answered."""
+
+    prediction_id: str
+    kind: Kind
+    text: str
+    options: list[str]
+    labels: list[str]
+    answer: str | None = None
+    confidence: float | None = None
+    probabilities: dict[str, float] | None = None
+
+
+class Review(BaseModel):
+    """A reviewer's judgement. Without `review_id`, the same judgement sent twice is one review."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prediction_id: Id
+    workload: WorkloadName
+    reviewer: Name
+    right_answer: Name
+    review_id: Id | None = None
+    given_at: Moment | None = None
+
+
+class Accepted(BaseModel):
+    review_id: str
+
+
+class Agreement(BaseModel):
+    """Predictions judged by two reviewers or more, and in how many the first two agree."""
+
+    workload: str
+    n: int
+    agreed: int
+    share: Share
+
+
+class Share(BaseModel):
+    """A share with its 95 % interval (Wilson 1927)."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, rate: Rate) -> Share:
+        return cls(value=rate.value, low=rate.low, high=rate.high)
+
+
+def make_router(
+    ahead: LookAhead, store: ReviewStore, workloads: Workloads, say: Say, clock: Clock
+) -> APIRouter:
+    router = APIRouter(prefix="/reviews", tags=["human review"])
+
+    @router.get("/next", response_model=Item, response_model_exclude_none=True, responses={204: {}})
+    async def next_item(
+        workload: str, reviewer: Name, without: Annotated[Sequence[str], Query(max_length=1000)] = ()
+    ) -> Item | Response:
+        """The reviewer's next item, theirs for ten minutes; 204 when there is none.
+
+        Asked again, it gives another one, and comes back to what was not judged when the rest is done.
+        `without` names items not to give: those on the reviewer's screen or skipped for good.
+        """
+        added = _known(workloads, workload)
+        item = await ahead.next(added.name, reviewer, frozenset(without))
+        return Response(status_code=204) if item is None else _shown(item, added.definition.labels)
+
+    @router.post("", status_code=202)
+    async def give_review(review: Review) -> Accepted:
+        """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
+        labels = _known(workloads, review.workload).definition.labels
+        if review.right_answer not in labels:
+            near = get_close_matches(review.right_answer, labels, n=3, cutoff=0.5)
+            raise Problem(
+                422,
+                "Not a label of this workload",
+                f'"{review.right_answer[:80]}" is no label of {review.workload}. '
+                + (
+                    f"Did you mean {' or '.join(near)}?"
+                    if near
+                    else f"Its labels begin {labels[0]}, {labels[1]}."
+                ),
+                near=near,
+            )
+        given = ReviewGiven(
+            review_id=review.review_id
+            or derived_id("review", review.prediction_id, review.reviewer, review.right_answer),
+            prediction_id=review.prediction_id,
+            workload=review.workload,
+            reviewer=review.reviewer,
+            right_answer=review.right_answer,
+            given_at=review.given_at or clock(),
+        )
+        await say(given)
+        ahead.judged(given.prediction_id, given.reviewer)
+        return Accepted(review_id=given.review_id)
+
+    @router.get("/agreement")
+    async def agreement(workload: str) -> Agreement:
+        """How far reviewers agree where two looked at the same prediction."""
+        added = _known(workloads, workload)
+        n, agreed = await store.agreement(added.name)
+        return Agreement(workload=added.name, n=n, agreed=agreed, share=Share.of(wilson(agreed, n)))
+
+    return router
+
+
+def _known(workloads: Workloads, name: str) -> WorkloadAdded:
+    added = workloads.get(name)
+    if added is None:
+        names = ", ".join(sorted(one.name for one in workloads.all())) or "none yet"
+        raise Problem(404, "Unknown workload", f"There is no such workload. Known: {names}.")
+    return added
+
+
+def _shown(item: OpenItem, labels: Sequence[str]) -> Item:
+    shown = Item(
+        prediction_id=item.prediction_id,
+        kind=item.kind,
+        text=item.text,
+        options=list(item.options),
+        labels=list(labels),
+    )
+    if item.kind is Kind.PAIR:
+        return shown
+    return shown.model_copy(
+        update={
+            "answer": item.answer,
+            "confidence": item.confidence,
+            "probabilities": dict(item.probabilities),
+        }
+    )

@@ -1,0 +1,42 @@
+"""Puts the service together."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+
+from services.human_review.api import make_router
+from services.human_review.handlers import Handlers
+from services.human_review.look_ahead import LookAhead
+from services.human_review.settings import Settings
+from services.human_review.store import ReviewStore
+from shared.events import PredictionFlagged, ReviewGiven, ShadowPairRecorded, WorkloadAdded
+from shared.hearing import Batch
+from shared.service import Service, Surroundings
+from shared.standing import Workloads
+
+
+def build(around: Surroundings) -> Service:
+    settings = Settings()
+    workloads = Workloads()
+    store = ReviewStore(around.tables)
+    handlers = Handlers(store, around.say, around.clock, workloads)
+    ahead = LookAhead(store, around.clock, settings)
+
+    async def join_waiting_reviews() -> None:
+        while True:
+            await handlers.join_waiting()
+            await asyncio.sleep(settings.join_seconds)
+
+    return Service(
+        name="human_review",
+        hears={
+            WorkloadAdded: handlers.on_workload_added,
+            PredictionFlagged: Batch(handlers.on_prediction_flagged),
+            ShadowPairRecorded: Batch(handlers.on_shadow_pair_recorded),
+            ReviewGiven: Batch(handlers.on_review_given),
+        },
+        tables_sql=files("services.human_review").joinpath("tables.sql").read_text(),
+        routers=[make_router(ahead, store, workloads, around.say, around.clock)],
+        background=[join_waiting_reviews],
+    )

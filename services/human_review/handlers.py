@@ -1,0 +1,146 @@
+"""From flags and pairs to queue items, from reviews to corrections."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from services.human_review.agreement import Opinion, Outcome, State, outcome, reviews_wanted
+from services.human_review.blind_pair import blind_options
+from services.human_review.items import Kind, QueuedItem
+from services.human_review.priority import priority
+from services.human_review.store import Prediction, ReviewStore
+from shared.broker import Say
+from shared.events import (
+    PredictionCorrected,
+    PredictionFlagged,
+    ReviewGiven,
+    ShadowPairRecorded,
+    WorkloadAdded,
+)
+from shared.hearing import Heard
+from shared.service import Clock
+from shared.standing import Workloads
+from shared.workload import Review
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What happens on each event. Every batch may come again: rows replace by key, events keep their ids."""
+
+    store: ReviewStore
+    say: Say
+    clock: Clock
+    workloads: Workloads
+
+    async def on_workload_added(self, event: WorkloadAdded) -> None:
+        self.workloads.hear(event)
+
+    async def on_prediction_flagged(self, batch: Sequence[Heard[PredictionFlagged]]) -> None:
+        await self._queue([self._flagged(heard.event) for heard in batch])
+
+    async def on_shadow_pair_recorded(self, batch: Sequence[Heard[ShadowPairRecorded]]) -> None:
+        await self._queue([_paired(heard.event) for heard in batch if heard.event.differs])
+
+    async def on_review_given(self, batch: Sequence[Heard[ReviewGiven]]) -> None:
+        reviews = [heard.event for heard in batch]
+        await self.store.keep_reviews(reviews)
+        await self._decide_all((review.workload, review.prediction_id) for review in reviews)
+
+    async def join_waiting(self) -> None:
+        """Decides on reviews that were given before their prediction was logged."""
+        for workload, prediction_ids in (await self.store.waiting()).items():
+            await self._decide(workload, prediction_ids)
+
+    async def _queue(self, items: Sequence[QueuedItem]) -> None:
+        await self.store.queue(items)
+        # A new reason may change how many reviews an item wants, and so settle one that has some.
+        await self._decide_all((item.workload, item.prediction_id) for item in items)
+
+    async def _decide_all(self, places: Iterable[tuple[str, str]]) -> None:
+        by_workload: dict[str, dict[str, None]] = defaultdict(dict)
+        for workload, prediction_id in places:
+            by_workload[workload][prediction_id] = None
+        for workload, prediction_ids in by_workload.items():
+            await self._decide(workload, list(prediction_ids))
+
+    async def _decide(self, workload: str, prediction_ids: Sequence[str]) -> None:
+        added = self.workloads.get(workload)
+        if added is None:  # tried again by join_waiting until the workload is there
+            return
+        opinions = await self.store.opinions(workload, prediction_ids)
+        if not opinions:
+            return
+        kinds = await self.store.kinds(workload, list(opinions))
+        predictions = await self.store.predictions(workload, list(opinions))
+        outcomes = {
+            prediction_id: outcome(
+                # From the broker anything may come: what is no label of the workload is kept and not counted.
+                [one for one in opinions[prediction_id] if one.right_answer in added.definition.labels],
+                reviews_wanted(kinds.get(prediction_id), prediction_id, added.definition.review.double_share),
+            )
+            for prediction_id in predictions
+        }
+        corrections = [
+            _correction(workload, prediction_id, predictions[prediction_id], reached)
+            for prediction_id, reached in outcomes.items()
+            if reached.state is State.AGREED
+        ]
+        states = {prediction_id: reached.state for prediction_id, reached in outcomes.items()}
+        await self.store.keep_corrections(corrections)
+        await self.store.keep_outcomes(workload, states, self.clock())
+        await self.say(*corrections)
+
+    def _flagged(self, event: PredictionFlagged) -> QueuedItem:
+        added = self.workloads.get(event.workload)
+        policy = added.definition.review if added is not None else Review()
+        kind = Kind(event.reason.value)
+        return QueuedItem(
+            prediction_id=event.prediction_id,
+            workload=event.workload,
+            predicted_at=event.predicted_at,
+            kind=kind,
+            options=(),
+            adapter=event.adapter,
+            answer=event.answer,
+            confidence=event.confidence,
+            priority=priority(kind, event.prediction_id, event.confidence),
+            reviews_wanted=reviews_wanted(kind, event.prediction_id, policy.double_share),
+            queued_at=event.flagged_at,
+        )
+
+
+def _paired(event: ShadowPairRecorded) -> QueuedItem:
+    """A pair's item holds no adapter, answer or confidence: whoever reads the queue stays blind."""
+    return QueuedItem(
+        prediction_id=event.prediction_id,
+        workload=event.workload,
+        predicted_at=event.predicted_at,
+        kind=Kind.PAIR,
+        options=blind_options(event.prediction_id, event.champion_answer, event.candidate_answer),
+        adapter="",
+        answer="",
+        confidence=0.0,
+        priority=priority(Kind.PAIR, event.prediction_id, 0.0),
+        reviews_wanted=reviews_wanted(Kind.PAIR, event.prediction_id, 0.0),
+        queued_at=event.recorded_at,
+    )
+
+
+def _correction(
+    workload: str, prediction_id: str, prediction: Prediction, reached: Outcome
+) -> PredictionCorrected:
+    agreeing: Sequence[Opinion] = reached.agreeing
+    return PredictionCorrected(
+        prediction_id=prediction_id,
+        workload=workload,
+        predicted_at=prediction.predicted_at,
+        adapter=prediction.adapter,
+        answer=prediction.answer,
+        confidence=prediction.confidence,
+        right_answer=reached.right_answer,
+        reviewers=[one.reviewer for one in agreeing],
+        review_ids=[one.review_id for one in agreeing],
+        corrected_at=reached.agreed_at,
+    )

@@ -1,0 +1,62 @@
+"""The next items of each reviewer at work, in memory, so that asking for one seldom asks the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from services.human_review.claims import Claims
+from services.human_review.items import OpenItem
+from services.human_review.settings import Settings
+from services.human_review.store import ReviewStore
+from shared.service import Clock
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+AT_LEAST = timedelta(milliseconds=200)  # between two looks into the database when a reviewer finds nothing
+
+
+@dataclass
+class _Ahead:
+    items: list[OpenItem] = field(default_factory=list)
+    read_at: datetime = NEVER
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class LookAhead:
+    """Gives items out. One per process; several processes may now and then show two people one item."""
+
+    def __init__(self, store: ReviewStore, clock: Clock, settings: Settings) -> None:
+        self._store, self._clock, self._settings = store, clock, settings
+        self._claims = Claims(settings.claim)
+        self._ahead: dict[tuple[str, str], _Ahead] = {}
+
+    async def next(self, workload: str, reviewer: str, without: Collection[str] = ()) -> OpenItem | None:
+        """Claims the reviewer's next open item, none of `without`; None when there is none now."""
+        ahead = self._ahead.setdefault((workload, reviewer), _Ahead())
+        async with ahead.lock:
+            for longest in (self._settings.refresh, AT_LEAST):
+                if self._clock() - ahead.read_at >= longest:
+                    ahead.items = await self._store.open_items(
+                        workload, reviewer, self._settings.look_ahead + len(without), known=ahead.items
+                    )
+                    ahead.read_at = self._clock()
+                    self._forget_who_left()
+                items = (item for item in ahead.items if item.prediction_id not in without)
+                item = self._claims.choose(items, reviewer, self._clock())
+                if item is not None:
+                    return item
+        return None
+
+    def judged(self, prediction_id: str, reviewer: str) -> None:
+        """Not to be shown to this reviewer again, even before the review is stored."""
+        self._claims.judged(prediction_id, reviewer, self._clock())
+
+    def _forget_who_left(self) -> None:
+        longest = self._settings.claim
+        self._ahead = {
+            who: ahead
+            for who, ahead in self._ahead.items()
+            if ahead.lock.locked() or self._clock() - ahead.read_at < longest
+        }

@@ -1,0 +1,24 @@
+"""Which item comes first: pairs, then what users disliked, then what the model doubted most."""
+
+from __future__ import annotations
+
+from services.human_review.drawn import drawn
+from services.human_review.items import Kind
+
+
+def priority(kind: Kind, prediction_id: str, confidence: float) -> float:
+    """Higher comes first: a pair in [3, 4), disliked in [2, 3], doubted in [1, 2], an audit item in [1, 3).
+
+    Audit items draw their place among the other two, so that however far down the queue reviewers get, the
+    same share of the audit sample is judged, and drawn by id it stays a fair sample. A pair's place is drawn
+    too: by confidence it would tell which model said what.
+    """
+    match kind:
+        case Kind.PAIR:
+            return 3.0 + drawn("place", prediction_id)
+        case Kind.DISLIKED:
+            return 2.0 + (1.0 - confidence)
+        case Kind.DOUBTED:
+            return 1.0 + (1.0 - confidence)
+        case Kind.AUDIT:
+            return 1.0 + 2.0 * drawn("place", prediction_id)

@@ -1,0 +1,22 @@
+"""What an operator may set for this service."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment, by these names in upper case after HUMAN_REVIEW_."""
+
+    model_config = SettingsConfigDict(env_prefix="HUMAN_REVIEW_", frozen=True)
+
+    claim: timedelta = timedelta(minutes=10)
+    """How long an item shown to one reviewer is kept from the others."""
+    look_ahead: int = 64
+    """Open items kept in memory for each reviewer at work."""
+    refresh: timedelta = timedelta(seconds=1)
+    """How old the look-ahead may be: so long a new pair may wait behind what is queued already."""
+    join_seconds: float = 5.0
+    """How often reviews whose prediction was not logged yet are tried again."""

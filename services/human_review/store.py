@@ -1,0 +1,182 @@
+"""The review queue, the reviews and the corrections in ClickHouse; predictions are read from their view."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from services.human_review.agreement import Opinion, State
+from services.human_review.items import Kind, OpenItem, QueuedItem
+from shared.events import PredictionCorrected, ReviewGiven
+from shared.tables import Tables
+
+MOST_WAITING = 1000
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a correction says about the prediction it corrects."""
+
+    predicted_at: datetime
+    adapter: str
+    answer: str
+    confidence: float
+
+
+class ReviewStore:
+    """All SQL of this service."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def queue(self, items: Iterable[QueuedItem]) -> None:
+        rows = [
+            asdict(item)
+            | {"kind": item.kind.value, "strength": item.kind.strength, "options": list(item.options)}
+            for item in items
+        ]
+        await self._tables.insert("review_items", rows)
+
+    async def keep_reviews(self, reviews: Iterable[ReviewGiven]) -> None:
+        await self._tables.insert("reviews", [review.model_dump() for review in reviews])
+
+    async def opinions(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, list[Opinion]]:
+        """Prediction id → one opinion per reviewer, for those predictions that have any."""
+        rows = await self._tables.rows(
+            """SELECT prediction_id, review_id, reviewer, right_answer, given_at FROM reviews FINAL
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
+            ORDER BY given_at, review_id""",
+            workload=workload,
+            ids=list(prediction_ids),
+        )
+        opinions: dict[str, list[Opinion]] = defaultdict(list)
+        for row in rows:
+            opinions[row["prediction_id"]].append(
+                Opinion(row["review_id"], row["reviewer"], row["right_answer"], _utc(row["given_at"]))
+            )
+        return opinions
+
+    async def kinds(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, Kind]:
+        """Prediction id → the strongest reason why it is in the queue."""
+        rows = await self._tables.rows(
+            """SELECT prediction_id, toString(argMax(kind, strength)) AS strongest FROM review_items
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
+            GROUP BY prediction_id""",
+            workload=workload,
+            ids=list(prediction_ids),
+        )
+        return {row["prediction_id"]: Kind(row["strongest"]) for row in rows}
+
+    async def predictions(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, Prediction]:
+        """Those of the predictions that are logged."""
+        rows = await self._tables.rows(
+            """SELECT prediction_id, predicted_at, adapter, answer, confidence FROM predictions_v1
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
+            workload=workload,
+            ids=list(prediction_ids),
+        )
+        return {
+            str(row["prediction_id"]): Prediction(
+                _utc(row["predicted_at"]), row["adapter"], row["answer"], _share(row["confidence"])
+            )
+            for row in rows
+        }
+
+    async def keep_outcomes(self, workload: str, states: Mapping[str, State], decided_at: datetime) -> None:
+        rows = [
+            {
+                "prediction_id": prediction_id,
+                "workload": workload,
+                "state": state.value,
+                "decided_at": decided_at,
+            }
+            for prediction_id, state in states.items()
+        ]
+        await self._tables.insert("review_outcomes", rows)
+
+    async def keep_corrections(self, corrections: Iterable[PredictionCorrected]) -> None:
+        await self._tables.insert(
+            "corrections", [correction.model_dump(exclude={"review_ids"}) for correction in corrections]
+        )
+
+    async def waiting(self) -> dict[str, list[str]]:
+        """Workload → predictions that were reviewed and not decided on, newest first and at most 1000."""
+        rows = await self._tables.rows(
+            """SELECT workload, prediction_id FROM reviews
+            WHERE (workload, prediction_id) NOT IN (SELECT workload, prediction_id FROM review_outcomes)
+            GROUP BY workload, prediction_id ORDER BY max(given_at) DESC LIMIT {most:UInt32}""",
+            most=MOST_WAITING,
+        )
+        waiting: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            waiting[row["workload"]].append(row["prediction_id"])
+        return waiting
+
+    async def open_items(
+        self, workload: str, reviewer: str, most: int, known: Iterable[OpenItem] = ()
+    ) -> list[OpenItem]:
+        """The open items that this reviewer has not judged and whose text is logged, first things first.
+
+        Texts of `known` items are not read again.
+        """
+        rows = await self._tables.rows(
+            """SELECT prediction_id, kind, options, answer, confidence, reviewers, reviews_wanted
+            FROM review_items_v1
+            WHERE workload = {workload:String} AND state = 'open' AND NOT has(reviewers, {reviewer:String})
+            ORDER BY priority DESC, prediction_id LIMIT {most:UInt32}""",
+            workload=workload,
+            reviewer=reviewer,
+            most=most,
+        )
+        shown = {item.prediction_id: (item.text, item.probabilities) for item in known}
+        unread = [row["prediction_id"] for row in rows if row["prediction_id"] not in shown]
+        if unread:
+            shown |= await self._texts(workload, unread)
+        return [
+            OpenItem(
+                prediction_id=row["prediction_id"],
+                kind=Kind(row["kind"]),
+                options=tuple(row["options"]),
+                answer=row["answer"],
+                confidence=_share(row["confidence"]),
+                reviewers=frozenset(row["reviewers"]),
+                reviews_wanted=row["reviews_wanted"],
+                text=shown[row["prediction_id"]][0],
+                probabilities=shown[row["prediction_id"]][1],
+            )
+            for row in rows
+            if row["prediction_id"] in shown
+        ]
+
+    async def agreement(self, workload: str) -> tuple[int, int]:
+        """Predictions judged by two or more reviewers, and in how many of them the first two agree."""
+        rows = await self._tables.rows(
+            "SELECT n, agreed FROM agreement_v1 WHERE workload = {workload:String}", workload=workload
+        )
+        return (rows[0]["n"], rows[0]["agreed"]) if rows else (0, 0)
+
+    async def _texts(self, workload: str, ids: list[str]) -> dict[str, tuple[str, Mapping[str, float]]]:
+        rows = await self._tables.rows(
+            """SELECT prediction_id, input, probabilities FROM predictions_v1
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
+            workload=workload,
+            ids=ids,
+        )
+        return {
+            str(row["prediction_id"]): (
+                row["input"],
+                {label: _share(value) for label, value in row["probabilities"].items()},
+            )
+            for row in rows
+        }
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _share(single_precision: float) -> float:
+    """Float32 keeps seven digits; the rest that it seems to have as a double is noise."""
+    return round(single_precision, 7)

@@ -1,0 +1,151 @@
+"""The service on real tables, with a list in the broker's place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.human_review.api import make_router
+from services.human_review.handlers import Handlers
+from services.human_review.look_ahead import LookAhead
+from services.human_review.settings import Settings
+from services.human_review.store import ReviewStore
+from shared.addresses import Addresses
+from shared.events import Event, FrozenFile, PredictionCorrected, WorkloadAdded
+from shared.files import Files
+from shared.hearing import Heard
+from shared.models import ModelServer
+from shared.problems import answer_with_problems
+from shared.service import Surroundings
+from shared.standing import Workloads
+from shared.tables import Tables
+from shared.workload import Review, Workload
+
+# Yesterday's: what is older than 90 days ClickHouse removes whenever it merges.
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+LABELS = ("mit", "apache-2.0", "gpl-2.0")
+PREDICTIONS = """CREATE TABLE predictions_v1 (
+    prediction_id String, predicted_at DateTime64(3, 'UTC'), workload LowCardinality(String),
+    adapter LowCardinality(String), input String, answer String, confidence Float32,
+    probabilities Map(String, Float32), latency_ms Float32, tokens_in UInt32, attributes Map(String, String)
+) ENGINE = MergeTree ORDER BY prediction_id"""
+
+
+def workload_added(double_share: float = 0.0) -> WorkloadAdded:
+    definition = Workload(
+        name="licences",
+        title="Which licence?",
+        prompt="{text}\nLicence:",
+        labels=LABELS,
+        review=Review(double_share=double_share),
+    )
+    return WorkloadAdded(
+        revision=1,
+        definition=definition,
+        answers={label: f" {label}" for label in LABELS},
+        rows=FrozenFile(uri="file:///nowhere", digest="sha256:" + "0" * 64, rows=0),
+        added_at=NOON,
+    )
+
+
+def batch(*events: Event) -> list[Heard[Any]]:
+    return [Heard(event, 0, offset) for offset, event in enumerate(events)]
+
+
+@dataclass
+class Reviewing:
+    """One running human_review: its handlers, its HTTP, what it said, and a clock the test moves."""
+
+    tables: Tables
+    double_share: float = 0.0
+    said: list[Event] = field(default_factory=list)
+    time: datetime = NOON
+
+    def __post_init__(self) -> None:
+        workloads = Workloads()
+        workloads.hear(workload_added(self.double_share))
+        store = ReviewStore(self.tables)
+        self.handlers = Handlers(store, self.say, self.clock, workloads)
+        ahead = LookAhead(store, self.clock, Settings())
+        app = FastAPI()
+        answer_with_problems(app)
+        app.include_router(make_router(ahead, store, workloads, self.say, self.clock))
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tuneloop")
+
+    async def say(self, *events: Event) -> None:
+        self.said += events
+
+    def clock(self) -> datetime:
+        return self.time
+
+    def pass_time(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+    @property
+    def corrections(self) -> list[PredictionCorrected]:
+        return [event for event in self.said if isinstance(event, PredictionCorrected)]
+
+    async def log(self, *prediction_ids: str, answer: str = "mit", confidence: float = 0.5) -> None:
+        rows = [
+            {
+                "prediction_id": prediction_id,
+                "predicted_at": NOON,
+                "workload": "licences",
+                "adapter": "licences-v1",
+                "input": f"text of {prediction_id}",
+                "answer": answer,
+                "confidence": confidence,
+                "probabilities": {answer: confidence},
+                "latency_ms": 1.0,
+                "tokens_in": 1,
+                "attributes": {},
+            }
+            for prediction_id in prediction_ids
+        ]
+        await self.tables.insert("predictions_v1", rows)
+
+    async def next(self, reviewer: str = "ada", without: Sequence[str] = ()) -> dict[str, Any] | None:
+        self.pass_time(2)
+        place = {"workload": "licences", "reviewer": reviewer, "without": list(without)}
+        reply = await self.http.get("/reviews/next", params=place)
+        assert reply.status_code in (200, 204), reply.text
+        return dict(reply.json()) if reply.status_code == 200 else None
+
+    async def review(self, prediction_id: str, right_answer: str, reviewer: str = "ada", **more: str) -> Any:
+        body = {"prediction_id": prediction_id, "workload": "licences", "reviewer": reviewer} | more
+        return await self.http.post("/reviews", json=body | {"right_answer": right_answer})
+
+
+@pytest.fixture
+async def reviewing(tables: Tables) -> AsyncIterator[Reviewing]:
+    await tables.apply(files("services.human_review").joinpath("tables.sql").read_text())
+    await tables.command(PREDICTIONS)
+    service = Reviewing(tables)
+    yield service
+    await service.http.aclose()
+
+
+@pytest.fixture
+def around(tables: Tables, tmp_path: Path) -> Surroundings:
+    async def say(*_: Event) -> None:
+        raise AssertionError("building a service says nothing")
+
+    return Surroundings(
+        addresses=Addresses(),
+        say=say,
+        tables=tables,
+        files=Files(tmp_path.as_uri(), tmp_path / "cache"),
+        models=ModelServer("http://127.0.0.1:1"),
+        clock=lambda: NOON,
+        registry=CollectorRegistry(),
+        state_folder=tmp_path,
+    )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.human_review.agreement import Opinion, State, outcome, reviews_wanted
+from services.human_review.items import Kind
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def opinions(*answers: str) -> list[Opinion]:
+    return [
+        Opinion(f"review-{number}", f"reviewer-{number}", answer, START + timedelta(minutes=number))
+        for number, answer in enumerate(answers)
+    ]
+
+
+def test_one_review_is_an_agreement_where_one_is_wanted() -> None:
+    reached = outcome(opinions("mit"), wanted=1)
+    assert (reached.state, reached.right_answer) == (State.AGREED, "mit")
+
+
+def test_one_review_is_not_enough_where_two_are_wanted() -> None:
+    assert outcome(opinions("mit"), wanted=2).state is State.OPEN
+
+
+def test_nobody_has_agreed_before_the_first_review() -> None:
+    assert outcome([], wanted=1).state is State.OPEN
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_two_who_disagree_dispute_it(wanted: int) -> None:
+    assert outcome(opinions("mit", "gpl-2.0"), wanted).state is State.DISPUTED
+
+
+def test_a_third_review_settles_a_dispute_by_majority() -> None:
+    reached = outcome(opinions("mit", "gpl-2.0", "gpl-2.0"), wanted=2)
+    assert (reached.state, reached.right_answer) == (State.AGREED, "gpl-2.0")
+    assert [one.reviewer for one in reached.agreeing] == ["reviewer-1", "reviewer-2"]
+
+
+def test_three_different_answers_settle_nothing() -> None:
+    assert outcome(opinions("mit", "gpl-2.0", "apache-2.0"), wanted=2).state is State.DISPUTED
+
+
+def test_it_was_agreed_when_the_last_agreeing_review_was_given_whatever_order_they_come_in() -> None:
+    given = opinions("mit", "mit")
+    assert outcome(given, 2).agreed_at == outcome(given[::-1], 2).agreed_at == given[1].given_at
+
+
+def test_about_the_wanted_share_of_predictions_is_reviewed_twice() -> None:
+    twice = sum(reviews_wanted(Kind.DOUBTED, f"p{number}", 0.2) == 2 for number in range(5000))
+    assert 900 < twice < 1100
+
+
+def test_the_same_prediction_is_always_drawn_alike() -> None:
+    assert {reviews_wanted(Kind.AUDIT, "p7", 0.5) for _ in range(10)} == {
+        reviews_wanted(Kind.AUDIT, "p7", 0.5)
+    }
+
+
+@pytest.mark.parametrize("kind", [Kind.PAIR, None])
+def test_pairs_and_what_nobody_queued_want_one_review(kind: Kind | None) -> None:
+    assert reviews_wanted(kind, "p1", double_share=1.0) == 1

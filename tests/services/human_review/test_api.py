@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.human_review.app import build
+from services.human_review.items import OpenItem
+from services.human_review.store import ReviewStore
+from shared.events import FlagReason, ReviewGiven
+from shared.flow import FLOW
+from shared.service import Surroundings
+from tests.services.human_review.conftest import LABELS, NOON, Reviewing, batch
+from tests.services.human_review.test_handlers import flagged, given, pair
+
+
+async def test_a_reviewer_gets_the_text_the_labels_and_what_the_model_said(reviewing: Reviewing) -> None:
+    await reviewing.log("a", confidence=0.25)
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    assert await reviewing.next() == {
+        "prediction_id": "a",
+        "kind": "doubted",
+        "text": "text of a",
+        "options": [],
+        "labels": list(LABELS),
+        "answer": "mit",
+        "confidence": 0.5,
+        "probabilities": {"mit": 0.25},
+    }
+
+
+async def test_a_pair_is_shown_blind(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    await reviewing.handlers.on_shadow_pair_recorded(batch(pair("a")))
+    item = await reviewing.next()
+    assert item is not None
+    assert item.keys() == {"prediction_id", "kind", "text", "options", "labels"}
+    assert sorted(item["options"]) == ["gpl-2.0", "mit"]
+
+
+async def test_pairs_come_first_and_disliked_before_doubted(reviewing: Reviewing) -> None:
+    await reviewing.log("doubted", "disliked", "pair")
+    await reviewing.handlers.on_prediction_flagged(
+        batch(flagged("doubted"), flagged("disliked", FlagReason.DISLIKED))
+    )
+    await reviewing.handlers.on_shadow_pair_recorded(batch(pair("pair")))
+    got = [await reviewing.next() for _ in range(3)]
+    assert [item["kind"] for item in got if item] == ["pair", "disliked", "doubted"]
+
+
+async def test_an_item_whose_text_is_not_logged_yet_waits(reviewing: Reviewing) -> None:
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("late")))
+    assert await reviewing.next() is None
+    await reviewing.log("late")
+    assert await reviewing.next() is not None
+
+
+async def test_nothing_comes_back_after_it_was_judged(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    assert await reviewing.next() is not None
+    assert (await reviewing.review("a", "mit")).status_code == 202
+    assert await reviewing.next() is None
+    assert await reviewing.next("grace") is None
+    reviewing.pass_time(3600)
+    await reviewing.handlers.on_review_given(batch(*reviewing.said))
+    assert await reviewing.next() is None
+
+
+async def test_what_a_reviewer_has_on_screen_is_not_given_again_on_request(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    assert await reviewing.next() is not None
+    assert await reviewing.next(without=["a"]) is None
+
+
+async def test_the_same_judgement_sent_twice_is_the_same_event(reviewing: Reviewing) -> None:
+    for _ in range(2):
+        reviewing.pass_time(1)
+        assert (await reviewing.review("a", "mit")).status_code == 202
+    first, again = reviewing.said
+    assert first.event_id == again.event_id
+
+
+async def test_a_review_keeps_the_id_and_the_time_it_came_with(reviewing: Reviewing) -> None:
+    await reviewing.review("a", "mit", review_id="mine-1", given_at="2026-03-01T09:00:00+02:00")
+    (said,) = reviewing.said
+    assert isinstance(said, ReviewGiven)
+    assert (said.review_id, said.given_at.isoformat()) == ("mine-1", "2026-03-01T07:00:00+00:00")
+
+
+async def test_a_label_outside_the_workload_is_refused_with_the_nearest_ones(reviewing: Reviewing) -> None:
+    reply = await reviewing.review("a", "apache-2")
+    assert reply.status_code == 422
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json()["near"] == ["apache-2.0"]
+    assert reviewing.said == []
+
+
+async def test_an_unknown_workload_is_not_found(reviewing: Reviewing) -> None:
+    review = {"prediction_id": "a", "workload": "nothing", "reviewer": "ada", "right_answer": "mit"}
+    replies = [
+        await reviewing.http.get("/reviews/next", params={"workload": "nothing", "reviewer": "ada"}),
+        await reviewing.http.post("/reviews", json=review),
+        await reviewing.http.get("/reviews/agreement", params={"workload": "nothing"}),
+    ]
+    assert [reply.status_code for reply in replies] == [404] * 3
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"reviewer": ""}, {"prediction_id": "a b"}, {"right_answer": None}, {"given_at": "2026-03-01T09:00:00"}],
+)
+async def test_an_invalid_review_is_refused(reviewing: Reviewing, wrong: dict[str, str | None]) -> None:
+    review = {"prediction_id": "a", "workload": "licences", "reviewer": "ada", "right_answer": "mit"}
+    assert (await reviewing.http.post("/reviews", json=review | wrong)).status_code == 422
+
+
+async def test_agreement_counts_what_two_reviewers_judged_with_an_interval(reviewing: Reviewing) -> None:
+    later = NOON + timedelta(minutes=1)
+    await reviewing.handlers.on_review_given(
+        batch(
+            *(given(one, "mit", "ada") for one in "abcd"),
+            *(given(one, "mit", "grace", later) for one in "ab"),
+            given("c", "gpl-2.0", "grace", later),
+        )
+    )
+    reply = await reviewing.http.get("/reviews/agreement", params={"workload": "licences"})
+    answer = reply.json()
+    assert (answer["n"], answer["agreed"]) == (3, 2)
+    assert answer["share"]["low"] < answer["share"]["value"] == 2 / 3 < answer["share"]["high"]
+
+
+async def test_before_any_double_review_agreement_is_unknown(reviewing: Reviewing) -> None:
+    reply = await reviewing.http.get("/reviews/agreement", params={"workload": "licences"})
+    assert reply.json()["share"] == {"value": 0.0, "low": 0.0, "high": 1.0}
+
+
+async def test_two_hundred_reviews_in_ten_seconds_look_into_the_queue_once_a_second_each(
+    reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    really = ReviewStore.open_items
+
+    async def counted(*given: Any, **named: Any) -> list[OpenItem]:
+        nonlocal looks
+        looks += 1
+        return await really(*given, **named)
+
+    monkeypatch.setattr(ReviewStore, "open_items", counted)
+    names = [f"p{number}" for number in range(200)]
+    await reviewing.log(*names)
+    await reviewing.handlers.on_prediction_flagged(batch(*map(flagged, names)))
+    seen = set()
+    for number in range(200):
+        reviewer = ("ada", "grace")[number % 2]
+        reviewing.pass_time(0.05)
+        place = {"workload": "licences", "reviewer": reviewer}
+        item = (await reviewing.http.get("/reviews/next", params=place)).json()
+        seen.add(item["prediction_id"])
+        assert (await reviewing.review(item["prediction_id"], "mit", reviewer)).status_code == 202
+        if number % 20 == 19:
+            await reviewing.handlers.on_review_given(batch(*reviewing.said[-20:]))
+    assert len(seen) == 200
+    assert looks <= 22
+
+
+async def test_a_reviewer_is_not_stopped_by_items_that_wait_for_somebody_else(reviewing: Reviewing) -> None:
+    both = Reviewing(reviewing.tables, double_share=1.0)
+    names = [f"p{number}" for number in range(100)]  # more than the look-ahead holds
+    await both.log(*names)
+    await both.handlers.on_prediction_flagged(batch(*map(flagged, names)))
+    for _ in names:
+        item = await both.next("ada")
+        assert item is not None
+        await both.review(item["prediction_id"], "mit", "ada")
+        if len(both.said) % 20 == 0:
+            await both.handlers.on_review_given(batch(*both.said[-20:]))
+    assert await both.next("ada") is None
+    assert await both.next("grace") is not None
+    await both.http.aclose()
+
+
+def test_the_wiring_is_what_the_flow_page_says(around: Surroundings) -> None:
+    assert frozenset(build(around).hears) == FLOW["human_review"].hears

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.human_review.agreement import reviews_wanted
+from services.human_review.items import Kind
+from shared.events import FlagReason, PredictionFlagged, ReviewGiven, ShadowPairRecorded
+from tests.services.human_review.conftest import NOON, Reviewing, batch
+
+
+def flagged(prediction_id: str, reason: FlagReason = FlagReason.DOUBTED) -> PredictionFlagged:
+    return PredictionFlagged(
+        prediction_id=prediction_id,
+        workload="licences",
+        predicted_at=NOON,
+        adapter="licences-v1",
+        answer="mit",
+        confidence=0.5,
+        reason=reason,
+        flagged_at=NOON,
+    )
+
+
+def pair(prediction_id: str, candidate_answer: str = "gpl-2.0") -> ShadowPairRecorded:
+    return ShadowPairRecorded(
+        run_id="run-1",
+        workload="licences",
+        prediction_id=prediction_id,
+        predicted_at=NOON,
+        champion="licences-v1",
+        champion_answer="mit",
+        champion_confidence=0.8125,
+        candidate="licences-v2",
+        candidate_answer=candidate_answer,
+        candidate_confidence=0.9375,
+        recorded_at=NOON,
+    )
+
+
+def given(
+    prediction_id: str,
+    right_answer: str,
+    reviewer: str = "ada",
+    at: datetime = NOON,
+    workload: str = "licences",
+) -> ReviewGiven:
+    return ReviewGiven(
+        review_id=f"{prediction_id}.{reviewer}.{right_answer}",
+        prediction_id=prediction_id,
+        workload=workload,
+        reviewer=reviewer,
+        right_answer=right_answer,
+        given_at=at,
+    )
+
+
+async def items(reviewing: Reviewing) -> dict[str, dict[str, Any]]:
+    rows = await reviewing.tables.rows("SELECT * FROM review_items_v1")
+    return {row["prediction_id"]: row for row in rows}
+
+
+async def test_of_several_reasons_the_strongest_holds_in_whatever_order_they_come(
+    reviewing: Reviewing,
+) -> None:
+    reasons = [FlagReason.DISLIKED, FlagReason.DOUBTED, FlagReason.AUDIT]
+    await reviewing.handlers.on_prediction_flagged(batch(*(flagged("a", one) for one in reasons)))
+    await reviewing.handlers.on_prediction_flagged(batch(*(flagged("b", one) for one in reversed(reasons))))
+    assert {name: row["kind"] for name, row in (await items(reviewing)).items()} == {
+        "a": "disliked",
+        "b": "disliked",
+    }
+
+
+async def test_only_pairs_that_differ_are_queued(reviewing: Reviewing) -> None:
+    await reviewing.handlers.on_shadow_pair_recorded(batch(pair("differs"), pair("same", "mit")))
+    assert list(await items(reviewing)) == ["differs"]
+
+
+async def test_a_queued_pair_shows_both_answers_and_no_trace_of_which_model_gave_which(
+    reviewing: Reviewing,
+) -> None:
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    await reviewing.handlers.on_shadow_pair_recorded(batch(pair("a")))
+    row = (await items(reviewing))["a"]
+    assert sorted(row["options"]) == ["gpl-2.0", "mit"]
+    assert (row["kind"], row["adapter"], row["answer"], row["confidence"]) == ("pair", "", "", 0.0)
+
+
+async def test_a_review_makes_a_correction_of_what_the_model_had_said(reviewing: Reviewing) -> None:
+    await reviewing.log("a", confidence=0.25)
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0")))
+    (said,) = reviewing.corrections
+    assert (said.answer, said.right_answer, said.confidence) == ("mit", "gpl-2.0", 0.25)
+    assert (said.reviewers, said.review_ids) == (["ada"], ["a.ada.gpl-2.0"])
+    assert (said.corrected_at, said.predicted_at, said.adapter) == (NOON, NOON, "licences-v1")
+    assert (await items(reviewing))["a"]["state"] == "agreed"
+    (row,) = await reviewing.tables.rows("SELECT * FROM corrections_v1")
+    assert (row["right_answer"], row["reviewers"]) == ("gpl-2.0", ["ada"])
+
+
+async def test_a_replayed_batch_says_the_same_events_again(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    reviews = batch(given("a", "mit"))
+    await reviewing.handlers.on_review_given(reviews)
+    reviewing.pass_time(60)
+    await reviewing.handlers.on_review_given(reviews)
+    first, again = reviewing.corrections
+    assert first == again
+    assert len(await reviewing.tables.rows("SELECT * FROM corrections_v1")) == 1
+    assert len(await reviewing.tables.rows("SELECT * FROM reviews_v1")) == 1
+
+
+async def test_a_changed_review_replaces_the_first_and_says_a_new_correction(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_review_given(batch(given("a", "mit")))
+    await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0", at=NOON + timedelta(minutes=1))))
+    first, second = reviewing.corrections
+    assert first.event_id != second.event_id
+    (row,) = await reviewing.tables.rows("SELECT right_answer FROM corrections_v1")
+    assert row["right_answer"] == second.right_answer == "gpl-2.0"
+
+
+async def test_reviews_that_come_out_of_order_end_the_same(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0", at=NOON + timedelta(minutes=1))))
+    await reviewing.handlers.on_review_given(batch(given("a", "mit")))
+    assert {said.right_answer for said in reviewing.corrections} == {"gpl-2.0"}
+
+
+async def test_a_review_of_a_prediction_that_is_not_logged_yet_waits_for_it(reviewing: Reviewing) -> None:
+    await reviewing.handlers.on_review_given(batch(given("late", "mit")))
+    await reviewing.handlers.join_waiting()
+    assert reviewing.corrections == []
+    await reviewing.log("late")
+    await reviewing.handlers.join_waiting()
+    await reviewing.handlers.join_waiting()
+    assert [said.prediction_id for said in reviewing.corrections] == ["late"]
+
+
+async def test_a_review_of_a_workload_that_is_not_known_yet_is_kept_and_blocks_nobody(
+    reviewing: Reviewing,
+) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_review_given(batch(given("x", "mit", workload="other"), given("a", "mit")))
+    assert [said.prediction_id for said in reviewing.corrections] == ["a"]
+    assert len(await reviewing.tables.rows("SELECT * FROM reviews_v1")) == 2
+
+
+async def test_a_label_outside_the_workload_is_kept_and_corrects_nothing(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_review_given(batch(given("a", "no-such-licence")))
+    assert reviewing.corrections == []
+    assert len(await reviewing.tables.rows("SELECT * FROM reviews_v1")) == 1
+
+
+async def test_two_who_disagree_set_an_item_aside_until_a_third_settles_it(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    await reviewing.handlers.on_review_given(batch(given("a", "mit", "ada"), given("a", "gpl-2.0", "grace")))
+    assert reviewing.corrections == []
+    assert (await items(reviewing))["a"]["state"] == "disputed"
+    assert await reviewing.next("alan") is None
+    await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0", "alan")))
+    assert [said.right_answer for said in reviewing.corrections] == ["gpl-2.0"]
+    assert reviewing.corrections[0].reviewers == ["alan", "grace"]
+
+
+async def test_an_item_half_reviewed_is_settled_when_it_turns_out_to_be_a_pair(reviewing: Reviewing) -> None:
+    drawn_twice = next(one for one in map(str, range(99)) if reviews_wanted(Kind.DOUBTED, one, 0.2) == 2)
+    twice = Reviewing(reviewing.tables, double_share=0.2)
+    await twice.log(drawn_twice)
+    await twice.handlers.on_prediction_flagged(batch(flagged(drawn_twice)))
+    await twice.handlers.on_review_given(batch(given(drawn_twice, "mit")))
+    assert twice.corrections == []
+    assert (await items(twice))[drawn_twice]["reviews_wanted"] == 2
+    await twice.handlers.on_shadow_pair_recorded(batch(pair(drawn_twice)))
+    assert [said.right_answer for said in twice.corrections] == ["mit"]
+    await twice.http.aclose()
