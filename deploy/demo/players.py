@@ -50,13 +50,18 @@ class App:
     ) -> None:
         """Sends the rows at a steady rate, whatever the answers take; at most 16 are under way."""
         at_once = asyncio.Semaphore(16)
+
+        def answered(_: asyncio.Task[None]) -> None:
+            at_once.release()
+            on_answer()
+
         start = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for number, row in enumerate(rows):
                 await asyncio.sleep(max(0.0, start + number / per_second - time.monotonic()))
                 await at_once.acquire()
                 asked = group.create_task(self._ask(row))
-                asked.add_done_callback(lambda _: (at_once.release(), on_answer()))
+                asked.add_done_callback(answered)
 
     async def _ask(self, row: LabelledRow) -> None:
         body = {"model": self.workload, "messages": [{"role": "user", "content": row.text}]}

@@ -66,8 +66,8 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
     workload = data.definition.workload
     write_report(report, workload, stages.done, results, run)
     console.print(
-        f"\n[bold]tuneloop demo[/] · {workload.title} {len(workload.labels)} licences · {workload.base_model}, "
-        f"LoRA r{workload.training.rank} · {run.machine}\n",
+        f"\n[bold]tuneloop demo[/] · {workload.title} · {len(workload.labels)} licences · "
+        f"{workload.base_model}, LoRA r{workload.training.rank} · {run.machine}\n",
         highlight=False,
     )
     console.print(stages.summary(), highlight=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -14,6 +13,7 @@ from deploy.laptop.clickhouse.configuration import config_xml
 from deploy.laptop.clickhouse.engine import serve
 from deploy.laptop.clickhouse.users import ensure_passwords, users_xml
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
+from deploy.laptop.ports import is_taken
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
@@ -49,16 +49,6 @@ def main() -> int:
 def refuse(reason: str) -> int:
     print(reason, file=sys.stderr, flush=True)
     return 2
-
-
-def is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def leave_when_told() -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -43,7 +44,7 @@ async def serve(host: str, port: int, folder: Path, *, stop_with_stdin: bool) ->
     try:
         broker = Broker(folder)
         bound = await broker.start(host, port)
-    except (FolderInUse, DamagedSegment) as problem:
+    except (FolderInUse, DamagedSegment, sqlite3.DatabaseError) as problem:
         raise Refused(str(problem)) from problem
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:

@@ -112,7 +112,8 @@ class Group:
             error = self._check_member(ask.member_id, ask.instance_id)
             if error and ask.member_id not in self._announced:
                 return error
-        others = [m for m in self.members.values() if m.id != ask.member_id]
+        old_self = ask.member_id or self._instances.get(ask.instance_id or "")
+        others = [m for m in self.members.values() if m.id != old_self]
         common = set(ask.protocols).intersection(*(m.asked.protocols for m in others))
         if not common or (others and ask.protocol_type != self.protocol_type):
             return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
@@ -122,12 +123,13 @@ class Group:
         """A static member is back under a new id. True if it simply goes on with its old assignment."""
         member = self.members.pop(old_id)
         self._answer_waiting(member, ErrorCode.FENCED_INSTANCE_ID)
-        unchanged = member.asked.protocols == ask.protocols
-        self.members[new_id] = Member(new_id, ask, now, member.assignment)
-        self._instances[str(ask.instance_id)] = new_id
         if self.leader == old_id:
             self.leader = new_id
-        return self.state is State.STABLE and unchanged
+        if self.state is not State.STABLE or member.asked.protocols != ask.protocols:
+            return False
+        self.members[new_id] = Member(new_id, ask, now, member.assignment)
+        self._instances[str(ask.instance_id)] = new_id
+        return True
 
     def _enter(self, member_id: str, ask: Join, now: float, reply: Callable[[Joined], None]) -> None:
         self._announced.pop(member_id, None)
@@ -149,7 +151,7 @@ class Group:
 
     def _repeats_its_join(self, member: Member, ask: Join) -> bool:
         """The answer got lost; but a leader that joins again in a stable group wants a rebalance."""
-        if member.asked.protocols != ask.protocols or member.asked.instance_id is not None:
+        if member.asked.protocols != ask.protocols:
             return False
         return self.state is State.COMPLETING or (self.state is State.STABLE and member.id != self.leader)
 

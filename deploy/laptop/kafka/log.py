@@ -99,13 +99,10 @@ class PartitionLog:
         for segment in self._segments[first:]:
             if segment.next_offset <= offset:
                 continue
-            part = segment.read(offset, room, first_whole=first_whole and not found)
-            if not part:
-                break
+            part, offset = segment.read(offset, room, first_whole=first_whole and not found)
             found.append(part)
             room -= len(part)
-            offset = segment.next_offset
-            if BatchHeader.parse(part).size > max_bytes or room <= 0:
+            if offset < segment.next_offset:  # the next batch no longer fits; a later one might
                 break
         return b"".join(found)
 

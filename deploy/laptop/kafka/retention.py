@@ -25,8 +25,9 @@ def is_full(active: SegmentFacts, incoming_bytes: int, config: TopicConfig, now_
 
 
 def is_expired(segment: SegmentFacts, config: TopicConfig, now_ms: int) -> bool:
-    """Has the newest record of the segment passed `retention.ms`?"""
-    return bool(segment.size) and 0 <= config.retention_ms < now_ms - segment.max_timestamp
+    """Has the newest record of the segment passed `retention.ms`? Records without a time have the file's."""
+    newest = segment.max_timestamp if segment.max_timestamp >= 0 else segment.born_ms
+    return bool(segment.size) and 0 <= config.retention_ms < now_ms - newest
 
 
 def droppable(closed: Sequence[SegmentFacts], active_bytes: int, config: TopicConfig, now_ms: int) -> int:

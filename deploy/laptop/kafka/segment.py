@@ -95,24 +95,26 @@ class Segment:
         self.max_timestamp = max(self.max_timestamp, header.max_timestamp)
         self.next_offset = header.next_offset
 
-    def read(self, offset: int, max_bytes: int, *, first_whole: bool) -> bytes:
-        """Whole batches from the one that holds `offset` on, at most `max_bytes`.
+    def read(self, offset: int, max_bytes: int, *, first_whole: bool) -> tuple[bytes, int]:
+        """Whole batches from the one that holds `offset` on, at most `max_bytes`; and the offset after them.
 
         With `first_whole` the first batch comes even if it alone is larger, or big messages would stall.
         """
         first = max(bisect_right(self._offsets, offset) - 1, 0)
         if first >= len(self._offsets):
-            return b""
+            return b"", offset
         start = self._positions[first]
         if self.size - start <= max_bytes:
-            return os.pread(self._file, self.size - start, start)
+            return os.pread(self._file, self.size - start, start), self.next_offset
         after = bisect_right(self._positions, start + max_bytes) - 1  # the first batch that no longer fits
         if after <= first:
             if not first_whole:
-                return b""
+                return b"", offset
             after = first + 1
-        end = self._positions[after] if after < len(self._positions) else self.size
-        return os.pread(self._file, end - start, start)
+        is_all = after == len(self._positions)
+        end = self.size if is_all else self._positions[after]
+        reached = self.next_offset if is_all else self._offsets[after]
+        return os.pread(self._file, end - start, start), reached
 
     def batches_reaching(self, timestamp: int) -> Iterator[bytes]:
         """Each batch that holds a record of `timestamp` (ms) or later, in order."""

@@ -63,19 +63,26 @@ class Topics:
         self.check_name(name)
         TopicConfig.of(config)
         row = self._catalog.add_topic(name, partitions, dict(config))
-        topic = self._topics[name] = Topic(row, [self._open(row, index) for index in range(partitions)])
+        try:
+            logs = [self._open(row, index) for index in range(partitions)]
+        except OSError:
+            self._catalog.delete_topic(row)
+            raise
+        topic = self._topics[name] = Topic(row, logs)
         return topic
 
     def grow(self, topic: Topic, partitions: int) -> None:
-        topic.row = replace(topic.row, partitions=partitions)
-        self._catalog.change_topic(topic.row)
-        topic.logs += [self._open(topic.row, index) for index in range(len(topic.logs), partitions)]
+        added = [self._open(topic.row, index) for index in range(len(topic.logs), partitions)]
+        grown = replace(topic.row, partitions=partitions)
+        self._catalog.change_topic(grown)
+        topic.row, topic.logs = grown, topic.logs + added
 
     def configure(self, topic: Topic, config: Mapping[str, str]) -> None:
         """Replace a topic's own settings; raises InvalidConfig."""
         effective = TopicConfig.of(config)
-        topic.row = replace(topic.row, config=dict(config))
-        self._catalog.change_topic(topic.row)
+        changed = replace(topic.row, config=dict(config))
+        self._catalog.change_topic(changed)
+        topic.row = changed
         for log in topic.logs:
             log.config = effective
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import threading
 from collections import OrderedDict
@@ -66,6 +67,7 @@ class Adapters(Generic[W]):
             with self._table:
                 self._known[name] = adapter
                 self._keep(name, weights)
+        _give_memory_back()
 
     def unload(self, name: str) -> None:
         """Raises NoAdapter."""
@@ -73,6 +75,7 @@ class Adapters(Generic[W]):
             if self._known.pop(name, None) is None:
                 raise NoAdapter(name)
             self._merged.pop(name, None)
+        _give_memory_back()
 
     def merged(self, name: str) -> W | None:
         """The merged weights if they are in memory. Never waits."""
@@ -104,12 +107,20 @@ class Adapters(Generic[W]):
             with self._table:
                 if name in self._known:
                     self._keep(name, weights)
-            return weights
+        _give_memory_back()
+        return weights
 
     def _keep(self, name: str, weights: W) -> None:
         self._merged[name] = weights
         while len(self._merged) > self._most_merged:
             self._merged.popitem(last=False)
+
+
+def _give_memory_back() -> None:
+    """glibc keeps freed blocks of some MB for later, which here would be a whole copy of the model. 30 ms."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _digest(folder: Path) -> str:

@@ -1,0 +1,119 @@
+"""What runs on the laptop, in which order, and with which addresses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from deploy.laptop.base_model import NAME as BASE_MODEL
+from deploy.laptop.ports import HOST
+from deploy.laptop.readiness import clickhouse_answers, http_answers, kafka_answers
+from deploy.laptop.supervisor import Child
+from shared.addresses import Addresses
+from shared.flow import FLOW
+
+NAMED_BY = {
+    "kafka": "KAFKA_BOOTSTRAP_SERVERS",
+    "clickhouse": "CLICKHOUSE_URL",
+    "models": "MODELS_URL",
+}
+"""Which servers are started here, unless the environment already names one."""
+MODULES = {
+    "kafka": "deploy.laptop.kafka",
+    "clickhouse": "deploy.laptop.clickhouse",
+    "models": "deploy.laptop.model_server",
+}
+OFFLINE = {"HF_HUB_OFFLINE": "1"}  # everything needed is here; a hub is never asked behind anybody's back
+GATEWAY = "model_gateway"
+OTHERS = tuple(name for name in FLOW if name != GATEWAY)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things lie and listen. `ports` holds one for each program that is started here."""
+
+    data: Path
+    ports: Mapping[str, int]
+
+    @property
+    def passwords(self) -> Path:
+        return self.data / "clickhouse-passwords.json"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    def url(self, name: str) -> str:
+        return f"http://{HOST}:{self.ports[name]}"
+
+    def state(self, process: str) -> Path:
+        return self.data / "state" / process
+
+
+def started_here(environment: Mapping[str, str]) -> list[str]:
+    """The programs that need a port: the servers the environment does not name, then ours."""
+    return [name for name, variable in NAMED_BY.items() if not environment.get(variable)] + [
+        "gateway",
+        "services",
+    ]
+
+
+def addresses(place: Place, environment: Mapping[str, str], clickhouse_password: str) -> Addresses:
+    """The four addresses: of what is started here, else the environment's."""
+    here, login = place.ports, f"tuneloop:{clickhouse_password}"
+    return Addresses(
+        kafka_bootstrap_servers=(
+            f"{HOST}:{here['kafka']}" if "kafka" in here else environment["KAFKA_BOOTSTRAP_SERVERS"]
+        ),
+        clickhouse_url=(
+            f"http://{login}@{HOST}:{here['clickhouse']}/tuneloop"
+            if "clickhouse" in here
+            else environment["CLICKHOUSE_URL"]
+        ),
+        models_url=place.url("models") if "models" in here else environment["MODELS_URL"],
+        files_uri=environment.get("FILES_URI") or (place.data / "files").as_uri(),
+        # Training reads what our model server serves; what another one serves comes from where it says.
+        base_models=str(place.models) if "models" in here else environment.get("BASE_MODELS", ""),
+        state_folder=place.state("command-line"),
+    )
+
+
+def children(place: Place, where: Addresses) -> list[Child]:
+    """Everything to start: servers first, then those who need them."""
+    makers = {"kafka": _kafka, "clickhouse": _clickhouse, "models": _models}
+    servers = [make(place, where) for name, make in makers.items() if name in place.ports]
+    ours = [_services(place, where, "gateway", [GATEWAY]), _services(place, where, "services", OTHERS)]
+    return servers + ours
+
+
+def _kafka(place: Place, where: Addresses) -> Child:
+    is_ready = partial(kafka_answers, where.kafka_bootstrap_servers)
+    return _server("kafka", place, is_ready, "--data", str(place.data / "kafka"))
+
+
+def _clickhouse(place: Place, where: Addresses) -> Child:
+    is_ready = partial(clickhouse_answers, where.clickhouse_url)
+    arguments = ["--data", str(place.data / "clickhouse"), "--password-file", str(place.passwords)]
+    return _server("clickhouse", place, is_ready, *arguments)
+
+
+def _models(place: Place, where: Addresses) -> Child:
+    is_ready = partial(http_answers, f"{where.models_url}/health")
+    model = str(place.models / BASE_MODEL)
+    return _server("models", place, is_ready, "--model", model, "--served-model-name", BASE_MODEL)
+
+
+def _server(name: str, place: Place, is_ready: Callable[[], Awaitable[bool]], *arguments: str) -> Child:
+    command = [sys.executable, "-m", MODULES[name], "--port", str(place.ports[name]), "--stop-with-stdin"]
+    return Child(name, [*command, *arguments], is_ready, OFFLINE, stops_with_stdin=True)
+
+
+def _services(place: Place, where: Addresses, process: str, names: Sequence[str]) -> Child:
+    command = [sys.executable, "-m", "services", *names, "--host", HOST, "--port", str(place.ports[process])]
+    told = where.model_copy(update={"state_folder": place.state(process)})
+    environment = {name.upper(): str(value) for name, value in told.model_dump().items()}
+    is_ready = partial(http_answers, f"{place.url(process)}/health/ready")
+    return Child(process, command, is_ready, {**OFFLINE, **environment})

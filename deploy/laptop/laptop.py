@@ -1,0 +1,167 @@
+"""The whole of tuneloop on one machine: starts what the environment does not name, and keeps it running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from deploy.laptop.children import Place, addresses, children, started_here
+from deploy.laptop.clickhouse.users import ensure_passwords
+from deploy.laptop.errors import LaptopError
+from deploy.laptop.folder_lock import FolderInUse, lock_folder
+from deploy.laptop.log_files import last_line, open_log
+from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
+from deploy.laptop.running import Running, forget_running, keep_running, running
+from deploy.laptop.supervisor import SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
+
+__all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
+
+LEFTOVERS_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class LaptopSettings:
+    """Where everything lies and listens. Port 0 is any free one, the same again if it still is free."""
+
+    data: Path = Path(".tuneloop")
+    kafka_port: int = 9092
+    clickhouse_port: int = 8123
+    models_port: int = 8000
+    gateway_port: int = 8080
+    services_port: int = 8081
+
+
+@dataclass(frozen=True)
+class Laptop(Running):
+    """A running system and the processes it is made of."""
+
+    supervisor: Supervisor
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name (kafka, clickhouse, models, gateway, services) of what runs at this moment."""
+        return self.supervisor.pids()
+
+    async def wait(self) -> None:
+        """Returns only by being cancelled, as Ctrl-C does."""
+        await asyncio.get_running_loop().create_future()
+
+
+@asynccontextmanager
+async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterator[Laptop]:
+    """A system that is ready, and stopped in reverse order at the end; also on SIGTERM, as `SystemExit(143)`.
+
+    `on_step` is told a name and what happens to it: at the start, and later when a child died and came back.
+    Raises LaptopError, before anything is started if a port is taken or the folder in use.
+    """
+    data = settings.data.resolve()
+    with _stopping_on_sigterm():
+        lock, held = await _lock(data)
+        with lock, held:
+            place = Place(data, _ports(settings, data))
+            where = addresses(place, os.environ, ensure_passwords(place.passwords).tuneloop)
+            supervisor = Supervisor(data / "logs", held, on_step)
+            try:
+                await _start(place, children(place, where), supervisor, held, on_step)
+                laptop = Laptop(where, place.url("gateway"), place.url("services"), supervisor)
+                keep_running(data, laptop)
+                yield laptop
+            finally:
+                forget_running(data)
+                await supervisor.stop()
+
+
+async def _lock(data: Path) -> tuple[TextIO, TextIO]:
+    """The folder's lock, and the one its children inherit: it is free when the last run's are gone."""
+    try:
+        lock = await asyncio.to_thread(
+            lock_folder, data, patience_seconds=0.3
+        )  # `running` tries it for a blink
+    except FolderInUse:
+        raise LaptopError(
+            f"tuneloop already runs in {data}. Stop it, or choose another folder: tuneloop up --data FOLDER"
+        ) from None
+    forget_running(data)  # a run that was killed has left its own
+    try:
+        held = await asyncio.to_thread(lock_folder, data, ".children", patience_seconds=LEFTOVERS_SECONDS)
+    except BaseException as error:
+        lock.close()
+        if isinstance(error, FolderInUse):
+            raise LaptopError(
+                f"Programs of an earlier run still use {data}: stop them (lsof {data}/.children shows them)"
+            ) from None
+        raise
+    return lock, held
+
+
+def _ports(settings: LaptopSettings, data: Path) -> dict[str, int]:
+    asked = {name: int(getattr(settings, f"{name}_port")) for name in started_here(os.environ)}
+    chosen = choose_ports(asked, kept_ports(data / "ports.json"), is_taken, any_free_port)
+    keep_ports(data / "ports.json", chosen)
+    return chosen
+
+
+async def _start(
+    place: Place, wanted: list[Child], supervisor: Supervisor, held: TextIO, on_step: OnStep
+) -> None:
+    if "models" in place.ports:  # first: it is what a full disk or a missing package stops
+        await _make_base_model(place, held, on_step)
+    for child in wanted:
+        on_step(child.name, "starting")
+        since = time.monotonic()
+        try:
+            await supervisor.start(child)
+        except ChildFailed as failure:
+            raise LaptopError(str(failure)) from failure
+        on_step(child.name, f"ready after {time.monotonic() - since:.1f} s")
+
+
+async def _make_base_model(place: Place, held: TextIO, on_step: OnStep) -> None:
+    log_file = place.data / "logs" / "base-model.log"
+    with open_log(log_file) as log:
+        making = await asyncio.create_subprocess_exec(
+            *dying_with_us([sys.executable, "-m", "deploy.laptop.base_model", str(place.models)]),
+            cwd=SOURCES,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            pass_fds=(held.fileno(),),
+            start_new_session=True,
+        )
+    try:
+        assert making.stdout is not None
+        async for line in making.stdout:
+            on_step("base model", line.decode().strip())
+        failed = await making.wait() != 0
+    finally:
+        if making.returncode is None:
+            making.kill()
+            await making.wait()
+    if failed:
+        raise LaptopError(last_line(log_file))
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """SIGTERM cancels the task inside; once that has tidied up, the process ends as after a SIGTERM."""
+    loop, task, told = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+    assert task is not None
+
+    def stop() -> None:
+        told.set()
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        if told.is_set():
+            raise SystemExit(128 + signal.SIGTERM)

@@ -1,0 +1,88 @@
+"""The demo's report shows what the events say, and stands alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from deploy.demo.report import Run, write_report
+from deploy.demo.results import Results, cluster_fates
+from deploy.workloads.definition import read_definition
+from shared.events import (
+    CandidateEvaluated,
+    CandidateJudged,
+    CandidateTrained,
+    DatasetPublished,
+    Event,
+    FailureClustersFound,
+    ShadowPairRecorded,
+    Verdict,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+E = TypeVar("E", bound=Event)
+ANSWERS = [
+    {"axis": "held_out", "right_answer": "card_lost", "champion": "refund", "candidate": "card_lost"},
+    {"axis": "held_out", "right_answer": "card_lost", "champion": "refund", "candidate": "refund"},
+    {"axis": "held_out", "right_answer": "refund", "champion": "refund", "candidate": "refund"},
+    {"axis": "golden", "right_answer": "card_lost", "champion": "refund", "candidate": "refund"},
+]
+
+
+def example(kind: type[E]) -> E:
+    file = ROOT / "shared" / "contracts" / "examples" / kind.topic.name / "first.json"
+    return kind.model_validate_json(file.read_text("utf-8"))
+
+
+@pytest.fixture
+def results() -> Results:
+    return Results(
+        first=example(CandidateEvaluated),
+        clusters=example(FailureClustersFound),
+        dataset=example(DatasetPublished),
+        trained=example(CandidateTrained),
+        evaluated=example(CandidateEvaluated),
+        pairs=[example(ShadowPairRecorded)],
+        judged=example(CandidateJudged),
+        answers=ANSWERS,
+    )
+
+
+def page(tmp_path: Path, results: Results) -> str:
+    workload = read_definition(ROOT / "deploy" / "demo" / "licences.toml").workload
+    file = tmp_path / "report.html"
+    write_report(file, workload, [], results, Run("2 cores", 5.8, 4.9))
+    return file.read_text("utf-8")
+
+
+def test_a_clusters_errors_are_counted_on_held_out_rows_only(results: Results) -> None:
+    assert results.clusters is not None
+    [fate] = cluster_fates(results.clusters.clusters, ANSWERS)
+    assert (fate.rows, fate.before, fate.after) == (2, 2, 1)
+
+
+def test_every_figure_comes_with_its_n_and_its_interval(tmp_path: Path, results: Results) -> None:
+    shown = page(tmp_path, results)
+    assert "79.7 % of 300 (74.8–83.8)" in shown
+    assert "+11.7 (CI +6.9…+16.5)" in shown
+
+
+def test_it_loads_nothing_from_anywhere(tmp_path: Path, results: Results) -> None:
+    shown = page(tmp_path, results)
+    loaded = re.findall(r"""(?:src|href)\s*=\s*["'](?!#)([^"']+)""", shown)
+    assert loaded == []
+    assert shown.count("<svg") == 4
+
+
+def test_a_held_candidate_is_not_dressed_up_as_a_promotion(tmp_path: Path, results: Results) -> None:
+    assert results.judged is not None
+    results.judged = results.judged.model_copy(update={"verdict": Verdict.HOLD})
+    assert 'class="verdict "' in page(tmp_path, results)
+    assert "<b>HOLD</b>" in page(tmp_path, results)
+
+
+def test_the_datas_credit_stands_in_it(tmp_path: Path, results: Results) -> None:
+    assert "nexB Inc." in page(tmp_path, results)
