@@ -121,15 +121,24 @@ class ReviewStore:
 
         Texts of `known` items are not read again.
         """
+        # The view says the same, four times slower: it joins everything ever reviewed.
         rows = await self._tables.rows(
-            """SELECT prediction_id, kind, options, answer, confidence, reviewers, reviews_wanted
-            FROM review_items_v1
-            WHERE workload = {workload:String} AND state = 'open' AND NOT has(reviewers, {reviewer:String})
+            """SELECT prediction_id, kind, options, answer, confidence, reviews_wanted FROM (
+                SELECT * FROM review_items FINAL
+                WHERE workload = {workload:String}
+                    AND prediction_id NOT IN (
+                        SELECT prediction_id FROM review_outcomes FINAL
+                        WHERE workload = {workload:String} AND state != 'open')
+                    AND prediction_id NOT IN (
+                        SELECT prediction_id FROM reviews
+                        WHERE workload = {workload:String} AND reviewer = {reviewer:String})
+                ORDER BY strength DESC LIMIT 1 BY prediction_id)
             ORDER BY priority DESC, prediction_id LIMIT {most:UInt32}""",
             workload=workload,
             reviewer=reviewer,
             most=most,
         )
+        opinions = await self.opinions(workload, [row["prediction_id"] for row in rows])
         shown = {item.prediction_id: (item.text, item.probabilities) for item in known}
         unread = [row["prediction_id"] for row in rows if row["prediction_id"] not in shown]
         if unread:
@@ -141,7 +150,7 @@ class ReviewStore:
                 options=tuple(row["options"]),
                 answer=row["answer"],
                 confidence=_share(row["confidence"]),
-                reviewers=frozenset(row["reviewers"]),
+                reviewers=frozenset(one.reviewer for one in opinions.get(row["prediction_id"], ())),
                 reviews_wanted=row["reviews_wanted"],
                 text=shown[row["prediction_id"]][0],
                 probabilities=shown[row["prediction_id"]][1],
