@@ -81,9 +81,8 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
 async def _lock(data: Path) -> tuple[TextIO, TextIO]:
     """The folder's lock, and the one its children inherit: it is free when the last run's are gone."""
     try:
-        lock = await asyncio.to_thread(
-            lock_folder, data, patience_seconds=0.3
-        )  # `running` tries it for a blink
+        # Not at once: whoever asks with `running` whether it is held, holds it for an instant.
+        lock = await asyncio.to_thread(lock_folder, data, patience_seconds=0.3)
     except FolderInUse:
         raise LaptopError(
             f"tuneloop already runs in {data}. Stop it, or choose another folder: tuneloop up --data FOLDER"
@@ -119,7 +118,7 @@ async def _start(
         try:
             await supervisor.start(child)
         except ChildFailed as failure:
-            raise LaptopError(str(failure)) from failure
+            raise LaptopError(f"{child.name} {failure}") from failure
         on_step(child.name, f"ready after {time.monotonic() - since:.1f} s")
 
 

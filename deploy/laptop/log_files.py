@@ -9,7 +9,7 @@ MOST_BYTES = 5 << 20
 
 
 def open_log(file: Path) -> BinaryIO:
-    """Opens `file` to add to it. One that has grown past 5 MiB becomes `file`.1, in place of the one before."""
+    """Opens `file` to add to it. One grown past 5 MiB becomes `file`.1, in place of the one before."""
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists() and file.stat().st_size > MOST_BYTES:
         file.replace(file.with_name(f"{file.name}.1"))

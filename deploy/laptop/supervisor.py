@@ -40,7 +40,7 @@ class Child:
 
 
 class ChildFailed(Exception):
-    """A child did not become ready. The message ends with the last line it wrote and where the rest is."""
+    """A child did not become ready. The message says why, with its last line and where the rest is."""
 
 
 class Supervisor:
@@ -148,8 +148,8 @@ class _Running:
         return process
 
     def _failed(self, what: str) -> ChildFailed:
-        said = last_line(self._log)
-        return ChildFailed(f"{self.child.name} {what}: {said or 'it wrote nothing'} (all of it: {self._log})")
+        said = last_line(self._log) or "it wrote nothing"
+        return ChildFailed(f"{what}: {said} (all of it: {self._log})")
 
 
 def dying_with_us(command: Sequence[str]) -> list[str]:
