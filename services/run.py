@@ -8,8 +8,11 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import uvicorn
+from confluent_kafka import KafkaException
 from fastapi import APIRouter, FastAPI, Response
 from faststream.confluent import KafkaBroker
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -27,6 +30,7 @@ from shared.state import read_state
 from shared.tables import Tables, tables_at
 from shared.topics import declare, topics_of
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -130,8 +134,8 @@ class _Stack:
         """Topics, tables, state, then events and background work; returns when all of it runs."""
         kinds = {kind for name in self._names for kind in FLOW[name].hears | FLOW[name].says}
         servers = self._addresses.kafka_bootstrap_servers
-        await asyncio.to_thread(
-            declare, topics_of(kinds), servers, self._addresses.kafka_replication, float("inf")
+        await _until_kafka_answers(
+            partial(declare, topics_of(kinds), servers, self._addresses.kafka_replication, 0)
         )
         for service in self.services:
             if service.tables_sql:
@@ -156,7 +160,8 @@ class _Stack:
             {kind for service in self.services for kind in service.hears if kind.is_state},
             key=lambda kind: kind.topic.name,
         )
-        events = await asyncio.to_thread(read_state, kinds, self._addresses.kafka_bootstrap_servers)
+        servers = self._addresses.kafka_bootstrap_servers
+        events = await _until_kafka_answers(partial(read_state, kinds, servers, patience_seconds=10))
         for service in self.services:
             for event in events:
                 handler = service.hears.get(type(event))
@@ -170,6 +175,16 @@ class _Stack:
         await self._broker.stop()
         await self._models.close()
         await self._tables.close()
+
+
+async def _until_kafka_answers(work: Callable[[], T]) -> T:
+    """What `work` gives. Tries are short: they block a thread, and a process must stop when told."""
+    while True:
+        try:
+            return await asyncio.to_thread(work)
+        except (TimeoutError, KafkaException) as error:
+            log.warning("waiting for Kafka: %s", error)
+            await asyncio.sleep(1)
 
 
 async def _keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:

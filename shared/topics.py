@@ -12,6 +12,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from shared.events.envelope import Event, Topic
 
+BOOTSTRAP_MS = 3000  # one try; it is `patience_seconds` that waits
+
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +40,11 @@ def declare(
     ]
     while True:
         try:
-            admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, client_id="tuneloop-topics")
+            admin = KafkaAdminClient(
+                bootstrap_servers=bootstrap_servers,
+                client_id="tuneloop-topics",
+                bootstrap_timeout_ms=BOOTSTRAP_MS,
+            )
             try:
                 existing = set(admin.list_topics())
                 for topic in wanted:
