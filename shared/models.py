@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -73,19 +74,22 @@ class ModelServer:
                 "return_tokens_as_token_ids": True,
             },
         )
-        top = answer["choices"][0]["logprobs"]["top_logprobs"][0]
-        logprobs = {int(token.removeprefix("token_id:")): float(value) for token, value in top.items()}
-        return Scored(logprobs, int(answer["usage"]["prompt_tokens"]))
+        with _known_shape():
+            top = answer["choices"][0]["logprobs"]["top_logprobs"][0]
+            logprobs = {int(token.removeprefix("token_id:")): float(value) for token, value in top.items()}
+            return Scored(logprobs, int(answer["usage"]["prompt_tokens"]))
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The token ids of `text`, without special tokens."""
         answer = await self._post("/tokenize", {"model": model, "prompt": text, "add_special_tokens": False})
-        return [int(token) for token in answer["tokens"]]
+        with _known_shape():
+            return [int(token) for token in answer["tokens"]]
 
     async def loaded(self) -> set[str]:
         """The names the server answers to: base model and adapters."""
         answer = await self._request("GET", "/v1/models", None)
-        return {row["id"] for row in answer["data"]}
+        with _known_shape():
+            return {row["id"] for row in answer["data"]}
 
     async def load_adapter(self, name: str, folder: Path) -> None:
         """Loads an adapter from a folder that the server can read; loading it twice is fine."""
@@ -111,10 +115,19 @@ class ModelServer:
             async with self._session.request(method, self._url + path, json=body) as answer:
                 if answer.status == 200:
                     is_json = answer.content_type == "application/json"
-                    return await answer.json() if is_json else await answer.text()
+                    with _known_shape():
+                        return await answer.json() if is_json else await answer.text()
                 raise _error(answer.status, await answer.text())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ModelServerDown(f"the model server at {self._url} does not answer") from error
+
+
+@contextmanager
+def _known_shape() -> Iterator[None]:
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ModelServerRefused("the model server answers in a shape that is not vLLM's") from error
 
 
 def _error(status: int, text: str) -> Exception:

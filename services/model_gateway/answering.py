@@ -1,0 +1,116 @@
+"""From a text to its answer: one prefill of the champion, one record, then the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from services.model_gateway import refusals
+from services.model_gateway.flag import Flag
+from services.model_gateway.flipping import Flipping
+from services.model_gateway.journal import Journal, NotRecorded
+from services.model_gateway.label_tokens import LabelTokens
+from services.model_gateway.metrics import Metrics
+from services.model_gateway.openai_requests import Asked
+from shared.events import PredictionLogged, WorkloadAdded
+from shared.files import DigestMismatch
+from shared.labels import LabelAnswer, label_answer
+from shared.models import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.service import Clock
+from shared.time_ordered_ids import time_ordered_id
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The label, the adapter that chose it, and the prompt's length in tokens."""
+
+    answer: LabelAnswer
+    adapter: str
+    tokens_in: int
+
+
+@dataclass(frozen=True)
+class Answering:
+    flag: Flag
+    flipping: Flipping
+    tokens: LabelTokens
+    models: ModelServer
+    journal: Journal
+    metrics: Metrics
+    clock: Clock
+    answer_seconds: float
+
+    async def answer(self, asked: Asked) -> PredictionLogged:
+        """The answer, on record. Raises Problem."""
+        began = time.perf_counter()
+        workload = self.flag.workloads.get(asked.workload)
+        if workload is None:
+            raise refusals.unknown_workload(known.name for known in self.flag.workloads.all())
+        scored = await self._scored(workload, asked.text)
+        moment = self.clock()
+        prediction = PredictionLogged(
+            prediction_id=time_ordered_id(moment),
+            workload=workload.name,
+            predicted_at=moment,
+            input=asked.text,
+            answer=scored.answer.label,
+            confidence=scored.answer.confidence,
+            probabilities=dict(scored.answer.probabilities),
+            adapter=scored.adapter,
+            latency_ms=(time.perf_counter() - began) * 1000,
+            tokens_in=scored.tokens_in,
+            attributes=asked.attributes,
+        )
+        try:
+            await self.journal.append(prediction.model_dump_json().encode())
+        except NotRecorded as error:
+            log.error("no answer without its record: %s", error)
+            raise refusals.not_recorded() from error
+        return prediction
+
+    async def _scored(self, workload: WorkloadAdded, text: str) -> Scored:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.answer_seconds):
+                return await self._by_champion(workload, text)
+        except (ModelServerDown, TimeoutError) as error:
+            raise refusals.model_server_down() from error
+        except PromptTooLong as error:
+            raise refusals.beyond_context() from error
+        except ModelServerRefused as error:
+            log.error("%s: the model server refused: %s", workload.name, error)
+            raise refusals.model_server_refused() from error
+        except (UnknownModel, DigestMismatch, OSError) as error:
+            log.error("%s: the champion cannot be loaded again: %s", workload.name, error)
+            raise refusals.champion_not_loaded(workload.name) from error
+        finally:
+            self.metrics.model_seconds.labels(workload.name).observe(time.perf_counter() - began)
+
+    async def _by_champion(self, workload: WorkloadAdded, text: str) -> Scored:
+        serving = self.flag.serving.get(workload.name)
+        if serving is None:
+            if self.flag.champions.of(workload.name) is not None:
+                raise refusals.champion_not_loaded(workload.name)
+            raise refusals.no_champion(workload.name)
+        try:
+            return await self._score(workload, serving.adapter.name, text)
+        except UnknownModel:  # the model server was started anew and lost what was loaded
+            adapter = self.flag.serving[workload.name].adapter
+            log.warning(
+                "%s: the model server does not know %s; loading it again", workload.name, adapter.name
+            )
+            await self.flipping.load_again(adapter)
+            return await self._score(workload, adapter.name, text)
+
+    async def _score(self, workload: WorkloadAdded, adapter: str, text: str) -> Scored:
+        token_of = await self.tokens.of(workload)
+        prompt = workload.definition.prompt_for(text)
+        scored = await self.models.score(adapter, prompt, list(token_of.values()))
+        try:
+            return Scored(label_answer(scored.logprobs, token_of), adapter, scored.prompt_tokens)
+        except ValueError as error:
+            raise ModelServerRefused(str(error)) from error

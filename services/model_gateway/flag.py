@@ -1,0 +1,86 @@
+"""Who answers for which workload. Kept in a file too: a restart needs no broker to go on answering."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, WorkloadAdded
+from shared.files import write_atomically
+from shared.standing import Champions, Workloads
+
+log = logging.getLogger(__name__)
+
+
+class Serving(BaseModel):
+    """The adapter that answers, as of one revision of the flag."""
+
+    revision: int
+    adapter: FrozenAdapter
+    previous: str | None = None
+    """The adapter that answered before. It stays loaded until the next flip, for requests on their way."""
+
+
+class Kept(BaseModel):
+    """The file's content."""
+
+    workloads: list[WorkloadAdded] = []
+    serving: dict[str, Serving] = {}
+
+
+@dataclass
+class Flag:
+    """What is wanted, as the events say, and what serves: the last wanted adapter that could be loaded."""
+
+    file: Path
+    workloads: Workloads = field(default_factory=Workloads)
+    champions: Champions = field(default_factory=Champions)
+    serving: dict[str, Serving] = field(default_factory=dict)
+
+    @classmethod
+    def restored(cls, file: Path) -> Flag:
+        """The flag as the file has it. A file that cannot be read counts as none: the events say it all."""
+        flag = cls(file)
+        try:
+            kept = Kept.model_validate_json(file.read_bytes())
+        except FileNotFoundError:
+            return flag
+        except ValidationError:
+            log.error("the kept flag cannot be read; starting without it")
+            return flag
+        for workload in kept.workloads:
+            flag.workloads.hear(workload)
+        flag.serving = kept.serving
+        return flag
+
+    def wanted(self) -> list[ModelPromoted | ModelRolledBack]:
+        """The flags that do not serve yet, of workloads that are known."""
+        return [
+            event
+            for event in self.champions.all()
+            if self.workloads.get(event.workload) is not None
+            and event.revision > self._revision(event.workload)
+        ]
+
+    def flip(self, event: ModelPromoted | ModelRolledBack) -> str | None:
+        """From now on the event's adapter answers. Gives the adapter that no request can need any more."""
+        before = self.serving.get(event.workload)
+        name = event.champion.name
+        previous = before.adapter.name if before else None
+        self.serving[event.workload] = Serving(
+            revision=event.revision, adapter=event.champion, previous=previous
+        )
+        unneeded = before.previous if before else None
+        return unneeded if unneeded not in (name, previous) else None
+
+    def keep(self) -> None:
+        """Writes the file."""
+        kept = Kept(workloads=self.workloads.all(), serving=self.serving)
+        write_atomically(self.file, kept.model_dump_json().encode())
+
+    def _revision(self, workload: str) -> int:
+        serving = self.serving.get(workload)
+        return serving.revision if serving else -1

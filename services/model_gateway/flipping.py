@@ -1,0 +1,123 @@
+"""From a flag that was heard to the adapter that answers: fetched, proved, loaded, tried, then live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from services.model_gateway.flag import Flag
+from services.model_gateway.label_tokens import LabelTokens
+from services.model_gateway.metrics import Metrics
+from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, now
+from shared.files import DigestMismatch, Files
+from shared.models import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+
+PAUSE_SECONDS = (
+    1.0  # before a flag that could not be loaded is tried again; its predecessor answers meanwhile
+)
+NOT_NOW = (ModelServerDown, ModelServerRefused, UnknownModel, PromptTooLong, OSError, TimeoutError)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Flipping:
+    """Works beside the answers and never in their way."""
+
+    flag: Flag
+    files: Files
+    models: ModelServer
+    tokens: LabelTokens
+    metrics: Metrics
+    _heard: asyncio.Event = field(default_factory=asyncio.Event)
+    _heard_at: dict[str, float] = field(default_factory=dict)
+    _refused: dict[str, int] = field(default_factory=dict)
+    _loading: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    def hear(self, event: ModelPromoted | ModelRolledBack) -> None:
+        if self.flag.champions.hear(event):
+            self._heard_at[event.workload] = time.monotonic()
+            self.look_again()
+
+    def look_again(self) -> None:
+        self._heard.set()
+
+    async def run_for_ever(self) -> None:
+        while True:
+            self._heard.clear()
+            if await self.flip_what_is_wanted():
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                await self._heard.wait()
+
+    async def flip_what_is_wanted(self) -> int:
+        """Tries every flag that does not serve yet; gives how many could not be loaded for now."""
+        wanted = [
+            event for event in self.flag.wanted() if self._refused.get(event.workload) != event.revision
+        ]
+        return sum(await asyncio.gather(*(self._is_late(event) for event in wanted)))
+
+    async def load(self, adapter: FrozenAdapter) -> None:
+        """Makes the model server answer by this adapter.
+
+        Raises DigestMismatch, and for now: FileNotFoundError and whatever ModelServer raises.
+        """
+        async with self._loading[adapter.name]:
+            await self._load(adapter)
+
+    async def load_again(self, adapter: FrozenAdapter) -> None:
+        """Like `load`, for an adapter that answered before: of many requests that miss it, one loads it."""
+        async with self._loading[adapter.name]:
+            if adapter.name not in await self.models.loaded():
+                await self._load(adapter)
+
+    async def _load(self, adapter: FrozenAdapter) -> None:
+        folder = await asyncio.to_thread(self.files.adapter_folder, adapter)
+        await self.models.load_adapter(adapter.name, folder)
+
+    async def _is_late(self, event: ModelPromoted | ModelRolledBack) -> bool:
+        name = event.champion.name
+        try:
+            await self.load(event.champion)
+            await self._try_out(event)
+        except DigestMismatch as error:
+            log.error("%s: REFUSED as champion, the old one stays: %s", event.workload, error)
+            self._refused[event.workload] = event.revision
+            self.metrics.flips.labels(event.workload, "refused").inc()
+            return False
+        except NOT_NOW as error:
+            log.error("%s: %s cannot answer yet, the old champion stays: %s", event.workload, name, error)
+            self.metrics.flips.labels(event.workload, "late").inc()
+            return True
+        await self._flip(event)
+        return False
+
+    async def _try_out(self, event: ModelPromoted | ModelRolledBack) -> None:
+        """One answer to nobody: the first pass through new weights is slow, and it proves they answer."""
+        workload = self.flag.workloads.get(event.workload)
+        assert workload is not None, "only flags of known workloads are wanted"
+        token_of = await self.tokens.of(workload)
+        prompt = workload.definition.prompt_for(workload.definition.title)
+        await self.models.score(event.champion.name, prompt, list(token_of.values()))
+
+    async def _flip(self, event: ModelPromoted | ModelRolledBack) -> None:
+        unneeded = self.flag.flip(event)
+        seconds = time.monotonic() - self._heard_at[event.workload]
+        self.metrics.flips.labels(event.workload, "flipped").inc()
+        self.metrics.flip_seconds.labels(event.workload).observe(seconds)
+        log.info(
+            "%s: %s answers from now on, %.3f s after the flag was heard and %.1f s after it was set",
+            event.workload,
+            event.champion.name,
+            seconds,
+            (now() - event.happened_at()).total_seconds(),
+        )
+        await asyncio.to_thread(self.flag.keep)
+        if unneeded is not None:
+            try:
+                await self.models.unload_adapter(unneeded)
+            except (ModelServerDown, ModelServerRefused) as error:  # it costs memory there and nothing else
+                log.warning("%s could not be unloaded: %s", unneeded, error)

@@ -1,0 +1,67 @@
+"""What a request is told that gets no answer: what happened, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shared.problems import Problem
+
+
+def unknown_workload(known: Iterable[str]) -> Problem:
+    names = sorted(known)
+    said = f"Known are: {', '.join(names)}." if names else "None is known yet; add one first."
+    return Problem(
+        404, "Unknown workload", f"`model` must be a workload's name. {said}", known_workloads=names
+    )
+
+
+def no_champion(workload: str) -> Problem:
+    return _later(
+        30,
+        "No champion yet",
+        f"{workload} has no model that passed its gates: its first training is under way. Try again later.",
+    )
+
+
+def champion_not_loaded(workload: str) -> Problem:
+    return _later(1, "Loading", f"The champion of {workload} is being loaded. Try again in a moment.")
+
+
+def model_server_down() -> Problem:
+    return _later(2, "Model server down", "The model server does not answer. Try again in a moment.")
+
+
+def model_server_refused() -> Problem:
+    return Problem(
+        502, "Model server refused", "The model server did not take the request; the gateway's log says why."
+    )
+
+
+def empty_text() -> Problem:
+    return Problem(
+        422, "Empty text", "The last user message (or the prompt) is the text; it must not be empty."
+    )
+
+
+def text_too_long() -> Problem:
+    return Problem(413, "Text too long", "A text may be at most 64 KiB of UTF-8.")
+
+
+def beyond_context() -> Problem:
+    return Problem(
+        422, "Text too long for the model", "The text does not fit the model's context. Shorten it."
+    )
+
+
+def not_recorded() -> Problem:
+    """507: no answer is given that is not on record, because it could be neither reviewed nor corrected."""
+    return Problem(
+        507,
+        "No room for the record",
+        "The answer could not be recorded, so it is not given. The gateway's disk needs room.",
+        headers={"Retry-After": "10"},
+    )
+
+
+def _later(seconds: int, title: str, detail: str) -> Problem:
+    return Problem(503, title, detail, headers={"Retry-After": str(seconds)})

@@ -1,0 +1,20 @@
+"""What an operator may set, as MODEL_GATEWAY_… in the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, env_prefix="MODEL_GATEWAY_")
+
+    answer_seconds: float = Field(default=30.0, gt=0)
+    """How long the model server may take for one answer."""
+    journal_fsync: bool = False
+    """Off: a record survives the death of this process. On: of the machine too, for some 4 ms an answer."""
+    journal_segment_bytes: int = Field(default=8 << 20, ge=1)
+    journal_most_bytes: int = Field(default=8 << 30, ge=1)
+    """What may wait for Kafka on the disk. Past it no request is answered: none could be recorded."""
+    body_most_bytes: int = Field(default=1 << 20, ge=1)
+    """A whole request, with the history of a chat; the text itself has its own limit of 64 KiB."""

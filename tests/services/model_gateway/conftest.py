@@ -1,0 +1,154 @@
+"""A gateway as the runner would serve it, over a model server of the test's choice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+
+from services.model_gateway.app import build
+from shared.addresses import Addresses
+from shared.events import Event, FrozenFile, ModelPromoted, ModelRolledBack, WorkloadAdded, now
+from shared.fields import FrozenAdapter
+from shared.files import Files
+from shared.models import ModelServer
+from shared.problems import answer_with_problems
+from shared.service import Service, Surroundings
+from shared.tables import tables_at
+from shared.workload import Workload
+from tests.servers.model import model_server
+
+NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
+NO_FILE = FrozenFile(uri="file:///rows.jsonl", digest="sha256:" + "0" * 64, rows=0)
+BASE = "SmolLM2-135M-Instruct"
+
+
+def added(name: str = "tickets", *, revision: int = 1) -> WorkloadAdded:
+    definition = Workload(
+        name=name,
+        title="Which team answers this ticket",
+        prompt="Classify the message.\n\n{text}\n\nAnswer:",
+        labels=("refund", "outage", "other"),
+    )
+    answers = {"refund": " A", "outage": " B", "other": " C"}
+    return WorkloadAdded(
+        revision=revision, definition=definition, answers=answers, rows=NO_FILE, added_at=now()
+    )
+
+
+def promoted(adapter: FrozenAdapter, *, revision: int = 1, workload: str = "tickets") -> ModelPromoted:
+    return ModelPromoted(
+        workload=workload,
+        revision=revision,
+        champion=adapter,
+        previous=None,
+        run_id=f"run-{revision}",
+        promoted_at=now() - timedelta(seconds=1),
+    )
+
+
+def rolled_back(adapter: FrozenAdapter, *, revision: int, withdrawn: str) -> ModelRolledBack:
+    return ModelRolledBack(
+        workload="tickets",
+        revision=revision,
+        champion=adapter,
+        withdrawn=withdrawn,
+        reason="worse on Mondays",
+        requested_by="ann",
+        rolled_back_at=now(),
+    )
+
+
+@dataclass
+class Gateway:
+    """One running gateway: its HTTP client, and what it said."""
+
+    service: Service
+    http: httpx.AsyncClient
+    registry: CollectorRegistry
+    said: list[Event]
+    state_folder: Path
+
+    async def hear(self, *events: Event) -> None:
+        """Hears as at start: all events, then what `start` does."""
+        for event in events:
+            handler = self.service.hears[type(event)]
+            assert callable(handler)
+            await handler(event)
+        assert self.service.start is not None
+        await self.service.start()
+
+    async def ask(self, text: str = "Where is my money?", **fields: Any) -> httpx.Response:
+        body = {"model": "tickets", "messages": [{"role": "user", "content": text}], **fields}
+        return await self.http.post("/v1/chat/completions", json=body)
+
+    def metrics(self) -> str:
+        return generate_latest(self.registry).decode()
+
+
+@dataclass
+class Gateways:
+    """Makes gateways, one after the other, over one state folder."""
+
+    folder: Path
+    ending: AsyncExitStack
+    made: list[Gateway] = field(default_factory=list)
+
+    async def __call__(self, models_url: str = NOWHERE, state_folder: str = "state") -> Gateway:
+        registry = CollectorRegistry()
+        models = await self.ending.enter_async_context(ModelServer(models_url))
+        said: list[Event] = []
+
+        async def say(*events: Event) -> None:
+            said.extend(events)
+
+        state = self.folder / state_folder
+        around = Surroundings(
+            addresses=Addresses(),
+            say=say,
+            tables=tables_at("http://127.0.0.1:9/none"),
+            files=Files(f"file://{self.folder}/files", self.folder / "cache"),
+            models=models,
+            clock=now,
+            registry=registry,
+            state_folder=state,
+        )
+        service = build(around)
+        app = FastAPI()
+        answer_with_problems(app)
+        app.include_router(service.routers[0])
+        transport = httpx.ASGITransport(app)
+        http = await self.ending.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://gateway")
+        )
+        self.made.append(Gateway(service, http, registry, said, state))
+        return self.made[-1]
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    (tmp_path / "state").mkdir()
+    async with AsyncExitStack() as ending:
+        yield Gateways(tmp_path, ending)
+
+
+@pytest.fixture
+def freeze(tmp_path: Path) -> Callable[[str, Path], FrozenAdapter]:
+    """Puts an adapter's folder where the gateway finds it."""
+    files = Files(f"file://{tmp_path}/files", tmp_path / "cache")
+    return lambda name, folder: files.freeze_adapter(name, folder, BASE)
+
+
+@pytest.fixture(scope="session")
+def models_url() -> Iterator[str]:
+    """The real model server over the real base model."""
+    with model_server() as url:
+        yield url

@@ -1,0 +1,178 @@
+"""Answers by the flag, over the real model server: on record first, by one adapter each, whatever flips."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.events import PredictionLogged
+from shared.fields import FrozenAdapter
+from shared.models import ModelServer
+from tests.servers.model import lora_adapter
+from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted, rolled_back
+
+Adapters = tuple[FrozenAdapter, FrozenAdapter, FrozenAdapter]
+
+
+@pytest.fixture
+def adapters(freeze: Callable[[str, Path], FrozenAdapter]) -> Adapters:
+    """Three names for two sets of weights."""
+    one, two = lora_adapter(1), lora_adapter(2)
+    return freeze("tickets-1", one), freeze("tickets-2", two), freeze("tickets-3", one)
+
+
+@pytest.fixture
+async def models(models_url: str, adapters: Adapters) -> AsyncIterator[ModelServer]:
+    async with ModelServer(models_url) as models:
+        yield models
+        for adapter in adapters:
+            await models.unload_adapter(adapter.name)
+
+
+@pytest.fixture
+async def gateway(gateways: Gateways, models: ModelServer, models_url: str, adapters: Adapters) -> Gateway:
+    """A gateway whose first champion serves."""
+    gateway = await gateways(models_url)
+    await gateway.hear(added(), promoted(adapters[0]))
+    return gateway
+
+
+def records(gateway: Gateway) -> list[PredictionLogged]:
+    """What is on disk."""
+    segments = sorted((gateway.state_folder / "journal").glob("*.jsonl"))
+    return [
+        PredictionLogged.model_validate_json(line)
+        for segment in segments
+        for line in segment.read_bytes().split(b"\n")
+        if line
+    ]
+
+
+async def test_an_answer_is_a_label_by_the_champion_and_on_record(
+    gateway: Gateway, adapters: Adapters
+) -> None:
+    answer = await gateway.ask("Where is my money?", metadata={"customer": "42"}, temperature=0.7)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    [record] = records(gateway)
+    assert record.prediction_id == answer.headers["x-tuneloop-prediction-id"]
+    assert body["id"] == f"chatcmpl-{record.prediction_id}"
+    assert body["choices"][0]["message"]["content"] == record.answer
+    assert body["model"] == record.adapter == adapters[0].name
+    assert body["usage"]["prompt_tokens"] == record.tokens_in > 5
+    assert (record.input, record.attributes) == ("Where is my money?", {"customer": "42"})
+    assert set(record.probabilities) == {"refund", "outage", "other"}
+    assert sum(record.probabilities.values()) == pytest.approx(1)
+    assert record.confidence == max(record.probabilities.values()) == record.probabilities[record.answer]
+    assert record.latency_ms > 0
+
+
+async def test_both_ways_to_ask_give_the_same_answer(gateway: Gateway) -> None:
+    chat = await gateway.ask("Nothing works", logprobs=True, top_logprobs=3)
+    plain = await gateway.http.post(
+        "/v1/completions", json={"model": "tickets", "prompt": "Nothing works", "logprobs": 3}
+    )
+    [token] = chat.json()["choices"][0]["logprobs"]["content"]
+    choice = plain.json()["choices"][0]
+    assert choice["text"] == token["token"]
+    [top] = choice["logprobs"]["top_logprobs"]
+    assert top == pytest.approx({row["token"]: row["logprob"] for row in token["top_logprobs"]}, abs=0.02)
+
+
+async def test_a_streamed_answer_ends_with_done(gateway: Gateway) -> None:
+    answer = await gateway.ask(stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert records(gateway)[0].answer in answer.text
+
+
+async def test_only_workloads_with_a_champion_are_listed(gateway: Gateway) -> None:
+    await gateway.hear(added("mail"))
+    listed = (await gateway.http.get("/v1/models")).json()
+    assert [row["id"] for row in listed["data"]] == ["tickets"]
+
+
+async def test_every_answer_during_a_flip_is_by_the_old_or_the_new(
+    gateway: Gateway, adapters: Adapters
+) -> None:
+    flipping = asyncio.create_task(gateway.hear(promoted(adapters[1], revision=2)))
+    answers: list[httpx.Response] = []
+    while not flipping.done():
+        answers.append(await gateway.ask(f"message {len(answers)}"))
+    await flipping
+    answers.append(await gateway.ask("after"))
+    assert {answer.status_code for answer in answers} == {200}
+    names = [answer.json()["model"] for answer in answers]
+    assert names == sorted(names)
+    assert (names[0], names[-1]) == (adapters[0].name, adapters[1].name)
+    assert names == [record.adapter for record in records(gateway)]
+    assert 'flip_seconds_count{workload="tickets"} 2.0' in gateway.metrics()
+
+
+async def test_the_old_champion_stays_loaded_until_the_next_flip(
+    gateway: Gateway, models: ModelServer, adapters: Adapters
+) -> None:
+    one, two, three = (adapter.name for adapter in adapters)
+    await gateway.hear(promoted(adapters[1], revision=2))
+    assert {one, two} <= await models.loaded()
+    await gateway.hear(promoted(adapters[2], revision=3))
+    loaded = await models.loaded()
+    assert {two, three} <= loaded
+    assert one not in loaded
+
+
+async def test_after_a_rollback_the_one_before_answers_again(gateway: Gateway, adapters: Adapters) -> None:
+    await gateway.hear(promoted(adapters[1], revision=2))
+    await gateway.hear(rolled_back(adapters[0], revision=3, withdrawn=adapters[1].name))
+    assert (await gateway.ask()).json()["model"] == adapters[0].name
+
+
+async def test_a_champion_with_changed_files_leaves_the_old_one_answering(
+    gateway: Gateway, adapters: Adapters
+) -> None:
+    (Path(adapters[1].uri.removeprefix("file://")) / "more").touch()
+    await gateway.hear(promoted(adapters[1], revision=2))
+    assert (await gateway.ask()).json()["model"] == adapters[0].name
+
+
+async def test_a_restarted_model_server_gets_its_champion_back_within_the_request(
+    gateway: Gateway, models: ModelServer, adapters: Adapters
+) -> None:
+    await models.unload_adapter(adapters[0].name)
+    answers = await asyncio.gather(*(gateway.ask(f"message {number}") for number in range(4)))
+    assert {(answer.status_code, answer.json()["model"]) for answer in answers} == {(200, adapters[0].name)}
+
+
+async def test_a_restarted_gateway_answers_before_it_hears_anything(
+    gateway: Gateway, gateways: Gateways, models_url: str, adapters: Adapters
+) -> None:
+    shutil.copytree(gateway.state_folder, gateways.folder / "copied")
+    again = await gateways(models_url, "copied")
+    assert (await again.ask()).json()["model"] == adapters[0].name
+
+
+async def test_no_answer_is_given_that_cannot_be_recorded(
+    gateways: Gateways,
+    models: ModelServer,
+    models_url: str,
+    adapters: Adapters,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MODEL_GATEWAY_JOURNAL_MOST_BYTES", "10")
+    gateway = await gateways(models_url)
+    await gateway.hear(added(), promoted(adapters[0]))
+    answer = await gateway.ask()
+    assert answer.status_code == 507
+    assert records(gateway) == []
+
+
+async def test_a_text_beyond_the_models_context_is_refused(gateway: Gateway) -> None:
+    answer = await gateway.ask("a b c d " * 8000)
+    assert answer.status_code == 422
+    assert "context" in answer.json()["detail"]
+    assert records(gateway) == []

@@ -1,0 +1,118 @@
+"""Requests and replies have OpenAI's shapes, with labels where text would be."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+
+from services.model_gateway import openai_replies as replies
+from services.model_gateway.openai_requests import (
+    Asked,
+    ChatRequest,
+    CompletionRequest,
+    EmptyText,
+    TextTooLong,
+)
+from shared.events import PredictionLogged, now
+
+ASKED = Asked("tickets", "hi", stream=False, stream_usage=False, top_logprobs=None, attributes={})
+PREDICTION = PredictionLogged(
+    prediction_id="p-1",
+    workload="tickets",
+    predicted_at=now(),
+    input="hi",
+    answer="refund",
+    confidence=0.75,
+    probabilities={"other": 0.25, "refund": 0.75, "outage": 0.0},
+    adapter="tickets-7",
+    tokens_in=12,
+)
+
+
+def chat(*messages: tuple[str, object], **fields: object) -> ChatRequest:
+    said = [{"role": role, "content": content} for role, content in messages]
+    return ChatRequest.model_validate({"model": "tickets", "messages": said, **fields})
+
+
+def test_the_last_user_message_is_the_text() -> None:
+    request = chat(("system", "be kind"), ("user", "first"), ("assistant", "yes?"), ("user", "second"))
+    assert request.asked().text == "second"
+
+
+def test_a_message_in_parts_is_one_text() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert chat(("user", parts)).asked().text == "ab"
+
+
+@pytest.mark.parametrize("messages", [(("user", " \n"),), (("system", "only"),), (("user", None),)])
+def test_no_text_is_refused(messages: tuple[tuple[str, object], ...]) -> None:
+    with pytest.raises(EmptyText):
+        chat(*messages).asked()
+
+
+def test_a_text_past_64_kib_of_utf8_is_refused() -> None:
+    assert CompletionRequest(model="tickets", prompt="é" * 32 * 1024).asked()
+    with pytest.raises(TextTooLong):
+        CompletionRequest(model="tickets", prompt="é" * 32 * 1024 + "e").asked()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 2},
+        {"metadata": {"k": 1}},
+        {"metadata": {str(number): "" for number in range(17)}},
+        {"logprobs": True, "top_logprobs": 21},
+        {"messages": []},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+    ],
+)
+def test_what_cannot_be_kept_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        chat(("user", "hi"), **fields)
+
+
+def test_a_chat_completion_says_the_label_and_the_adapter() -> None:
+    reply = replies.chat_completion(PREDICTION, ASKED)
+    choice = reply["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "refund", "refusal": None}
+    assert choice["finish_reason"] == "stop"
+    assert choice["logprobs"] is None
+    assert (reply["id"], reply["object"], reply["model"]) == ("chatcmpl-p-1", "chat.completion", "tickets-7")
+    assert reply["usage"] == {"prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 13}
+
+
+def test_logprobs_are_the_labels_likeliest_first() -> None:
+    reply = replies.chat_completion(PREDICTION, replace(ASKED, top_logprobs=3))
+    [token] = reply["choices"][0]["logprobs"]["content"]
+    assert (token["token"], token["logprob"]) == ("refund", math.log(0.75))
+    assert [row["token"] for row in token["top_logprobs"]] == ["refund", "other", "outage"]
+    assert token["top_logprobs"][2]["logprob"] == -9999.0
+
+
+def test_a_completion_says_the_label_as_its_text() -> None:
+    choice = replies.completion(PREDICTION, replace(ASKED, top_logprobs=1))["choices"][0]
+    assert choice["text"] == "refund"
+    assert choice["logprobs"]["top_logprobs"] == [{"refund": math.log(0.75)}]
+
+
+def test_a_stream_is_the_answer_its_end_and_done() -> None:
+    body = replies.server_sent(replies.chat_chunks(PREDICTION, replace(ASKED, stream=True))).decode()
+    events = body.removesuffix("\n\n").split("\n\n")
+    assert events[-1] == "data: [DONE]"
+    answer, end = (json.loads(event.removeprefix("data: ")) for event in events[:-1])
+    assert answer["choices"][0]["delta"]["content"] == "refund"
+    assert (end["choices"][0]["delta"], end["choices"][0]["finish_reason"]) == ({}, "stop")
+    assert answer["object"] == "chat.completion.chunk"
+
+
+def test_a_stream_tells_the_usage_only_if_asked() -> None:
+    chunks = replies.completion_chunks(PREDICTION, replace(ASKED, stream_usage=True))
+    assert [chunk["usage"] for chunk in chunks[:2]] == [None, None]
+    assert chunks[2]["choices"] == []
+    assert chunks[2]["usage"]["prompt_tokens"] == 12
+    assert "usage" not in replies.completion_chunks(PREDICTION, ASKED)[0]

@@ -1,0 +1,67 @@
+"""The gateway's process needs neither Kafka nor ClickHouse to go on answering."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.model_gateway.flag import Flag
+from shared.fields import FrozenAdapter
+from tests.servers.model import free_port, lora_adapter
+from tests.services.model_gateway.conftest import added, promoted
+
+
+@pytest.fixture
+def gateway_url(
+    freeze: Callable[[str, Path], FrozenAdapter], models_url: str, tmp_path: Path
+) -> Iterator[str]:
+    """A process with a kept flag and a model server; nothing else is there."""
+    folder = tmp_path / "state" / "model_gateway"
+    folder.mkdir(parents=True)
+    flag = Flag(folder / "flag.json")
+    flag.workloads.hear(added())
+    flag.flip(promoted(freeze("tickets-1", lora_adapter(1))))
+    flag.keep()
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services", "model_gateway", "--port", str(port)],
+        env={
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+            "CLICKHOUSE_URL": "http://127.0.0.1:9/none",
+            "MODELS_URL": models_url,
+            "FILES_URI": f"file://{tmp_path}/files",
+            "STATE_FOLDER": str(tmp_path / "state"),
+        },
+    )
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+def test_it_answers_before_any_broker_is_there_and_says_that_it_is_not_ready(gateway_url: str) -> None:
+    with httpx.Client(base_url=gateway_url, timeout=30) as http:
+        _wait_until_alive(http)
+        body = {"model": "tickets", "messages": [{"role": "user", "content": "Where is my money?"}]}
+        answer = http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, answer.text
+        assert http.get("/health/ready").status_code == 503
+        assert "journal_backlog_bytes 0.0" not in http.get("/metrics").text
+
+
+def _wait_until_alive(http: httpx.Client) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            if http.get("/health/live").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)  # another process: there is nothing to await
+    raise TimeoutError("the gateway did not come up in 30 s")

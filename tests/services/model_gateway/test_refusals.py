@@ -1,0 +1,176 @@
+"""A request that gets no answer is told what to do, whatever is sick behind the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from services.model_gateway.flag import Flag
+from shared.fields import FrozenAdapter
+from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted
+
+Freeze = Callable[[str, Path], FrozenAdapter]
+
+
+@asynccontextmanager
+async def sick_server(answer: bytes | None) -> AsyncIterator[str]:
+    """A server that gives every request the same bytes; None: it takes the request and says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer is None:
+            await reader.read()  # until the client goes
+        else:
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def http(status: str, body: str) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n{body}".encode()
+
+
+@pytest.fixture
+def adapter(freeze: Freeze, tmp_path: Path) -> FrozenAdapter:
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    return freeze("tickets", folder)
+
+
+async def over(gateways: Gateways, models_url: str, adapter: FrozenAdapter) -> Gateway:
+    """A gateway whose kept flag says that the adapter serves."""
+    flag = Flag(gateways.folder / "state" / "flag.json")
+    flag.workloads.hear(added())
+    flag.flip(promoted(adapter))
+    flag.keep()
+    return await gateways(models_url)
+
+
+async def test_an_unknown_workload_is_told_the_known_ones(gateways: Gateways) -> None:
+    gateway = await gateways()
+    await gateway.hear(added("tickets"), added("mail"))
+    answer = await gateway.ask(model="gpt-4")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["known_workloads"] == ["mail", "tickets"]
+    assert 'requests_total{status="404",workload="unknown"} 1.0' in gateway.metrics()
+
+
+async def test_before_the_first_champion_an_app_is_told_to_come_back(gateways: Gateways) -> None:
+    gateway = await gateways()
+    await gateway.hear(added())
+    answer = await gateway.ask()
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "training is under way" in answer.json()["detail"]
+    assert (await gateway.http.get("/v1/models")).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"", 400),
+        (b'{"model": "tickets", "prompt": "\\ud800"}', 400),
+        (b'{"model": "tickets", "prompt": "\xff"}', 400),
+        (b'{"model": "tickets", "x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 400),
+        (b"[]", 422),
+        (b'{"model": "tickets"}', 422),
+        (b'{"model": "tickets", "prompt": 7}', 422),
+        (b'{"model": "tickets", "prompt": ["one", "two"]}', 422),
+        (b'{"model": "tickets", "prompt": "  "}', 422),
+        (b'{"model": "tickets", "prompt": "' + b"x" * 65_537 + b'"}', 413),
+        (b" " * 2_000_000, 413),
+    ],
+)
+async def test_a_request_that_is_none_gets_the_status_that_says_why(
+    gateways: Gateways, body: bytes, status: int
+) -> None:
+    gateway = await gateways()
+    await gateway.hear(added())
+    answer = await gateway.http.post("/v1/completions", content=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_without_an_announced_length_is_bounded_too(gateways: Gateways) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65_536
+
+    answer = await (await gateways()).http.post("/v1/completions", content=endless())
+    assert answer.status_code == 413
+
+
+async def test_a_dead_model_server_is_a_503_that_says_when_to_try_again(
+    gateways: Gateways, adapter: FrozenAdapter
+) -> None:
+    answer = await (await over(gateways, "http://127.0.0.1:9", adapter)).ask()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        (http("503 Service Unavailable", "{}"), 503),
+        (http("404 Not Found", '{"error": {"message": "no such model"}}'), 503),
+        (http("200 OK", '{"tokens": [1, 2]}'), 502),
+        (http("400 Bad Request", '{"error": {"message": "maximum context length is 8192 tokens"}}'), 422),
+        (http("400 Bad Request", '{"error": {"message": "no"}}'), 502),
+        (http("200 OK", '{"surprise": true}'), 502),
+        (http("200 OK", "not json"), 502),
+        (b"\0\0\0", 503),
+    ],
+)
+async def test_a_sick_model_server_makes_no_answer_and_no_500(
+    gateways: Gateways, adapter: FrozenAdapter, says: bytes, status: int
+) -> None:
+    async with sick_server(says) as url:
+        gateway = await over(gateways, url, adapter)
+        answer = await gateway.ask()
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert "x-tuneloop-prediction-id" not in answer.headers
+
+
+async def test_a_hung_model_server_is_given_up(
+    gateways: Gateways, adapter: FrozenAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_GATEWAY_ANSWER_SECONDS", "0.2")
+    async with sick_server(None) as url:
+        answer = await (await over(gateways, url, adapter)).ask()
+    assert answer.status_code == 503
+
+
+async def test_hearing_of_a_champion_never_waits_for_the_model_server(
+    gateways: Gateways, adapter: FrozenAdapter
+) -> None:
+    async with sick_server(None) as url:
+        gateway = await gateways(url)
+        handler = gateway.service.hears[type(promoted(adapter))]
+        assert callable(handler)
+        await asyncio.wait_for(handler(promoted(adapter)), timeout=1)
+
+
+async def test_a_champion_whose_files_were_changed_is_refused_loudly(
+    gateways: Gateways, adapter: FrozenAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await gateways()
+    await asyncio.to_thread(_tamper, adapter)
+    await gateway.hear(added(), promoted(adapter))
+    assert "REFUSED" in caplog.text
+    assert 'flips_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
+    assert (await gateway.ask()).status_code == 503
+
+
+def _tamper(adapter: FrozenAdapter) -> None:
+    (Path(adapter.uri.removeprefix("file://")) / "adapter_config.json").write_text('{"r": 999}')
