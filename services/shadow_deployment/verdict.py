@@ -74,6 +74,12 @@ def judge(
     return None
 
 
+def settle(verdict: Verdict, reason: str, pairs: Sequence[Pair], promotion: Promotion) -> Judgement:
+    """A verdict for a reason outside the pairs, with what they showed so far."""
+    evidence, _, _ = _weigh(pairs, promotion)
+    return Judgement(verdict, reason, evidence, [])
+
+
 def _first(scorecard: Scorecard, promotion: Promotion) -> Judgement:
     guardrails = gates.without_champion(scorecard)
     right = f"On held-out rows the candidate is right on {_rate(scorecard.held_out)}"

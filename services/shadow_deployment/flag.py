@@ -1,0 +1,101 @@
+"""The flag's history: who may answer next, who may come back, and whom the model server must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from shared.events import CandidateJudged, FrozenAdapter, ModelPromoted, ModelRolledBack, RollbackRequested
+
+
+class Kind(StrEnum):
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True)
+class Reign:
+    """From revision to revision one adapter answers a workload's users."""
+
+    workload: str
+    revision: int
+    champion: FrozenAdapter
+    previous: FrozenAdapter | None
+    kind: Kind
+    run_id: str
+    """The run that made the champion."""
+    since: datetime
+    request_id: str = ""
+    reason: str = ""
+    requested_by: str = ""
+    is_said: bool = False
+
+    def event(self) -> ModelPromoted | ModelRolledBack:
+        if self.kind is Kind.PROMOTED:
+            return ModelPromoted(
+                workload=self.workload,
+                revision=self.revision,
+                champion=self.champion,
+                previous=self.previous,
+                run_id=self.run_id,
+                promoted_at=self.since,
+            )
+        assert self.previous is not None
+        return ModelRolledBack(
+            workload=self.workload,
+            revision=self.revision,
+            champion=self.champion,
+            withdrawn=self.previous.name,
+            reason=self.reason,
+            requested_by=self.requested_by,
+            rolled_back_at=self.since,
+        )
+
+
+def promoted(history: Sequence[Reign], judged: CandidateJudged) -> Reign:
+    """What a PROMOTE makes of the history, which stands by revision."""
+    return Reign(
+        workload=judged.workload,
+        revision=history[-1].revision + 1 if history else 1,
+        champion=judged.candidate,
+        previous=history[-1].champion if history else None,
+        kind=Kind.PROMOTED,
+        run_id=judged.run_id,
+        since=judged.judged_at,
+    )
+
+
+def rolled_back(history: Sequence[Reign], request: RollbackRequested, since: datetime) -> Reign | None:
+    """The champion before the current one, of those not withdrawn, answers again. None: there is none."""
+    standing: list[Reign] = []
+    for reign in history:
+        if reign.kind is Kind.PROMOTED:
+            standing.append(reign)
+        else:
+            standing.pop()
+    if len(standing) < 2:
+        return None
+    return replace(
+        standing[-2],
+        revision=history[-1].revision + 1,
+        previous=standing[-1].champion,
+        kind=Kind.ROLLED_BACK,
+        since=since,
+        request_id=request.request_id,
+        reason=request.reason,
+        requested_by=request.requested_by,
+        is_said=False,
+    )
+
+
+def superfluous(
+    loaded: Collection[str], ours: Collection[str], history: Sequence[Reign], in_shadow: Collection[str]
+) -> list[str]:
+    """Adapters the model server no longer needs: of `ours`, all but the live one, the one before and shadows.
+
+    The one before stays: requests under way still name it, and it may have to come back at once.
+    """
+    needed = {reign.champion.name for reign in history[-2:]} | set(in_shadow)
+    return sorted((set(loaded) & set(ours)) - needed)

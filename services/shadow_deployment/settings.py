@@ -1,0 +1,21 @@
+"""How much of the model server the shadow may take. Environment: SHADOW_DEPLOYMENT_…"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="SHADOW_DEPLOYMENT_")
+
+    concurrency: Annotated[int, Field(ge=1)] = 4
+    """Requests of the shadow that the model server has at once."""
+    batch: Annotated[int, Field(ge=1)] = 16
+    """Pairs that are recorded together."""
+    rest_per_work: Annotated[float, Field(ge=0)] = 1.0
+    """Seconds of rest for each second of scoring, so that live traffic goes first."""
+    poll_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """How often to look for new requests when there was nothing to do."""

@@ -1,0 +1,176 @@
+"""The shadow: a candidate answers what the champion answered, at its own pace, seen by no user."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+
+from services.shadow_deployment.flag import superfluous
+from services.shadow_deployment.judging import Judging
+from services.shadow_deployment.scoring import Scoring
+from services.shadow_deployment.settings import Settings
+from services.shadow_deployment.store import Request, ShadowStore
+from shared.broker import Say, pause_seconds
+from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
+from shared.files import DigestMismatch, Files
+from shared.models import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.service import Clock
+from shared.standing import Workloads
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Shadow:
+    store: ShadowStore
+    say: Say
+    clock: Clock
+    workloads: Workloads
+    judging: Judging
+    models: ModelServer
+    files: Files
+    settings: Settings
+    wake: asyncio.Event
+    """Set when there is a new candidate, or when an adapter may have become superfluous."""
+    _scoring: Scoring = field(init=False)
+    _prepared: dict[str, str] = field(default_factory=dict)
+    """Workload → the run whose candidate is loaded."""
+    _skipped: set[str] = field(default_factory=set)
+    """Requests that the model server will not take; tried again after a restart."""
+
+    def __post_init__(self) -> None:
+        self._scoring = Scoring(self.models)
+        self.wake.set()
+
+    async def run_for_ever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                worked_seconds = await self.round()
+            except ModelServerDown as error:
+                failures += 1
+                log.warning("the shadow pauses: %s", error)
+                await asyncio.sleep(pause_seconds(failures))
+                continue
+            failures = 0
+            if worked_seconds:
+                await asyncio.sleep(worked_seconds * self.settings.rest_per_work)
+                continue
+            try:
+                await asyncio.wait_for(self.wake.wait(), self.settings.poll_seconds)
+            except TimeoutError:
+                continue
+
+    async def round(self) -> float:
+        """One batch for every workload that has a candidate; the seconds it took, 0 if nothing was there."""
+        started = time.monotonic()
+        if self.wake.is_set():
+            self.wake.clear()
+            try:
+                await self._tidy()
+            except Exception:
+                self.wake.set()
+                raise
+        steps = (self._step(workload) for workload in await self.store.workloads_with_work())
+        worked = await asyncio.gather(*steps, return_exceptions=True)
+        for outcome in worked:
+            if isinstance(outcome, BaseException):
+                raise outcome  # only now: one workload's trouble does not stop the others
+        return time.monotonic() - started if any(worked) else 0.0
+
+    async def _step(self, workload: str) -> bool:
+        candidate = await self.judging.consider(workload)
+        added = self.workloads.get(workload)
+        if candidate is None or candidate.champion is None or added is None:
+            return False
+        if self._prepared.get(workload) != candidate.run_id and not await self._prepare(candidate, added):
+            return False
+        room = added.definition.promotion.max_pairs - await self.store.pair_count(workload, candidate.run_id)
+        if room <= 0:
+            return False
+        requests = await self.store.unpaired(
+            candidate, candidate.champion, min(room, self.settings.batch), skipped=self._skipped
+        )
+        pairs = await self._pairs(candidate, candidate.champion, added, requests)
+        if not pairs:
+            return False
+        await self.store.keep_pairs(pairs)
+        await self.say(*pairs)
+        await self.judging.consider(workload)
+        return True
+
+    async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> bool:
+        """Loads the candidate beside the champion, and says again the pairs that a kill left unsaid."""
+        promotion = workload.definition.promotion
+        try:
+            folder = await asyncio.to_thread(self.files.adapter_folder, candidate.candidate)
+            await self.models.load_adapter(candidate.candidate.name, folder)
+        except DigestMismatch as error:
+            reason = f"Its files are not those that were evaluated: {error}."
+            await self.judging.reject(candidate, reason, promotion)
+            return False
+        except ModelServerRefused as error:
+            reason = f"The model server will not load it: {error}."
+            await self.judging.reject(candidate, reason, promotion)
+            return False
+        await self.say(*await self.store.pair_events(candidate.workload, candidate.run_id))
+        self._prepared[candidate.workload] = candidate.run_id
+        return True
+
+    async def _pairs(
+        self,
+        candidate: CandidateEvaluated,
+        champion: str,
+        workload: WorkloadAdded,
+        requests: list[Request],
+    ) -> list[ShadowPairRecorded]:
+        at_once = asyncio.Semaphore(self.settings.concurrency)
+
+        async def pair(request: Request) -> ShadowPairRecorded | None:
+            async with at_once:
+                return await self._pair(candidate, champion, workload, request)
+
+        outcomes = await asyncio.gather(*(pair(request) for request in requests), return_exceptions=True)
+        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if any(isinstance(outcome, UnknownModel) for outcome in failed):
+            self._prepared.pop(candidate.workload, None)  # the model server was restarted: load it again
+            failed = [outcome for outcome in failed if not isinstance(outcome, UnknownModel)]
+        if failed:
+            raise failed[0]
+        return [outcome for outcome in outcomes if isinstance(outcome, ShadowPairRecorded)]
+
+    async def _pair(
+        self, candidate: CandidateEvaluated, champion: str, workload: WorkloadAdded, request: Request
+    ) -> ShadowPairRecorded | None:
+        name = candidate.candidate.name
+        try:
+            answer = await self._scoring.answer(name, workload, request.input)
+        except (PromptTooLong, ModelServerRefused, ValueError) as error:
+            log.warning("%s cannot be asked about %s: %s", name, request.prediction_id, type(error).__name__)
+            self._skipped.add(request.prediction_id)
+            return None
+        return ShadowPairRecorded(
+            run_id=candidate.run_id,
+            workload=candidate.workload,
+            prediction_id=request.prediction_id,
+            predicted_at=request.predicted_at,
+            champion=champion,
+            champion_answer=request.answer,
+            champion_confidence=request.confidence,
+            candidate=name,
+            candidate_answer=answer.label,
+            candidate_confidence=answer.confidence,
+            recorded_at=self.clock(),
+        )
+
+    async def _tidy(self) -> None:
+        """Unloads candidates that were judged and champions of long ago."""
+        loaded = await self.models.loaded()
+        for added in self.workloads.all():
+            settled = await self.store.adapters(added.name)
+            history = await self.store.history(added.name)  # after: what is settled has its flag by now
+            in_shadow = {name for name, is_settled in settled.items() if not is_settled}
+            for name in superfluous(loaded, settled, history, in_shadow):
+                await self.models.unload_adapter(name)

@@ -1,0 +1,249 @@
+"""All SQL of the shadow: candidates, pairs, right answers, verdicts and the flag's history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from services.shadow_deployment.flag import Kind, Reign
+from services.shadow_deployment.verdict import Pair
+from shared.events import (
+    CandidateEvaluated,
+    CandidateJudged,
+    FrozenAdapter,
+    PredictionCorrected,
+    RollbackRequested,
+    ShadowPairRecorded,
+)
+from shared.tables import Tables
+
+
+@dataclass(frozen=True)
+class Request:
+    """A logged prediction that waits for the candidate's answer."""
+
+    prediction_id: str
+    predicted_at: datetime
+    input: str
+    answer: str
+    confidence: float
+
+
+class ShadowStore:
+    """The tables of `tables.sql`. Keeping the same thing again changes nothing."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def keep_candidate(self, event: CandidateEvaluated) -> None:
+        row = {
+            "run_id": event.run_id,
+            "workload": event.workload,
+            "candidate": event.candidate.name,
+            "event": event.model_dump_json(),
+            "evaluated_at": event.evaluated_at,
+        }
+        await self._tables.insert("shadow_candidates", [row])
+
+    async def waiting(self, workload: str) -> list[CandidateEvaluated]:
+        """Candidates without a verdict, the oldest first."""
+        rows = await self._tables.rows(
+            "SELECT event FROM shadow_candidates FINAL WHERE workload = {workload:String} "
+            "AND run_id NOT IN (SELECT run_id FROM verdicts WHERE workload = {workload:String}) "
+            "ORDER BY evaluated_at, run_id",
+            workload=workload,
+        )
+        return [CandidateEvaluated.model_validate_json(row["event"]) for row in rows]
+
+    async def adapters(self, workload: str) -> dict[str, bool]:
+        """The name of every candidate there ever was → whether all about it is settled and said."""
+        rows = await self._tables.rows(
+            "SELECT candidate, min(run_id IN ("
+            "  SELECT run_id FROM verdicts WHERE workload = {workload:String} AND said = 1"
+            ")) AS settled FROM shadow_candidates FINAL WHERE workload = {workload:String} "
+            "GROUP BY candidate",
+            workload=workload,
+        )
+        return {row["candidate"]: bool(row["settled"]) for row in rows}
+
+    async def workloads_with_work(self) -> list[str]:
+        """Workloads with a candidate that is not judged, or with something decided and not yet said."""
+        rows = await self._tables.rows(
+            """SELECT DISTINCT workload FROM (
+                SELECT workload FROM shadow_candidates FINAL WHERE run_id NOT IN (SELECT run_id FROM verdicts)
+                UNION ALL SELECT workload FROM verdicts FINAL WHERE said = 0
+                UNION ALL SELECT workload FROM champions FINAL WHERE said = 0
+            ) ORDER BY workload"""
+        )
+        return [str(row["workload"]) for row in rows]
+
+    async def keep_pairs(self, pairs: Sequence[ShadowPairRecorded]) -> None:
+        await self._tables.insert("pairs", [pair.model_dump() for pair in pairs])
+
+    async def pair_events(self, workload: str, run_id: str) -> list[ShadowPairRecorded]:
+        rows = await self._tables.rows(
+            "SELECT * FROM pairs FINAL WHERE workload = {workload:String} AND run_id = {run_id:String} "
+            "ORDER BY predicted_at, prediction_id",
+            workload=workload,
+            run_id=run_id,
+        )
+        return [ShadowPairRecorded.model_validate(_aware(row)) for row in rows]
+
+    async def pairs(self, workload: str, run_id: str) -> list[Pair]:
+        """In the order of their requests."""
+        rows = await self._tables.rows(
+            "SELECT champion_answer, candidate_answer, right_answer FROM pairs_v1 "
+            "WHERE workload = {workload:String} AND run_id = {run_id:String} "
+            "ORDER BY predicted_at, prediction_id",
+            workload=workload,
+            run_id=run_id,
+        )
+        return [
+            Pair(row["champion_answer"], row["candidate_answer"], row["right_answer"] or None) for row in rows
+        ]
+
+    async def pair_count(self, workload: str, run_id: str) -> int:
+        [row] = await self._tables.rows(
+            "SELECT count() AS n FROM pairs FINAL "
+            "WHERE workload = {workload:String} AND run_id = {run_id:String}",
+            workload=workload,
+            run_id=run_id,
+        )
+        return int(row["n"])
+
+    async def unpaired(
+        self, candidate: CandidateEvaluated, champion: str, limit: int, *, skipped: Collection[str] = ()
+    ) -> list[Request]:
+        """The oldest requests after the dataset's cut that this champion answered and no pair holds yet."""
+        rows = await self._tables.rows(
+            """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
+            WHERE workload = {workload:String} AND adapter = {champion:String}
+              AND predicted_at > {cut:DateTime64(3, 'UTC')}
+              AND prediction_id NOT IN {skipped:Array(String)}
+              AND prediction_id NOT IN (
+                SELECT prediction_id FROM pairs
+                WHERE workload = {workload:String} AND run_id = {run_id:String}
+              )
+            ORDER BY predicted_at, prediction_id LIMIT {limit:UInt32}""",
+            workload=candidate.workload,
+            champion=champion,
+            cut=candidate.cut.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            run_id=candidate.run_id,
+            limit=limit,
+            skipped=sorted(skipped),
+        )
+        return [
+            Request(
+                str(row["prediction_id"]),
+                _utc(row["predicted_at"]),
+                row["input"],
+                row["answer"],
+                row["confidence"],
+            )
+            for row in rows
+        ]
+
+    async def keep_right_answers(self, events: Sequence[PredictionCorrected]) -> None:
+        fields = {"workload", "prediction_id", "right_answer", "corrected_at"}
+        await self._tables.insert(
+            "shadow_right_answers", [event.model_dump(include=fields) for event in events]
+        )
+
+    async def keep_verdict(self, event: CandidateJudged, *, is_said: bool) -> None:
+        row = {
+            "run_id": event.run_id,
+            "workload": event.workload,
+            "dataset_id": event.dataset_id,
+            "cycle_id": event.cycle_id or "",
+            "candidate": event.candidate.name,
+            "champion": event.champion or "",
+            "verdict": event.verdict.value,
+            "reason": event.reason,
+            "evidence": event.evidence.model_dump_json(),
+            "guardrails": json.dumps([guardrail.model_dump() for guardrail in event.guardrails]),
+            "judged_at": event.judged_at,
+            "event": event.model_dump_json(),
+            "said": int(is_said),
+        }
+        await self._tables.insert("verdicts", [row])
+
+    async def unsaid_verdicts(self, workload: str) -> list[CandidateJudged]:
+        rows = await self._tables.rows(
+            "SELECT event FROM verdicts FINAL WHERE workload = {workload:String} AND said = 0 "
+            "ORDER BY judged_at, run_id",
+            workload=workload,
+        )
+        return [CandidateJudged.model_validate_json(row["event"]) for row in rows]
+
+    async def keep_reign(self, reign: Reign) -> None:
+        row = {
+            "workload": reign.workload,
+            "revision": reign.revision,
+            "adapter": reign.champion.name,
+            "uri": reign.champion.uri,
+            "digest": reign.champion.digest,
+            "base_model": reign.champion.base_model,
+            "previous": reign.previous.name if reign.previous else "",
+            "kind": reign.kind.value,
+            "run_id": reign.run_id,
+            "since": reign.since,
+            "request_id": reign.request_id,
+            "reason": reign.reason,
+            "requested_by": reign.requested_by,
+            "said": int(reign.is_said),
+        }
+        await self._tables.insert("champions", [row])
+
+    async def history(self, workload: str) -> list[Reign]:
+        """The flag's history, by revision: its last entry answers users."""
+        rows = await self._tables.rows(
+            "SELECT * FROM champions FINAL WHERE workload = {workload:String} ORDER BY revision",
+            workload=workload,
+        )
+        history: list[Reign] = []
+        for row in rows:
+            history.append(_reign(row, history[-1].champion if history else None))
+        return history
+
+    async def keep_rollback_in_vain(self, event: RollbackRequested) -> None:
+        fields = {"workload", "request_id", "requested_at"}
+        await self._tables.insert("rollbacks_in_vain", [event.model_dump(include=fields)])
+
+    async def was_in_vain(self, event: RollbackRequested) -> bool:
+        rows = await self._tables.rows(
+            "SELECT 1 FROM rollbacks_in_vain "
+            "WHERE workload = {workload:String} AND request_id = {request_id:String} LIMIT 1",
+            workload=event.workload,
+            request_id=event.request_id,
+        )
+        return bool(rows)
+
+
+def _reign(row: Mapping[str, Any], previous: FrozenAdapter | None) -> Reign:
+    champion = FrozenAdapter(
+        name=row["adapter"], uri=row["uri"], digest=row["digest"], base_model=row["base_model"]
+    )
+    return Reign(
+        workload=row["workload"],
+        revision=row["revision"],
+        champion=champion,
+        previous=previous,
+        kind=Kind(row["kind"]),
+        run_id=row["run_id"],
+        since=_utc(row["since"]),
+        request_id=row["request_id"],
+        reason=row["reason"],
+        requested_by=row["requested_by"],
+        is_said=bool(row["said"]),
+    )
+
+
+def _aware(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _utc(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

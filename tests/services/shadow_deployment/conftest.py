@@ -1,0 +1,105 @@
+"""The service on real tables, with what it says in a list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from services.shadow_deployment import app
+from services.shadow_deployment.handlers import Handlers
+from services.shadow_deployment.judging import Judging
+from services.shadow_deployment.store import ShadowStore
+from shared.events import Event, PredictionCorrected, ShadowPairRecorded
+from shared.hearing import Heard
+from shared.standing import Workloads
+from shared.tables import Tables
+from shared.workload import Promotion
+from tests.services.shadow_deployment.facts import CUT, WORKLOAD, evaluated, workload
+
+E = TypeVar("E", bound=Event)
+
+PREDICTIONS = """
+CREATE TABLE predictions_v1 (
+    prediction_id String, predicted_at DateTime64(3, 'UTC'), workload LowCardinality(String),
+    adapter LowCardinality(String), input String, answer String, confidence Float32,
+    probabilities Map(String, Float32), latency_ms Float32, tokens_in UInt32, attributes Map(String, String)
+) ENGINE = MergeTree ORDER BY prediction_id
+"""
+
+
+class BrokerDown(Exception):
+    """What the test's broker raises while it is down."""
+
+
+@dataclass
+class Play:
+    """One life of the service; `reborn` is the next one, on the same tables."""
+
+    tables: Tables
+    said: list[Event] = field(default_factory=list)
+    is_broker_down: bool = False
+    now: datetime = CUT + timedelta(minutes=10)
+
+    def __post_init__(self) -> None:
+        self.store = ShadowStore(self.tables)
+        self.workloads = Workloads()
+        self.wake = asyncio.Event()
+        self.judging = Judging(self.store, self.say, lambda: self.now, self.workloads, self.wake.set)
+        self.handlers = Handlers(self.store, self.workloads, self.judging, self.wake)
+
+    async def say(self, *events: Event) -> None:
+        if self.is_broker_down:
+            raise BrokerDown
+        self.said.extend(events)
+
+    def heard(self, kind: type[E]) -> list[E]:
+        """What was said of one kind, without what was said again."""
+        return list({event.event_id: event for event in self.said if isinstance(event, kind)}.values())
+
+    async def reborn(self) -> Play:
+        other = Play(self.tables, now=self.now)
+        for added in self.workloads.all():
+            await other.handlers.on_workload_added(added)
+        return other
+
+    async def with_champion(self, name: str = "first", promotion: Promotion | None = None) -> Play:
+        await self.handlers.on_workload_added(workload(promotion))
+        await self.handlers.on_candidate_evaluated(evaluated(name, None, minutes=0))
+        return self
+
+    async def correct(self, *events: PredictionCorrected) -> None:
+        await self.handlers.on_predictions_corrected(
+            [Heard(event, 0, offset) for offset, event in enumerate(events)]
+        )
+
+    async def record(self, pairs: Sequence[ShadowPairRecorded]) -> None:
+        await self.store.keep_pairs(pairs)
+
+
+def recorded(number: int, candidate_answer: str = "BSD", candidate: str = "second") -> ShadowPairRecorded:
+    return ShadowPairRecorded(
+        run_id=f"run-{candidate}",
+        workload=WORKLOAD,
+        prediction_id=f"prediction-{number:04}",
+        predicted_at=CUT + timedelta(seconds=number),
+        champion="first",
+        champion_answer="MIT",
+        champion_confidence=0.7,
+        candidate=candidate,
+        candidate_answer=candidate_answer,
+        candidate_confidence=0.8,
+        recorded_at=CUT + timedelta(minutes=2),
+    )
+
+
+@pytest.fixture
+async def play(tables: Tables) -> Play:
+    await tables.apply(Path(app.__file__).with_name("tables.sql").read_text())
+    await tables.command(PREDICTIONS)
+    return Play(tables)

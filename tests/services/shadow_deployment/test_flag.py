@@ -1,0 +1,73 @@
+"""The flag's history: who may come back, and who may leave the model server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.shadow_deployment.flag import Reign, promoted, rolled_back, superfluous
+from shared.events import CandidateJudged, Evidence, Verdict
+from tests.services.shadow_deployment.facts import CUT, WORKLOAD, adapter, rollback
+
+
+def history_of(*steps: str) -> list[Reign]:
+    """Promotions by name; "<" is a rollback."""
+    history: list[Reign] = []
+    for step in steps:
+        if step == "<":
+            reign = rolled_back(history, rollback(f"request-{len(history)}"), CUT)
+            assert reign is not None
+            history.append(reign)
+        else:
+            history.append(promoted(history, judged(step)))
+    return history
+
+
+def judged(candidate: str) -> CandidateJudged:
+    return CandidateJudged(
+        run_id=f"run-{candidate}",
+        workload=WORKLOAD,
+        dataset_id="dataset",
+        cycle_id=None,
+        candidate=adapter(candidate),
+        champion=None,
+        verdict=Verdict.PROMOTE,
+        reason="It is better.",
+        evidence=Evidence(),
+        judged_at=CUT + timedelta(minutes=1),
+    )
+
+
+def test_revisions_count_promotions_and_rollbacks_alike() -> None:
+    history = history_of("a", "b", "<", "c")
+    assert [(reign.revision, reign.champion.name) for reign in history] == [
+        (1, "a"),
+        (2, "b"),
+        (3, "a"),
+        (4, "c"),
+    ]
+    assert [reign.previous and reign.previous.name for reign in history] == [None, "a", "b", "a"]
+
+
+def test_a_second_rollback_goes_one_further_and_not_forth_again() -> None:
+    assert [reign.champion.name for reign in history_of("a", "b", "c", "<", "<")] == ["a", "b", "c", "b", "a"]
+
+
+def test_a_withdrawn_champion_does_not_come_back() -> None:
+    assert [reign.champion.name for reign in history_of("a", "b", "<", "c", "<")][-1] == "a"
+
+
+def test_nobody_stands_before_the_first_champion() -> None:
+    assert rolled_back([], rollback(), CUT) is None
+    assert rolled_back(history_of("a"), rollback(), CUT) is None
+    assert rolled_back(history_of("a", "b", "<"), rollback(), CUT) is None
+
+
+def test_a_champion_that_returns_keeps_the_run_that_made_it() -> None:
+    assert history_of("a", "b", "<")[-1].run_id == "run-a"
+
+
+def test_the_live_adapter_the_one_before_and_shadows_stay_loaded_and_foreign_ones_are_left_alone() -> None:
+    loaded = {"base", "foreign", "a", "b", "c", "held", "shadow"}
+    ours = {"a", "b", "c", "held", "shadow", "never-loaded"}
+    assert superfluous(loaded, ours, history_of("a", "b", "c"), {"shadow"}) == ["a", "held"]
+    assert superfluous(loaded, ours, history_of("a", "b", "<"), {"shadow"}) == ["c", "held"]

@@ -1,0 +1,244 @@
+"""The shadow at work: on the real model server, and where it needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.shadow_deployment.settings import Settings
+from services.shadow_deployment.shadow import Shadow
+from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
+from shared.files import Files
+from shared.models import ModelServer, ModelServerDown, Scored, UnknownModel
+from shared.workload import Promotion
+from tests.servers.model import MODEL, free_port, lora_adapter, model_server
+from tests.services.shadow_deployment.conftest import Play
+from tests.services.shadow_deployment.facts import CUT, WORKLOAD, adapter, corrected, evaluated, workload
+
+
+class Parrot(ModelServer):
+    """A model server in memory whose adapters always answer " B", as the real one keeps and forgets them."""
+
+    def __init__(self) -> None:
+        super().__init__("http://nowhere")
+        self.adapters: set[str] = set()
+        self.asked: list[str] = []
+
+    async def loaded(self) -> set[str]:
+        return {MODEL} | self.adapters
+
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        assert folder.name.startswith(name)  # the checked files of this adapter and no other
+        self.adapters.add(name)
+
+    async def unload_adapter(self, name: str) -> None:
+        self.adapters.discard(name)
+
+    async def tokenize(self, model: str, text: str) -> list[int]:
+        return [ord(text[1])]
+
+    async def score(self, model: str, prompt: str, allowed: Sequence[int]) -> Scored:
+        if model not in self.adapters:
+            raise UnknownModel(model)
+        self.asked.append(prompt)
+        return Scored({token: 0.0 if token == ord("B") else -3.0 for token in allowed}, 8)
+
+
+@pytest.fixture
+def models() -> Parrot:
+    return Parrot()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
+
+
+def shadow_of(play: Play, models: ModelServer, files: Files) -> Shadow:
+    settings = Settings(batch=4, rest_per_work=0)
+    return Shadow(
+        play.store,
+        play.say,
+        lambda: play.now,
+        play.workloads,
+        play.judging,
+        models,
+        files,
+        settings,
+        play.wake,
+    )
+
+
+async def candidate_beside_champion(
+    play: Play, files: Files, promotion: Promotion | None = None
+) -> CandidateEvaluated:
+    first, second = (
+        files.freeze_adapter(name, lora_adapter(seed), MODEL) for name, seed in (("first", 1), ("second", 2))
+    )
+    await play.handlers.on_workload_added(workload(promotion))
+    await play.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    event = evaluated("second", first.name, adapter_files=second)
+    await play.handlers.on_candidate_evaluated(event)
+    return event
+
+
+async def log_prediction(play: Play, number: int, champion: str, at: datetime | None = None) -> None:
+    row = {
+        "prediction_id": f"prediction-{number:04}",
+        "predicted_at": at or CUT + timedelta(seconds=number),
+        "workload": WORKLOAD,
+        "adapter": champion,
+        "input": f"Permission is hereby granted, free of charge, to person number {number}",
+        "answer": "MIT",
+        "confidence": 0.7,
+    }
+    await play.tables.insert("predictions_v1", [row])
+
+
+async def work_until_idle(shadow: Shadow) -> None:
+    while await shadow.round():
+        continue
+
+
+async def test_only_requests_after_the_cut_that_the_champion_answered_become_pairs_once_and_in_order(
+    play: Play, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(play, files)
+    champion = str(candidate.champion)
+    for number in (5, 3, 1, 2, 4):
+        await log_prediction(play, number, champion)
+    await log_prediction(play, 6, champion, at=CUT)  # training may have seen it
+    await log_prediction(play, 7, "another-adapter")
+    shadow = shadow_of(play, models, files)
+
+    await shadow.round()
+    first_batch = [pair.prediction_id for pair in play.heard(ShadowPairRecorded)]
+    assert first_batch == [f"prediction-{number:04}" for number in (1, 2, 3, 4)]
+    await work_until_idle(shadow)
+    pairs = play.heard(ShadowPairRecorded)
+    assert len(pairs) == 5
+    assert pairs == await play.store.pair_events(WORKLOAD, candidate.run_id)
+    assert {(pair.champion, pair.champion_answer) for pair in pairs} == {(champion, "MIT")}
+    assert {pair.candidate_answer for pair in pairs} == {"BSD"}
+    assert len(models.asked) == 5
+    assert models.asked[0].endswith("person number 1\nLicence:")
+
+
+async def test_a_model_server_that_forgot_the_candidate_gets_it_again(
+    play: Play, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(play, files)
+    shadow = shadow_of(play, models, files)
+    await log_prediction(play, 1, str(candidate.champion))
+    await work_until_idle(shadow)
+    models.adapters.clear()
+    await log_prediction(play, 2, str(candidate.champion))
+    await shadow.round()  # finds out
+    await work_until_idle(shadow)
+    assert len(play.heard(ShadowPairRecorded)) == 2
+
+
+async def test_after_a_kill_the_next_life_says_stored_pairs_again_and_scores_only_the_rest(
+    play: Play, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(play, files)
+    for number in (1, 2):
+        await log_prediction(play, number, str(candidate.champion))
+    await work_until_idle(shadow_of(play, models, files))
+    await log_prediction(play, 3, str(candidate.champion))
+
+    other = await play.reborn()
+    await work_until_idle(shadow_of(other, models, files))
+    said_before, said_after = play.heard(ShadowPairRecorded), other.heard(ShadowPairRecorded)
+    assert said_after[:2] == said_before
+    assert [pair.prediction_id for pair in said_after[2:]] == ["prediction-0003"]
+
+
+async def test_what_was_held_is_unloaded_and_the_champion_is_not_touched(
+    play: Play, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(play, files, Promotion(max_hours=2))
+    shadow = shadow_of(play, models, files)
+    await models.load_adapter(str(candidate.champion), lora_adapter(1))
+    await work_until_idle(shadow)
+    assert candidate.candidate.name in await models.loaded()
+    play.now = CUT + timedelta(hours=3)
+    await work_until_idle(shadow)  # holds it
+    await work_until_idle(shadow)  # and unloads it
+    assert play.heard(CandidateJudged)[-1].verdict is Verdict.HOLD
+    assert candidate.candidate.name not in await models.loaded()
+    assert str(candidate.champion) in await models.loaded()
+
+
+async def test_pairs_end_at_max_pairs(play: Play, models: Parrot, files: Files) -> None:
+    candidate = await candidate_beside_champion(play, files, Promotion(max_pairs=5))
+    for number in range(1, 9):
+        await log_prediction(play, number, str(candidate.champion))
+    await work_until_idle(shadow_of(play, models, files))
+    assert await play.store.pair_count(WORKLOAD, candidate.run_id) == 5
+
+
+async def test_the_shadow_promotes_by_itself_when_the_corrections_came_first(
+    play: Play, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(play, files)
+    for number in range(1, 13):
+        await log_prediction(play, number, str(candidate.champion))
+        await play.correct(corrected(f"prediction-{number:04}", "BSD"))
+    await work_until_idle(shadow_of(play, models, files))
+    assert play.heard(ModelPromoted)[-1].champion == candidate.candidate
+
+
+async def test_once_round_on_the_real_model_server(play: Play, files: Files) -> None:
+    candidate = await candidate_beside_champion(play, files, Promotion(max_hours=2))
+    name = candidate.candidate.name
+    with model_server() as url:
+        async with ModelServer(url) as models:
+            shadow = shadow_of(play, models, files)
+            for number in (1, 2):
+                await log_prediction(play, number, str(candidate.champion))
+            await work_until_idle(shadow)
+            assert name in await models.loaded()
+
+            await models.unload_adapter(name)
+            await log_prediction(play, 3, str(candidate.champion))
+            await shadow.round()  # finds out that it is gone
+            await work_until_idle(shadow)
+            pairs = play.heard(ShadowPairRecorded)
+            assert len(pairs) == 3
+            assert {pair.candidate_answer for pair in pairs} <= {"MIT", "BSD", "GPL"}
+            assert all(1 / 3 <= pair.candidate_confidence <= 1 for pair in pairs)
+
+            play.now = CUT + timedelta(hours=3)
+            await work_until_idle(shadow)  # holds it
+            await work_until_idle(shadow)  # and unloads it
+            assert name not in await models.loaded()
+
+
+async def test_files_that_are_not_those_that_were_evaluated_reject_the_candidate(
+    play: Play, files: Files
+) -> None:
+    frozen = files.freeze_adapter("second", lora_adapter(2), MODEL)
+    await play.with_champion()
+    tampered = adapter(frozen.name, uri=frozen.uri)
+    await play.handlers.on_candidate_evaluated(evaluated("second", adapter_files=tampered))
+    async with ModelServer("http://127.0.0.1:1") as models:
+        shadow = shadow_of(play, models, files)
+        play.wake.clear()  # nothing to tidy: no server is needed to refuse
+        await shadow.round()
+    judged = play.heard(CandidateJudged)[-1]
+    assert judged.verdict is Verdict.REJECT
+    assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
+
+
+async def test_a_model_server_that_is_down_costs_nothing_but_time(play: Play, files: Files) -> None:
+    await candidate_beside_champion(play, files)
+    async with ModelServer(f"http://127.0.0.1:{free_port()}") as models:
+        shadow = shadow_of(play, models, files)
+        with pytest.raises(ModelServerDown):
+            await shadow.round()
+    assert play.wake.is_set()  # tidying is still wanted
+    assert len(play.heard(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it
