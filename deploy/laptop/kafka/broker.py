@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO, Any
 
-from kafka.protocol import admin, consumer, metadata, producer
+from kafka.protocol import admin, consumer, producer
+from kafka.protocol import metadata as discovery
 
 from deploy.laptop.kafka.admin import Admin
 from deploy.laptop.kafka.catalog import Catalog
+from deploy.laptop.kafka.configs import Configs
 from deploy.laptop.kafka.coordinator import Coordinator
+from deploy.laptop.kafka.metadata import Metadata
+from deploy.laptop.kafka.offsets import Offsets
 from deploy.laptop.kafka.produce_fetch import ProduceFetch
 from deploy.laptop.kafka.topics import Topics
 from deploy.laptop.kafka.wire import (
@@ -26,6 +30,7 @@ from deploy.laptop.kafka.wire import (
 
 logger = logging.getLogger(__name__)
 
+_READ_AHEAD_BYTES = 8 << 20  # of each connection; with 64 kB large batches arrive in many small steps
 _TICK_SECONDS = 0.25
 _TICKS_PER_RETENTION = 4
 Handler = Callable[[Call], Awaitable[Any]]
@@ -44,29 +49,32 @@ class Broker:
         self._lock = _locked(folder / "lock")
         self._catalog = Catalog(folder / "catalog.sqlite")
         self._topics = Topics(folder / "topics", self._catalog)
-        self._coordinator = Coordinator(self._topics, self._catalog)
+        self._coordinator = Coordinator(self._catalog)
         self._handlers: dict[int, Handler] = {}
         self._connections: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> int:
         """Listen and tell clients this address; returns the port (of use if 0 was asked). Raises OSError."""
-        server = await asyncio.start_server(self._answer_connection, host, port)
+        server = await asyncio.start_server(self._answer_connection, host, port, limit=_READ_AHEAD_BYTES)
         self._server = server
         bound: int = server.sockets[0].getsockname()[1]
-        self._handlers = self._routes(Admin(self._topics, self._catalog.cluster_id(), host, bound))
+        self._handlers = self._routes(Metadata(self._topics, self._catalog.cluster_id(), host, bound))
         self._clock = asyncio.create_task(self._keep_time())
         return bound
 
-    def _routes(self, administration: Admin) -> dict[int, Handler]:
+    def _routes(self, node: Metadata) -> dict[int, Handler]:
         records = ProduceFetch(self._topics, self._catalog)
         groups = self._coordinator
+        offsets = Offsets(self._topics, self._catalog, groups)
+        administration = Admin(self._topics)
+        configs = Configs(self._topics)
         return {
             producer.ProduceRequest.API_KEY: records.produce,
             producer.InitProducerIdRequest.API_KEY: records.init_producer_id,
             consumer.FetchRequest.API_KEY: records.fetch,
             consumer.ListOffsetsRequest.API_KEY: records.list_offsets,
-            consumer.OffsetCommitRequest.API_KEY: groups.offset_commit,
-            consumer.OffsetFetchRequest.API_KEY: groups.offset_fetch,
+            consumer.OffsetCommitRequest.API_KEY: offsets.offset_commit,
+            consumer.OffsetFetchRequest.API_KEY: offsets.offset_fetch,
             consumer.JoinGroupRequest.API_KEY: groups.join_group,
             consumer.SyncGroupRequest.API_KEY: groups.sync_group,
             consumer.HeartbeatRequest.API_KEY: groups.heartbeat,
@@ -74,14 +82,14 @@ class Broker:
             admin.ListGroupsRequest.API_KEY: groups.list_groups,
             admin.DescribeGroupsRequest.API_KEY: groups.describe_groups,
             admin.DeleteGroupsRequest.API_KEY: groups.delete_groups,
-            metadata.MetadataRequest.API_KEY: administration.metadata,
-            metadata.FindCoordinatorRequest.API_KEY: administration.find_coordinator,
-            admin.DescribeClusterRequest.API_KEY: administration.describe_cluster,
+            discovery.MetadataRequest.API_KEY: node.metadata,
+            discovery.FindCoordinatorRequest.API_KEY: node.find_coordinator,
+            admin.DescribeClusterRequest.API_KEY: node.describe_cluster,
             admin.CreateTopicsRequest.API_KEY: administration.create_topics,
             admin.DeleteTopicsRequest.API_KEY: administration.delete_topics,
             admin.CreatePartitionsRequest.API_KEY: administration.create_partitions,
-            admin.DescribeConfigsRequest.API_KEY: administration.describe_configs,
-            admin.IncrementalAlterConfigsRequest.API_KEY: administration.incremental_alter_configs,
+            admin.DescribeConfigsRequest.API_KEY: configs.describe_configs,
+            admin.IncrementalAlterConfigsRequest.API_KEY: configs.incremental_alter_configs,
             admin.DeleteRecordsRequest.API_KEY: administration.delete_records,
         }
 

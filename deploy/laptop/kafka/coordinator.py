@@ -1,8 +1,7 @@
-"""Consumer groups on the wire: joins, heartbeats, committed offsets. Decisions are in groups.py."""
+"""Consumer groups on the wire: join, sync, heartbeat, leave, administration. Decisions are in groups.py."""
 
 import asyncio
 import time
-from collections import defaultdict
 from typing import Any
 
 from kafka.protocol.admin import DeleteGroupsResponse, DescribeGroupsResponse, ListGroupsResponse
@@ -10,25 +9,25 @@ from kafka.protocol.consumer import (
     HeartbeatResponse,
     JoinGroupResponse,
     LeaveGroupResponse,
-    OffsetCommitResponse,
-    OffsetFetchResponse,
     SyncGroupResponse,
 )
 
-from deploy.laptop.kafka.catalog import Catalog, Commit
+from deploy.laptop.kafka.catalog import Catalog
 from deploy.laptop.kafka.error_codes import ErrorCode
 from deploy.laptop.kafka.groups import COMPANION_WAIT_SECONDS, Group, Join, Joined, Synced
-from deploy.laptop.kafka.topics import Topics
 from deploy.laptop.kafka.wire import Call
 
 
 class Coordinator:
     """All groups: membership in memory (members join again after a restart), offsets in the catalog."""
 
-    def __init__(self, topics: Topics, catalog: Catalog) -> None:
-        self._topics = topics
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._groups = {id: Group(id) for id in catalog.groups_with_offsets()}
+
+    def group(self, group_id: str) -> Group:
+        """Made if it is not there: a first join or a first commit begins a group."""
+        return self._groups.setdefault(group_id, Group(group_id))
 
     def tick(self) -> None:
         for group in tuple(self._groups.values()):
@@ -54,7 +53,7 @@ class Coordinator:
             rebalance_seconds=rebalance_ms / 1000,
             must_know_its_id=call.version >= 4,
         )
-        group = self._groups.setdefault(asked.group_id, Group(asked.group_id))
+        group = self.group(asked.group_id)
         group.join(ask, time.monotonic(), _settle(answer))
         loop.call_later(COMPANION_WAIT_SECONDS + 0.01, lambda: group.tick(time.monotonic()))
         return _join_answer(await answer)
@@ -104,88 +103,6 @@ class Coordinator:
             for each in asked.members
         ]
         return LeaveGroupResponse(error_code=ErrorCode.NONE, members=answers)
-
-    async def offset_commit(self, call: Call) -> Any:
-        """All offsets of a request in one transaction; an unknown partition gets an error of its own."""
-        asked = call.body
-        group = self._groups.setdefault(asked.group_id, Group(asked.group_id))
-        error = group.may_commit(
-            asked.member_id, asked.group_instance_id, asked.generation_id_or_member_epoch, time.monotonic()
-        )
-        commits, topics = [], []
-        for topic in asked.topics:
-            partitions = []
-            for each in topic.partitions:
-                index = each.partition_index
-                is_known = self._topics.log(topic.name, index) is not None
-                own = error or (ErrorCode.NONE if is_known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-                if not own:
-                    commits.append(
-                        Commit(topic.name, index, each.committed_offset, each.committed_metadata or "")
-                    )
-                partitions.append(
-                    OffsetCommitResponse.OffsetCommitResponseTopic.OffsetCommitResponsePartition(
-                        partition_index=index, error_code=own
-                    )
-                )
-            topics.append(
-                OffsetCommitResponse.OffsetCommitResponseTopic(name=topic.name, partitions=partitions)
-            )
-        self._catalog.commit(asked.group_id, commits)
-        return OffsetCommitResponse(topics=topics)
-
-    async def offset_fetch(self, call: Call) -> Any:
-        """Asked without topics, all that the group has committed; -1 where it has not."""
-        asked = call.body
-        if call.version < 8:
-            topics = None if asked.topics is None else _partitions_asked(asked.topics)
-            return OffsetFetchResponse(
-                error_code=ErrorCode.NONE,
-                topics=self._committed(asked.group_id, topics, OffsetFetchResponse.OffsetFetchResponseTopic),
-            )
-        answer = OffsetFetchResponse.OffsetFetchResponseGroup
-        return OffsetFetchResponse(
-            groups=[
-                answer(
-                    group_id=each.group_id,
-                    error_code=ErrorCode.NONE,
-                    topics=self._committed(
-                        each.group_id,
-                        None if each.topics is None else _partitions_asked(each.topics),
-                        answer.OffsetFetchResponseTopics,
-                    ),
-                )
-                for each in asked.groups
-            ]
-        )
-
-    def _committed(self, group_id: str, asked: dict[str, list[int]] | None, topic_answer: Any) -> list[Any]:
-        """The answer has one class before version 8 and another since: `topic_answer` is either."""
-        known = {(commit.topic, commit.partition): commit for commit in self._catalog.committed(group_id)}
-        if asked is None:
-            asked = defaultdict(list)
-            for topic, partition in known:
-                asked[topic].append(partition)
-        partition_answer = getattr(topic_answer, "OffsetFetchResponsePartition", None) or (
-            topic_answer.OffsetFetchResponsePartitions
-        )
-        nothing = Commit("", 0, -1, "")
-        return [
-            topic_answer(
-                name=topic,
-                partitions=[
-                    partition_answer(
-                        partition_index=partition,
-                        committed_offset=known.get((topic, partition), nothing).next_offset,
-                        committed_leader_epoch=-1,
-                        metadata=known.get((topic, partition), nothing).metadata,
-                        error_code=ErrorCode.NONE,
-                    )
-                    for partition in partitions
-                ],
-            )
-            for topic, partitions in asked.items()
-        ]
 
     async def list_groups(self, call: Call) -> Any:
         wanted = set(call.body.states_filter or ()) if call.version >= 4 else set()
@@ -264,7 +181,3 @@ def _join_answer(joined: Joined) -> Any:
             for id, instance, metadata in joined.members
         ],
     )
-
-
-def _partitions_asked(topics: Any) -> dict[str, list[int]]:
-    return {topic.name: list(topic.partition_indexes) for topic in topics}

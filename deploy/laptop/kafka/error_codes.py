@@ -34,3 +34,7 @@ class ErrorCode(IntEnum):
     MEMBER_ID_REQUIRED = 79
     FENCED_INSTANCE_ID = 82
     INVALID_RECORD = 87
+
+
+Outcome = tuple[ErrorCode, str | None]  # with a sentence for people, where the protocol has room for one
+DONE: Outcome = (ErrorCode.NONE, None)

@@ -122,12 +122,14 @@ def test_a_member_that_waits_in_join_is_not_taken_for_dead(play: Play) -> None:
 
 
 def test_who_does_not_join_until_the_deadline_is_left_behind(play: Play) -> None:
-    one, _ = play.stable_pair()
+    one, two = play.stable_pair()
     third = play.join()
     play.join(one.member_id)
-    play.now += REBALANCE_SECONDS - 1
-    play.wait(1)
-    assert len(third[0].members or play.group.members) == 2
+    while play.now < COMPANION_WAIT_SECONDS + REBALANCE_SECONDS:
+        assert third == []
+        assert play.heartbeat(two) is ErrorCode.REBALANCE_IN_PROGRESS
+        play.wait(SESSION_SECONDS / 2)
+    assert set(play.group.members) == {one.member_id, third[0].member_id}
 
 
 def test_a_leader_that_never_assigns_is_left_behind(play: Play) -> None:
@@ -185,6 +187,15 @@ def test_a_static_member_comes_back_to_its_assignment_and_fences_its_old_self(pl
     assert play.sync(back) == [Synced(ErrorCode.NONE, b"mine")]
     old = first[0].member_id
     assert play.group.heartbeat(old, "worker-1", back.generation, play.now) is ErrorCode.FENCED_INSTANCE_ID
+
+
+def test_a_static_member_with_other_topics_comes_back_through_a_rebalance(play: Play) -> None:
+    first = play.join(instance="worker-1")
+    play.wait(COMPANION_WAIT_SECONDS)
+    play.sync(first[0])
+    back = play.join(instance="worker-1", protocols={"sticky": b"other topics"})
+    assert back[0].generation == first[0].generation + 1
+    assert list(play.group.members) == [back[0].member_id] == [back[0].leader]
 
 
 def test_members_without_a_common_assignor_do_not_get_in(play: Play) -> None:
