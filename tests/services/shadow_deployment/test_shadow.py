@@ -162,7 +162,7 @@ async def test_what_was_held_is_unloaded_and_the_champion_is_not_touched(
 ) -> None:
     candidate = await candidate_beside_champion(play, files, Promotion(max_hours=2))
     shadow = shadow_of(play, models, files)
-    await models.load_adapter(str(candidate.champion), lora_adapter(1))
+    models.adapters.add(str(candidate.champion))
     await work_until_idle(shadow)
     assert candidate.candidate.name in await models.loaded()
     play.now = CUT + timedelta(hours=3)
