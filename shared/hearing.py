@@ -1,8 +1,8 @@
 """How a service hears: raw batches are read one record at a time, and what can never be read is set aside.
 
-A batch is handled in order; when its handler fails the whole batch comes again (handlers are idempotent), and
-only then are offsets committed. Invalid records go to the dead-letter topic, up to a limit: past it the
-subscription stops, loudly, so that a bad deploy does not drain a topic aside.
+A batch is handled in order; when its handler fails the whole batch comes again (handlers are idempotent).
+When it succeeds, invalid records go to the dead-letter topic and offsets are committed. Setting aside has a
+limit: past it the subscription stops, loudly, so that a bad deploy does not drain a topic aside.
 """
 
 from __future__ import annotations
@@ -40,10 +40,21 @@ Handler = Callable[[Any], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Marks a handler that takes all events of a batch at once, as a list of Heard, in order."""
+class Invalid:
+    """An event that reads well and can still never be handled. `reason` quotes nothing of it."""
 
-    handler: Callable[[list[Heard[Any]]], Awaitable[None]]
+    heard: Heard[Any]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Marks a handler that takes all events of a batch at once, as a list of Heard, in order.
+
+    It may give back those that are to be set aside, once it has stored the others.
+    """
+
+    handler: Callable[[list[Heard[Any]]], Awaitable[Sequence[Invalid] | None]]
 
 
 class TooManyInvalid(Exception):
@@ -130,23 +141,33 @@ def hear(
     async def on_records(message: KafkaMessage) -> None:
         raw: Sequence[Any] = message.raw_message
         good: list[Heard[Event]] = []
+        reasons: dict[tuple[int, int], str] = {}
         for one in raw:
             try:
                 event = read(kind, one.value(), one.headers() or ())
             except InvalidMessage as invalid:
-                dead_letters.count(topic.name, one.partition(), valid=False)
-                await dead_letters.keep(topic, one, service, str(invalid))
+                reasons[one.partition(), one.offset()] = str(invalid)
             else:
-                dead_letters.count(topic.name, one.partition(), valid=True)
                 good.append(Heard(event, one.partition(), one.offset()))
-        if isinstance(handler, Batch):
-            if good:
-                await handler.handler(good)
-        else:
-            for heard in good:
-                await handler(heard.event)
+        for invalid_event in await _handled(handler, good):
+            heard = invalid_event.heard
+            reasons[heard.partition, heard.offset] = invalid_event.reason
+        for one in raw:
+            valid = (one.partition(), one.offset()) not in reasons
+            dead_letters.count(topic.name, one.partition(), valid=valid)
+        for one in raw:
+            if reason := reasons.get((one.partition(), one.offset())):
+                await dead_letters.keep(topic, one, service, reason)
 
     subscriber(on_records)
+
+
+async def _handled(handler: Handler | Batch, good: list[Heard[Event]]) -> Sequence[Invalid]:
+    if isinstance(handler, Batch):
+        return (await handler.handler(good) or ()) if good else ()
+    for heard in good:
+        await handler(heard.event)
+    return ()
 
 
 async def _undecoded(message: KafkaMessage) -> Any:

@@ -1,4 +1,4 @@
-"""What a subscription promises, on every broker there is: nothing is skipped, nothing spins, bad records go aside."""
+"""What a subscription promises on every broker: nothing is skipped, nothing spins, bad records go aside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from shared.broker import make_broker, make_say, pause_seconds
 from shared.events import FeedbackGiven, PredictionLogged, RollbackRequested, WorkloadAdded
 from shared.events.envelope import Event
-from shared.hearing import Batch, DeadLetters, Heard, TooManyInvalid, hear, make_dead_letters
+from shared.hearing import Batch, DeadLetters, Heard, Invalid, TooManyInvalid, hear, make_dead_letters
 from shared.state import read_state
 from shared.topics import declare, topics_of
 
@@ -41,6 +41,24 @@ async def hearing(
         yield broker
     finally:
         await broker.stop()
+
+
+def dead_letter(servers: str, service: str, key: str) -> dict[str, str]:
+    """The headers of the record with this key that the service set aside."""
+    letters = Consumer(
+        {"bootstrap.servers": servers, "group.id": uuid4().hex, "auto.offset.reset": "earliest"}
+    )
+    letters.subscribe([PredictionLogged.topic.dead_letters])
+    try:
+        while True:
+            message = letters.poll(20)
+            assert message is not None
+            headers = message.headers() or ()
+            found = {name: value.decode() for name, value in headers if isinstance(value, bytes)}
+            if found["dead_letter_service"] == service and message.key() == key.encode():
+                return found
+    finally:
+        letters.close()
 
 
 async def test_what_is_said_is_heard_whole_and_in_order_of_its_key(kafka: str) -> None:
@@ -94,18 +112,26 @@ async def test_an_invalid_record_is_set_aside_and_the_next_one_is_handled(kafka:
         producer.flush(10)
         await make_say(broker, "test")(logged(mine))
         await asyncio.wait_for(heard.wait(), 30)
-    letters = Consumer({"bootstrap.servers": kafka, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
-    letters.subscribe([PredictionLogged.topic.dead_letters])
-    mine_set_aside: dict[str, str] = {}
-    while not mine_set_aside:
-        message = letters.poll(20)
-        assert message is not None
-        found = {name: value.decode() for name, value in message.headers() or () if isinstance(value, bytes)}
-        if found["dead_letter_service"] == service and message.key() == mine.encode():
-            mine_set_aside = found
-    letters.close()
+    mine_set_aside = await asyncio.to_thread(dead_letter, kafka, service, mine)
     assert "prediction_id" in mine_set_aside["dead_letter_reason"]
     assert "jane" not in mine_set_aside["dead_letter_reason"]
+
+
+async def test_a_handler_may_set_one_event_aside_after_it_stored_the_others(kafka: str) -> None:
+    mine, stored = f"p-{uuid4().hex}", asyncio.Event()
+    service = f"test-{uuid4().hex[:8]}"
+
+    async def keep_good(batch: list[Heard[PredictionLogged]]) -> list[Invalid]:
+        ids = {heard.event.prediction_id for heard in batch}
+        if f"{mine}-good" in ids:
+            stored.set()
+        return [Invalid(heard, "no good") for heard in batch if heard.event.prediction_id == f"{mine}-bad"]
+
+    async with hearing(kafka, PredictionLogged, Batch(keep_good), service=service) as broker:
+        await make_say(broker, "test")(logged(f"{mine}-bad"), logged(f"{mine}-good"))
+        await asyncio.wait_for(stored.wait(), 30)
+        found = await asyncio.to_thread(dead_letter, kafka, service, f"{mine}-bad")
+    assert found["dead_letter_reason"] == "no good"
 
 
 async def test_state_is_read_from_its_beginning(kafka: str) -> None:
