@@ -75,6 +75,9 @@ def main() -> int:
     options = _options()
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TQDM_DISABLE"] = "1"
+    # Threads that wait sleep. By default they spin, which is a third faster on an idle machine, but beside a
+    # training job on the same cores answers take seconds (measured: 1.7 requests/s against 15.6).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.simplefilter("ignore", FutureWarning)  # peft's own use of transformers, nothing to act on here
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -128,8 +128,8 @@ def _unknown_model(name: str) -> Refusal:
 async def _in_a_thread(function: Callable[..., Any], *arguments: str) -> Any:
     """Runs it in a thread that ends with it.
 
-    A thread that lives on keeps torch's OpenMP helpers, and libgomp, seeing more of them than cores, then
-    puts all to sleep between operations: every answer took half as long again (measured with 2 cores).
+    A thread that lives on keeps torch's OpenMP helpers. Seeing more of them than cores, libgomp then never
+    spins, even where OMP_WAIT_POLICY asks for it: answers took half as long again on an idle machine.
     """
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="merge")
     try:

@@ -18,6 +18,10 @@ from tests.servers.model import (
 )
 
 
+# As the server does for itself: torch's threads must not spin while other processes want the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 class Client:
     """A server under test, and the adapters that lie ready for it."""
 
