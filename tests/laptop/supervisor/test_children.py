@@ -1,0 +1,58 @@
+"""What runs on the laptop, and with which addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.laptop.children import Place, addresses, children, started_here
+from shared.flow import FLOW
+
+PORTS = {"kafka": 1, "clickhouse": 2, "models": 3, "gateway": 4, "services": 5}
+ELSEWHERE = {
+    "KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092",
+    "CLICKHOUSE_URL": "https://me:secret@tables.example:8443/loop",
+    "MODELS_URL": "http://vllm.example:8000",
+    "FILES_URI": "s3://bucket/files",
+}
+
+
+def test_without_an_environment_everything_runs_here(tmp_path: Path) -> None:
+    assert started_here({}) == ["kafka", "clickhouse", "models", "gateway", "services"]
+    where = addresses(Place(tmp_path, PORTS), {}, "pw")
+    assert where.kafka_bootstrap_servers == "127.0.0.1:1"
+    assert where.clickhouse_url == "http://tuneloop:pw@127.0.0.1:2/tuneloop"
+    assert where.models_url == "http://127.0.0.1:3"
+    assert where.files_uri == f"file://{tmp_path}/files"
+    assert where.base_models == str(tmp_path / "models")
+
+
+def test_what_the_environment_names_is_used_and_not_started(tmp_path: Path) -> None:
+    assert started_here(ELSEWHERE) == ["gateway", "services"]
+    place = Place(tmp_path, {"gateway": 4, "services": 5})
+    where = addresses(place, ELSEWHERE, "pw")
+    named = (where.kafka_bootstrap_servers, where.clickhouse_url, where.models_url, where.files_uri)
+    assert named == tuple(ELSEWHERE.values())
+    assert [child.name for child in children(place, where)] == ["gateway", "services"]
+
+
+def test_an_empty_variable_names_nothing() -> None:
+    assert "kafka" in started_here({"KAFKA_BOOTSTRAP_SERVERS": ""})
+
+
+def test_servers_start_before_services_and_the_gateway_runs_alone(tmp_path: Path) -> None:
+    place = Place(tmp_path, PORTS)
+    started = children(place, addresses(place, {}, "pw"))
+    assert [child.name for child in started] == ["kafka", "clickhouse", "models", "gateway", "services"]
+    gateway, services = ([word for word in child.command if word in FLOW] for child in started[3:])
+    assert gateway == ["model_gateway"]
+    assert sorted(gateway + services) == sorted(FLOW)
+
+
+def test_services_are_told_their_addresses_and_each_process_has_its_own_state(tmp_path: Path) -> None:
+    place = Place(tmp_path, PORTS)
+    *_, gateway, services = children(place, addresses(place, {}, "pw"))
+    assert gateway.environment["CLICKHOUSE_URL"] == "http://tuneloop:pw@127.0.0.1:2/tuneloop"
+    assert gateway.environment["STATE_FOLDER"] == str(tmp_path / "state" / "gateway")
+    assert services.environment["STATE_FOLDER"] == str(tmp_path / "state" / "services")
+    assert gateway.environment["HF_HUB_OFFLINE"] == "1"
+    assert not any("pw" in word for child in (gateway, services) for word in child.command)
