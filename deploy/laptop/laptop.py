@@ -123,7 +123,7 @@ async def _start(
 
 
 async def _make_base_model(place: Place, held: TextIO, on_step: OnStep) -> None:
-    log_file = place.data / "logs" / "base-model.log"
+    log_file, since = place.data / "logs" / "base-model.log", time.monotonic()
     with open_log(log_file) as log:
         making = await asyncio.create_subprocess_exec(
             *dying_with_us([sys.executable, "-m", "deploy.laptop.base_model", str(place.models)]),
@@ -144,7 +144,9 @@ async def _make_base_model(place: Place, held: TextIO, on_step: OnStep) -> None:
             making.kill()
             await making.wait()
     if failed:
-        raise LaptopError(last_line(log_file))
+        said = last_line(log_file) or "it was killed, perhaps for want of memory: it takes 2 GB"
+        raise LaptopError(f"The base model cannot be made: {said}")
+    on_step("base model", f"ready after {time.monotonic() - since:.1f} s")
 
 
 @contextmanager

@@ -91,6 +91,17 @@ async def test_a_taken_port_is_said_before_anything_starts(settings: LaptopSetti
     assert not is_locked(settings.data)
 
 
+async def test_a_base_model_that_cannot_be_made_stops_it_before_a_server_starts(
+    settings: LaptopSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MODELS_URL")
+    settings.data.mkdir()
+    (settings.data / "models").write_text("a file where the folder should be")
+    with pytest.raises(LaptopError, match=f"The base model cannot be made: .*{settings.data}/models"):
+        await _start_and_stop(settings)
+    assert [log.name for log in (settings.data / "logs").iterdir()] == ["base-model.log"]
+
+
 async def test_a_folder_in_use_is_said_with_the_way_out(settings: LaptopSettings) -> None:
     with lock_folder(settings.data), pytest.raises(LaptopError, match=r"already runs in .*--data FOLDER"):
         async with start_laptop(settings, ignore):
