@@ -1,0 +1,159 @@
+"""The service on real tables, with a list in the broker's place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.prediction_logging.app import build
+from shared.addresses import Addresses
+from shared.events import (
+    Event,
+    FeedbackGiven,
+    FrozenFile,
+    PredictionFlagged,
+    PredictionLogged,
+    Thumb,
+    WorkloadAdded,
+)
+from shared.files import Files
+from shared.hearing import Batch, Heard, Invalid
+from shared.models import ModelServer
+from shared.problems import answer_with_problems
+from shared.service import Service, Surroundings
+from shared.tables import Tables, tables_at
+from shared.workload import Review, Workload
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def workload_added(name: str = "tickets", *, audit_share: float = 0.0) -> WorkloadAdded:
+    labels = ("refund", "outage", "other")
+    definition = Workload(
+        name=name,
+        title="Tickets",
+        prompt="{text}\nAnswer:",
+        labels=labels,
+        review=Review(doubt_below=0.6, audit_share=audit_share),
+    )
+    return WorkloadAdded(
+        revision=1,
+        definition=definition,
+        answers={label: f" {label}" for label in labels},
+        rows=FrozenFile(uri="file:///nowhere", digest="sha256:" + "0" * 64, rows=0),
+        added_at=NOON,
+    )
+
+
+def logged(prediction_id: str, **fields: Any) -> PredictionLogged:
+    return PredictionLogged.model_validate(
+        {
+            "prediction_id": prediction_id,
+            "workload": "tickets",
+            "predicted_at": NOON,
+            "input": "Where is my money?",
+            "answer": "refund",
+            "confidence": 0.9,
+            "probabilities": {"refund": 0.9, "other": 0.1},
+            "adapter": "tickets-1",
+            "latency_ms": 12.5,
+            "tokens_in": 9,
+            "attributes": {"customer": "42"},
+        }
+        | fields
+    )
+
+
+def feedback(prediction_id: str, thumb: Thumb | None = Thumb.DOWN, **fields: Any) -> FeedbackGiven:
+    return FeedbackGiven.model_validate(
+        {
+            "feedback_id": f"f-{prediction_id}",
+            "prediction_id": prediction_id,
+            "workload": "tickets",
+            "thumb": thumb,
+            "given_at": NOON + timedelta(minutes=1),
+        }
+        | fields
+    )
+
+
+@dataclass
+class Logging:
+    """One running prediction_logging: what it hears, what it said, and its HTTP."""
+
+    service: Service
+    http: httpx.AsyncClient
+    tables: Tables
+    said: list[Event] = field(default_factory=list)
+    offset: int = 0
+
+    async def hear(self, *events: Event, offset: int | None = None) -> list[Invalid]:
+        """As one batch of one partition, from `offset` on or after what came before."""
+        start = self.offset if offset is None else offset
+        self.offset = max(self.offset, start + len(events))
+        handler = self.service.hears[type(events[0])]
+        if not isinstance(handler, Batch):
+            for event in events:
+                await handler(event)
+            return []
+        batch = [Heard(event, 0, start + number) for number, event in enumerate(events)]
+        return list(await handler.handler(batch) or ())
+
+    def flags(self) -> list[tuple[str, str]]:
+        """Prediction and reason of every flag that was said."""
+        return [
+            (event.prediction_id, event.reason.value)
+            for event in self.said
+            if isinstance(event, PredictionFlagged)
+        ]
+
+
+async def running(tables: Tables, folder: Path) -> Logging:
+    said: list[Event] = []
+
+    async def say(*events: Event) -> None:
+        said.extend(events)
+
+    around = Surroundings(
+        addresses=Addresses(),
+        say=say,
+        tables=tables,
+        files=Files(f"file://{folder}", folder),
+        models=ModelServer("http://127.0.0.1:9"),
+        clock=lambda: NOON + timedelta(hours=1),
+        registry=CollectorRegistry(),
+        state_folder=folder,
+    )
+    service = build(around)
+    app = FastAPI()
+    answer_with_problems(app)
+    app.include_router(service.routers[0])
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging")
+    logging = Logging(service, http, tables, said)
+    await logging.hear(workload_added())
+    return logging
+
+
+@pytest.fixture
+async def logging(tables: Tables, tmp_path: Path) -> AsyncIterator[Logging]:
+    """With tables, of a workload that draws nothing for audit."""
+    logging = await running(tables, tmp_path)
+    await tables.apply(logging.service.tables_sql)
+    yield logging
+    await logging.http.aclose()
+
+
+@pytest.fixture
+async def intake(tmp_path: Path) -> AsyncIterator[Logging]:
+    """Its HTTP alone: it needs no tables."""
+    logging = await running(tables_at("http://127.0.0.1:9/none"), tmp_path)
+    yield logging
+    await logging.http.aclose()

@@ -1,0 +1,46 @@
+"""What no table should hold is known before it is stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.prediction_logging.misfits import feedback_misfit, misfit
+from shared.standing import Workloads
+from tests.services.prediction_logging.conftest import feedback, logged, workload_added
+
+
+@pytest.fixture
+def workloads() -> Workloads:
+    workloads = Workloads()
+    workloads.hear(workload_added())
+    return workloads
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"workload": "unheard-of"},
+        {"answer": "secret@example.com"},
+        {"probabilities": {"secret@example.com": 1.0}},
+        {"tokens_in": 2**32},
+        {"latency_ms": 1e300},
+        {"predicted_at": datetime(9999, 1, 1, tzinfo=UTC)},
+        {"predicted_at": datetime(1, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_a_misfit_is_named_without_quoting_it(workloads: Workloads, fields: dict[str, object]) -> None:
+    reason = misfit(logged("p", **fields), workloads)
+    assert reason is not None
+    assert "secret" not in reason
+    assert "unheard-of" not in reason
+
+
+def test_what_fits_is_no_misfit(workloads: Workloads) -> None:
+    assert misfit(logged("p"), workloads) is None
+    assert feedback_misfit(feedback("never-seen"), workloads) is None
+
+
+def test_feedback_on_an_unknown_workload_is_a_misfit(workloads: Workloads) -> None:
+    assert feedback_misfit(feedback("p", workload="unheard-of"), workloads) is not None
