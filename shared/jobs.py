@@ -22,6 +22,7 @@ from shared.events.envelope import now
 from shared.tables import Tables
 
 MOST_ATTEMPTS = 3
+RETRY_SECONDS = 2.0  # after the first crash, and as much more after each further one
 log = logging.getLogger(__name__)
 
 
@@ -154,7 +155,7 @@ class JobRunner:
             )
         else:
             log.warning("%s job %s: %s; starting it again", self._service, job.job_id, answer["crash"])
-            await asyncio.sleep(2.0 * job.attempts)
+            await asyncio.sleep(RETRY_SECONDS * job.attempts)
         job = replace(job, revision=job.revision + 1)
         await self._table.keep(job)
         self._wake.set()

@@ -1,0 +1,97 @@
+"""Takes a workload or a cycle's failures, wants a dataset of it, and says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.data_augmentation.store import DatasetStore, Published, Seed
+from shared.broker import Say
+from shared.events import DatasetRefused, FailureClustersFound, WorkloadAdded, derived_id
+from shared.jobs import Job, JobRunner
+from shared.service import Clock
+from shared.standing import Workloads
+
+
+class UnknownWorkload(Exception):
+    """A cycle of a workload that this service has not heard of yet. It will: try again."""
+
+
+def trains_differently(before: WorkloadAdded, after: WorkloadAdded) -> bool:
+    """Whether a revision changes the rows or what is learnt from them, and not only, say, its reviews."""
+    of_training = {"base_model", "prompt", "labels", "language", "training", "privacy"}
+    return (
+        before.rows.digest != after.rows.digest
+        or before.answers != after.answers
+        or before.definition.model_dump(include=of_training)
+        != after.definition.model_dump(include=of_training)
+    )
+
+
+@dataclass(frozen=True)
+class Handlers:
+    workloads: Workloads
+    jobs: JobRunner
+
+    async def on_workload_added(self, event: WorkloadAdded) -> None:
+        """The rows become a dataset version, once; so do a later revision's that trains differently."""
+        held = self.workloads.get(event.name)
+        if held is None or (held.revision < event.revision and trains_differently(held, event)):
+            dataset_id = derived_id("dataset", event.name, "revision", str(event.revision))
+            await self._want(dataset_id, event, None)
+        self.workloads.hear(event)
+
+    async def on_failure_clusters_found(self, event: FailureClustersFound) -> None:
+        added = self.workloads.get(event.workload)
+        if added is None:
+            raise UnknownWorkload(f"no WorkloadAdded for {event.workload} has arrived yet")
+        await self._want(derived_id("dataset", event.workload, "cycle", event.cycle_id), added, event)
+
+    async def _want(self, dataset_id: str, added: WorkloadAdded, found: FailureClustersFound | None) -> None:
+        task = {
+            "dataset_id": dataset_id,
+            "added": added.model_dump(mode="json"),
+            "found": found and found.model_dump(mode="json"),
+        }
+        await self.jobs.want(dataset_id, "dataset", task)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Stores what a job's child made, then says it. Doing it again says the same events again."""
+
+    store: DatasetStore
+    say: Say
+    clock: Clock
+    phases: dict[str, str] = field(default_factory=dict)
+    """Job id → what its child was last busy with, so that a refusal can say it."""
+
+    async def on_progress(self, job: Job, progress: Mapping[str, Any]) -> None:
+        self.phases[job.job_id] = progress["phase"]
+
+    async def on_done(self, job: Job) -> None:
+        if job.result is None:
+            refused = self._refused(job)
+            await self.store.refuse(refused)
+            await self.say(refused)
+            return
+        published = Published.model_validate(job.result["published"])
+        if "seed" in job.result:
+            await self.store.keep_seed(Seed.model_validate(job.result["seed"]), published.event.published_at)
+        await self.store.keep(published)
+        await self.say(published.event)
+
+    def _refused(self, job: Job) -> DatasetRefused:
+        found, added = job.task["found"], job.task["added"]
+        phase = self.phases.pop(job.job_id, None)
+        reason = job.error or "the job ended without an answer"
+        if phase is not None and "failed" in reason:
+            reason += f", while {phase}. Its error is in the log; unredacted, nothing is published."
+        return DatasetRefused(
+            workload=added["definition"]["name"],
+            cycle_id=found and found["cycle_id"],
+            cut=found["cut"] if found else added["added_at"],
+            reason=reason,
+            refused_at=self.clock(),
+        )
