@@ -17,7 +17,6 @@ from tests.servers.model import (
     vllm_server,
 )
 
-
 # As the server does for itself: torch's threads must not spin while other processes want the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
