@@ -55,10 +55,13 @@ class Broker:
 
     async def start(self, host: str, port: int) -> int:
         """Listen and tell clients this address; returns the port (of use if 0 was asked). Raises OSError."""
-        server = await asyncio.start_server(self._answer_connection, host, port, limit=_READ_AHEAD_BYTES)
+        server = await asyncio.start_server(
+            self._answer_connection, host, port, limit=_READ_AHEAD_BYTES, start_serving=False
+        )
         self._server = server
         bound: int = server.sockets[0].getsockname()[1]
         self._handlers = self._routes(Metadata(self._topics, self._catalog.cluster_id(), host, bound))
+        await server.start_serving()
         self._clock = asyncio.create_task(self._keep_time())
         return bound
 

@@ -144,6 +144,9 @@ class Group:
             member.seen = now
             reply(self._joined(member))
             return
+        self._answer_waiting(
+            member, ErrorCode.REBALANCE_IN_PROGRESS
+        )  # it asks anew: nobody hears the old answer
         member.asked, member.seen, member.waiting_to_join = ask, now, reply
         if self.state is not State.PREPARING:
             self._prepare(now)
@@ -171,6 +174,7 @@ class Group:
         if self.state is State.STABLE:
             reply(Synced(ErrorCode.NONE, member.assignment))
             return
+        self._answer_waiting(member, ErrorCode.REBALANCE_IN_PROGRESS)
         member.waiting_to_sync = reply
         if member_id == self.leader:
             self.state = State.STABLE

@@ -45,7 +45,9 @@ class PartitionLog:
         for segment in self._segments:
             for header in segment.load(is_last=segment is self._segments[-1]):
                 self._sequences.note(header, header.base_offset)
-        self.start = max(start, self._segments[0].base_offset)
+        self.start = min(
+            max(start, self._segments[0].base_offset), self.end
+        )  # damage may have cut the end off
 
     @property
     def end(self) -> int:

@@ -8,7 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+from kafka import KafkaAdminClient
+from kafka import TopicPartition as Partition
 from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse
 
 from tests.laptop.kafka.clients import (
@@ -81,8 +83,15 @@ class TestKill:
         consumer.subscribe([topic])
         consumer.commit(message=read(consumer, 2)[-1], asynchronous=False)
         consumer.close()
+        admin = KafkaAdminClient(bootstrap_servers=broker.address)
+        admin.delete_records({Partition(topic, 0): 1})
+        admin.close()
         broker.kill()
         broker.start()
+        reader = new_consumer(broker.address)
+        assert len(reader.list_topics(topic, timeout=5).topics[topic].partitions) == 3
+        assert reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=5) == (1, 3)
+        reader.close()
         again = {"group.id": "group"}
         assert [m.value() for m in read_topic(broker.address, topic, 1, settings=again)] == [b"2"]
 
@@ -129,7 +138,8 @@ class TestDamage:
     ) -> None:
         topic = new_topic(broker.address)
         broker.stop()
-        broker.start("prlimit", "--fsize=600000")  # the kernel stops a write in its middle, as on a full disk
+        limit = 'ulimit -f 1200 && exec "$@"'  # 600 kB a file: a write ends in its middle, as on a full disk
+        broker.start("sh", "-c", limit, "sh")
         large = batch_of([b"x" * 400_000])
         with RawConnection(broker.address) as connection:
             assert connection.produce(topic, large) == (0, 0)

@@ -172,6 +172,18 @@ def test_a_lost_answer_is_given_again_without_a_rebalance(play: Play) -> None:
     assert play.group.state is State.STABLE
 
 
+def test_who_asks_again_over_a_new_connection_ends_the_wait_of_the_old_one(play: Play) -> None:
+    one, two = play.join(), play.join()
+    play.wait(COMPANION_WAIT_SECONDS)
+    old_sync = play.sync(two[0])
+    play.sync(two[0])
+    assert old_sync == [Synced(ErrorCode.REBALANCE_IN_PROGRESS)]
+    play.join()
+    old_join = play.join(one[0].member_id)
+    play.join(one[0].member_id)
+    assert [answer.error for answer in old_join] == [ErrorCode.REBALANCE_IN_PROGRESS]
+
+
 def test_a_leader_that_joins_again_gets_its_rebalance(play: Play) -> None:
     one, two = play.stable_pair()
     assert play.join(one.member_id) == []

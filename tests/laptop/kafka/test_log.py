@@ -122,6 +122,20 @@ def test_retention_by_size_drops_the_oldest_closed_segments(tmp_path: Path) -> N
     log.close()
 
 
+def test_a_log_cut_before_its_start_goes_on_at_its_end(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    for value in (b"a", b"b"):
+        log.append(batch_of([value]))
+    log.close()
+    segment = next(tmp_path.glob("*.log"))
+    segment.write_bytes(segment.read_bytes()[:-1])
+    cut = opened(tmp_path, start=2)
+    assert (cut.start, cut.end) == (1, 1)
+    assert cut.append(batch_of([b"c"])) == 1
+    assert records(cut.read(1, 1 << 20)) == [b"c"]
+    cut.close()
+
+
 def test_a_closed_segment_that_lost_bytes_stops_the_start(tmp_path: Path) -> None:
     log = opened(tmp_path, segment_bytes="200")
     for _ in range(2):

@@ -375,7 +375,7 @@ class TestPromises:
         }
         consumer = Consumer(new)
         consumer.subscribe([topic])
-        found = read(consumer, 1, seconds=5)
+        found = read(consumer, 1, seconds=4)
         consumer.close()
         assert values(found) == [b"value"]
 
