@@ -1,0 +1,1 @@
+"""Gathers how the model fails, groups failures that are alike, and says when the loop should go round."""
