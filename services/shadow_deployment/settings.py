@@ -1,4 +1,4 @@
-"""How much of the model server the shadow may take. Environment: SHADOW_DEPLOYMENT_…"""
+"""How much of the model server and of the reviewers the shadow may take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
+    """Environment: SHADOW_DEPLOYMENT_CONCURRENCY and so on."""
+
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="SHADOW_DEPLOYMENT_")
 
     concurrency: Annotated[int, Field(ge=1)] = 4
@@ -19,3 +21,8 @@ class Settings(BaseSettings):
     """Seconds of rest for each second of scoring, so that live traffic goes first."""
     poll_seconds: Annotated[float, Field(gt=0)] = 1.0
     """How often to look for new requests when there was nothing to do."""
+    most_waiting: Annotated[int, Field(ge=1)] = 12
+    """No new pairs while so many that differ wait for review: a verdict needs the reviews of early pairs, and
+    where reviewers take waiting ones in no order, a long queue costs many reviews (see tests/bench)."""
+    review_patience_minutes: Annotated[float, Field(gt=0)] = 10.0
+    """A pair not reviewed for so long, disputed perhaps, holds new ones back no longer."""

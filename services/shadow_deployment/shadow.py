@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from services.shadow_deployment.flag import superfluous
 from services.shadow_deployment.judging import Judging
@@ -87,12 +88,10 @@ class Shadow:
             return False
         if self._prepared.get(workload) != candidate.run_id and not await self._prepare(candidate, added):
             return False
-        room = added.definition.promotion.max_pairs - await self.store.pair_count(workload, candidate.run_id)
-        if room <= 0:
+        limit = await self._room(candidate, added)
+        if not limit:
             return False
-        requests = await self.store.unpaired(
-            candidate, candidate.champion, min(room, self.settings.batch), skipped=self._skipped
-        )
+        requests = await self.store.unpaired(candidate, candidate.champion, limit, skipped=self._skipped)
         pairs = await self._pairs(candidate, candidate.champion, added, requests)
         if not pairs:
             return False
@@ -107,7 +106,7 @@ class Shadow:
         try:
             folder = await asyncio.to_thread(self.files.adapter_folder, candidate.candidate)
             await self.models.load_adapter(candidate.candidate.name, folder)
-        except DigestMismatch as error:
+        except (DigestMismatch, FileNotFoundError) as error:
             reason = f"Its files are not those that were evaluated: {error}."
             await self.judging.reject(candidate, reason, promotion)
             return False
@@ -118,6 +117,16 @@ class Shadow:
         await self.say(*await self.store.pair_events(candidate.workload, candidate.run_id))
         self._prepared[candidate.workload] = candidate.run_id
         return True
+
+    async def _room(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> int:
+        """How many pairs may be recorded now: 0 when there are enough, or while reviewers fall behind."""
+        patience = timedelta(minutes=self.settings.review_patience_minutes)
+        pairs, waiting = await self.store.pair_counts(
+            candidate.workload, candidate.run_id, self.clock() - patience
+        )
+        if waiting >= self.settings.most_waiting:
+            return 0
+        return max(0, min(self.settings.batch, workload.definition.promotion.max_pairs - pairs))
 
     async def _pairs(
         self,

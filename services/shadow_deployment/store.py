@@ -105,14 +105,17 @@ class ShadowStore:
             Pair(row["champion_answer"], row["candidate_answer"], row["right_answer"] or None) for row in rows
         ]
 
-    async def pair_count(self, workload: str, run_id: str) -> int:
+    async def pair_counts(self, workload: str, run_id: str, recorded_after: datetime) -> tuple[int, int]:
+        """All pairs of a run; and those recorded after a time that differ and wait for their review."""
         [row] = await self._tables.rows(
-            "SELECT count() AS n FROM pairs FINAL "
-            "WHERE workload = {workload:String} AND run_id = {run_id:String}",
+            "SELECT count() AS pairs, countIf(differs AND right_answer = '' "
+            "  AND recorded_at > {recorded_after:DateTime64(3, 'UTC')}) AS waiting "
+            "FROM pairs_v1 WHERE workload = {workload:String} AND run_id = {run_id:String}",
             workload=workload,
             run_id=run_id,
+            recorded_after=_to_the_millisecond(recorded_after),
         )
-        return int(row["n"])
+        return int(row["pairs"]), int(row["waiting"])
 
     async def unpaired(
         self, candidate: CandidateEvaluated, champion: str, limit: int, *, skipped: Collection[str] = ()
@@ -130,7 +133,7 @@ class ShadowStore:
             ORDER BY predicted_at, prediction_id LIMIT {limit:UInt32}""",
             workload=candidate.workload,
             champion=champion,
-            cut=candidate.cut.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            cut=_to_the_millisecond(candidate.cut),
             run_id=candidate.run_id,
             limit=limit,
             skipped=sorted(skipped),
@@ -243,6 +246,10 @@ def _reign(row: Mapping[str, Any], previous: FrozenAdapter | None) -> Reign:
 
 def _aware(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _utc(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _to_the_millisecond(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def _utc(moment: datetime) -> datetime:

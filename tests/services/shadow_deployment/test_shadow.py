@@ -57,8 +57,8 @@ def files(tmp_path: Path) -> Files:
     return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
 
 
-def shadow_of(play: Play, models: ModelServer, files: Files) -> Shadow:
-    settings = Settings(batch=4, rest_per_work=0)
+def shadow_of(play: Play, models: ModelServer, files: Files, most_waiting: int = 1000) -> Shadow:
+    settings = Settings(batch=4, rest_per_work=0, most_waiting=most_waiting)
     return Shadow(
         play.store,
         play.say,
@@ -96,6 +96,10 @@ async def log_prediction(play: Play, number: int, champion: str, at: datetime | 
         "confidence": 0.7,
     }
     await play.tables.insert("predictions_v1", [row])
+
+
+async def count(play: Play) -> int:
+    return len(await play.store.pairs(WORKLOAD, "run-second"))
 
 
 async def work_until_idle(shadow: Shadow) -> None:
@@ -178,7 +182,24 @@ async def test_pairs_end_at_max_pairs(play: Play, models: Parrot, files: Files) 
     for number in range(1, 9):
         await log_prediction(play, number, str(candidate.champion))
     await work_until_idle(shadow_of(play, models, files))
-    assert await play.store.pair_count(WORKLOAD, candidate.run_id) == 5
+    assert await count(play) == 5
+
+
+async def test_no_new_pairs_while_reviewers_fall_behind_but_forgotten_pairs_hold_nothing_up(
+    play: Play, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(play, files)
+    for number in range(1, 21):
+        await log_prediction(play, number, str(candidate.champion))
+    shadow = shadow_of(play, models, files, most_waiting=3)
+    await work_until_idle(shadow)
+    assert await count(play) == 4
+    await play.correct(corrected("prediction-0001", "GPL"), corrected("prediction-0002", "GPL"))
+    await work_until_idle(shadow)
+    assert await count(play) == 8
+    play.now += timedelta(minutes=11)
+    await work_until_idle(shadow)
+    assert await count(play) == 12
 
 
 async def test_the_shadow_promotes_by_itself_when_the_corrections_came_first(
@@ -218,20 +239,19 @@ async def test_once_round_on_the_real_model_server(play: Play, files: Files) -> 
             assert name not in await models.loaded()
 
 
-async def test_files_that_are_not_those_that_were_evaluated_reject_the_candidate(
-    play: Play, files: Files
+@pytest.mark.parametrize("fault", ["other files", "no files"])
+async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
+    play: Play, models: Parrot, files: Files, fault: str
 ) -> None:
     frozen = files.freeze_adapter("second", lora_adapter(2), MODEL)
     await play.with_champion()
-    tampered = adapter(frozen.name, uri=frozen.uri)
-    await play.handlers.on_candidate_evaluated(evaluated("second", adapter_files=tampered))
-    async with ModelServer("http://127.0.0.1:1") as models:
-        shadow = shadow_of(play, models, files)
-        play.wake.clear()  # nothing to tidy: no server is needed to refuse
-        await shadow.round()
+    broken = adapter(frozen.name, uri=frozen.uri if fault == "other files" else f"{frozen.uri}-gone")
+    await play.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))
+    await shadow_of(play, models, files).round()
     judged = play.heard(CandidateJudged)[-1]
     assert judged.verdict is Verdict.REJECT
     assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
+    assert models.adapters == set()
 
 
 async def test_a_model_server_that_is_down_costs_nothing_but_time(play: Play, files: Files) -> None:
