@@ -102,7 +102,7 @@ def order_table() -> list[str]:
 
 
 def queue_table() -> list[str]:
-    """Win rate 0.8, 15 % of pairs neither right; reviewers take any of the waiting pairs, evenly at random."""
+    """Win rate 0.8, 15 % of pairs neither right; reviewers take any waiting pair, evenly at random."""
     rows = ["| pairs that wait for review at once | reviews until promotion, median |", "|---|---|"]
     for waiting in (1, 12, 75):
         random = np.random.default_rng(300)
