@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS review_items (
     prediction_id String,
     workload LowCardinality(String),
-    predicted_at DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    predicted_at DateTime64(3, 'UTC'),
     kind LowCardinality(String),
     strength UInt8,
     options Array(String),
@@ -13,10 +13,9 @@ CREATE TABLE IF NOT EXISTS review_items (
     reviews_wanted UInt8,
     queued_at DateTime64(3, 'UTC')
 ) ENGINE = ReplacingMergeTree(queued_at)
-PARTITION BY toYYYYMM(predicted_at)
 ORDER BY (workload, prediction_id, kind)
-TTL toDateTime(predicted_at) + INTERVAL 90 DAY DELETE
-SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1;
+TTL toDateTime(queued_at) + INTERVAL 400 DAY DELETE
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- A later review by the same reviewer replaces the one before.
 CREATE TABLE IF NOT EXISTS reviews (

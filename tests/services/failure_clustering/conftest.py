@@ -35,7 +35,7 @@ from shared.standing import Workloads
 from shared.tables import Tables
 from shared.workload import Cycle, Workload
 
-# Yesterday's: what is older than 90 days ClickHouse removes whenever it merges.
+# Yesterday's: ClickHouse removes what is too old whenever it merges.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
 PREDICTIONS = """CREATE TABLE predictions_v1 (
     prediction_id String, predicted_at DateTime64(3, 'UTC'), workload LowCardinality(String), input String

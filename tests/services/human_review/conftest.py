@@ -30,7 +30,7 @@ from shared.standing import Workloads
 from shared.tables import Tables
 from shared.workload import Review, Workload
 
-# Yesterday's: what is older than 90 days ClickHouse removes whenever it merges.
+# Yesterday's: ClickHouse removes what is too old whenever it merges.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
 LABELS = ("mit", "apache-2.0", "gpl-2.0")
 PREDICTIONS = """CREATE TABLE predictions_v1 (
