@@ -86,8 +86,7 @@ def demo(
     settings = LaptopSettings(
         data=data, kafka_port=0, clickhouse_port=0, models_port=0, gateway_port=0, services_port=services_port
     )
-    if not _run(run_demo(settings, report, terminal), debug):
-        raise typer.Exit(1)
+    _run(run_demo(settings, report, terminal), debug)
 
 
 @app.command()

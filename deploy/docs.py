@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.events import EVENTS, Event
+from shared.events import EVENTS, Event, WorkloadAdded
 from shared.events.envelope import event_type
 from shared.flow import FLOW
 from shared.topics import settings
@@ -77,7 +77,8 @@ def drawing() -> str:
     lines += [f"  {name}[{name}]" for name in drawn]
     lines += ["  app -- HTTP --> model_gateway", "  app -- HTTP --> prediction_logging"]
     lines += ["  reviewer -- HTTP --> human_review"]
-    lines += [f"  ops -- {kind.__name__} --> {hearer}" for kind, hearer in _from_outside()]
+    lines += [f"  ops -- {kind.__name__} --> {hearer}" for kind, hearer in _from_outside() if hearer in drawn]
+    lines += ["  ops -- WorkloadAdded --> everyone([every service])"]
     for speaker in drawn:
         for hearer in drawn:
             carried = sorted(kind.__name__ for kind in FLOW[speaker].says & FLOW[hearer].hears)
@@ -87,12 +88,13 @@ def drawing() -> str:
 
 
 def _from_outside() -> list[tuple[type[Event], str]]:
-    only_outside = FLOW["console"].says - FLOW["human_review"].says
+    """Who hears what only the console and the command line say; everyone hears of a new workload."""
+    only_outside = FLOW["console"].says - FLOW["human_review"].says - {WorkloadAdded}
     return [
         (kind, name)
         for kind in sorted(only_outside, key=lambda kind: kind.__name__)
         for name, part in FLOW.items()
-        if kind in part.hears and name != "console"
+        if kind in part.hears
     ]
 
 

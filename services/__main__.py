@@ -24,6 +24,9 @@ def main() -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    # FastStream repeats what shared/broker.py and shared/hearing.py log in our words; kafka-python tells all.
+    logging.getLogger("faststream").setLevel(logging.CRITICAL)
+    logging.getLogger("kafka").setLevel(logging.WARNING)
     asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
     return 0
 

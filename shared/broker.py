@@ -87,7 +87,7 @@ def make_broker(
             KafkaTelemetryMiddleware(tracer_provider=tracers),
             partial(PauseBeforeRetry, failures_in_a_row={}),
         ),
-        logger=log,
+        logger=logging.getLogger("faststream"),
         log_level=logging.DEBUG,
     )
 

@@ -175,8 +175,10 @@ class Play:
     async def _verdict(self, judged: CandidateJudged) -> None:
         candidate = judged.candidate.name
         with self._stages.stage("verdict") as stage:
-            stage.sentence = f"{judged.verdict.value} {candidate}: {judged.reason}"
-            if judged.verdict is Verdict.PROMOTE:
+            stage.sentence = f"{judged.verdict.value} {candidate}"
+            if judged.verdict is not Verdict.PROMOTE:
+                stage.sentence += f": {judged.reason}"
+            else:
                 promoted = await follow_to(
                     ModelPromoted,
                     self._watch,

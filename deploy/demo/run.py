@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -17,16 +18,19 @@ from deploy.demo.memory import MemoryWatch
 from deploy.demo.play import Play
 from deploy.demo.report import Run, write_report
 from deploy.demo.results import Results, as_percent, cluster_fates
-from deploy.follow import LoopStopped
+from deploy.laptop.errors import LaptopError
+from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
 from deploy.stages import Stages
 from deploy.watch import watching
 
+KEPT = {"models", ".lock", ".children"}
 
-async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> bool:
-    """Runs the demo in a fresh `settings.data`. True if the loop did its job, whatever the verdict.
 
-    Raises LaptopError when the servers cannot run here.
+async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> None:
+    """Runs the demo in a fresh `settings.data`, whatever the verdict will be.
+
+    Raises LaptopError when the servers cannot run here, LoopStopped when the loop says it cannot go on.
     """
     started = time.monotonic()
     _forget_last_run(settings.data)
@@ -38,30 +42,16 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
                 f"{len(data.seed)} seed, {len(data.golden)} golden, {len(data.held_out)} held-out rows, "
                 f"{len(data.stream)} requests to come"
             )
-        async with aiohttp.ClientSession() as session:
+        async with AsyncExitStack() as running:
             with stages.stage("servers", "starting") as stage:
-                begun: list[tuple[str, float]] = []
-
-                def on_step(step: str, detail: str) -> None:
-                    begun.append((step, time.monotonic()))
-                    stage.show(f"{step} {detail}")
-
-                laptop_context = start_laptop(settings, on_step)
-                laptop = await laptop_context.__aenter__()
-                stage.sentence = "Kafka protocol, ClickHouse, model server, gateway, services"
-            try:
-                console.print(
-                    f"console {laptop.services_url}   gateway {laptop.gateway_url}", highlight=False
+                laptop = await running.enter_async_context(
+                    start_laptop(settings, lambda step, detail: stage.show(f"{step} {detail}"))
                 )
-                async with watching(laptop.addresses.kafka_bootstrap_servers) as watch:
-                    play = Play(laptop, data, stages, watch, session)
-                    try:
-                        results = await play.run()
-                    except LoopStopped as stopped:
-                        console.print(f"[bold red]{stopped}[/]", highlight=False)
-                        return False
-            finally:
-                await laptop_context.__aexit__(None, None, None)
+                stage.sentence = "Kafka protocol, ClickHouse, model server, gateway, services"
+            console.print(f"console {laptop.services_url}   gateway {laptop.gateway_url}/v1", highlight=False)
+            session = await running.enter_async_context(aiohttp.ClientSession())
+            watch = await running.enter_async_context(watching(laptop.addresses.kafka_bootstrap_servers))
+            results = await Play(laptop, data, stages, watch, session).run()
     run = Run(_machine(), (time.monotonic() - started) / 60, memory.peak_bytes / 1e9)
     workload = data.definition.workload
     write_report(report, workload, stages.done, results, run)
@@ -73,7 +63,6 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
     console.print(stages.summary(), highlight=False)
     console.print(_ending(results, report, run), highlight=False)
     console.print(f"\n[dim]{workload.credit}[/]", highlight=False)
-    return True
 
 
 def _ending(results: Results, report: Path, run: Run) -> str:
@@ -93,10 +82,17 @@ def _ending(results: Results, report: Path, run: Run) -> str:
 
 
 def _forget_last_run(data: Path) -> None:
-    """Empties the demo's folder, but for the converted base model, which costs time and never changes."""
+    """Empties the demo's folder, but for its locks and the converted base model, which never changes.
+
+    Raises LaptopError if a demo runs there.
+    """
     data.mkdir(parents=True, exist_ok=True)
+    if is_locked(data):
+        raise LaptopError(
+            f"A demo runs in {data}. Wait for it, or choose another folder: tuneloop demo --data DIR"
+        )
     for path in data.iterdir():
-        if path.name != "models":
+        if path.name not in KEPT:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -26,7 +26,10 @@ MODULES = {
     "clickhouse": "deploy.laptop.clickhouse",
     "models": "deploy.laptop.model_server",
 }
-OFFLINE = {"HF_HUB_OFFLINE": "1"}  # everything needed is here; a hub is never asked behind anybody's back
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",  # everything needed is here; a hub is never asked behind anybody's back
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve answers beside a training job
+}
 GATEWAY = "model_gateway"
 OTHERS = tuple(name for name in FLOW if name != GATEWAY)
 
@@ -108,7 +111,7 @@ def _models(place: Place, where: Addresses) -> Child:
 
 def _server(name: str, place: Place, is_ready: Callable[[], Awaitable[bool]], *arguments: str) -> Child:
     command = [sys.executable, "-m", MODULES[name], "--port", str(place.ports[name]), "--stop-with-stdin"]
-    return Child(name, [*command, *arguments], is_ready, OFFLINE, stops_with_stdin=True)
+    return Child(name, [*command, *arguments], is_ready, ENVIRONMENT, stops_with_stdin=True)
 
 
 def _services(place: Place, where: Addresses, process: str, names: Sequence[str]) -> Child:
@@ -116,4 +119,4 @@ def _services(place: Place, where: Addresses, process: str, names: Sequence[str]
     told = where.model_copy(update={"state_folder": place.state(process)})
     environment = {name.upper(): str(value) for name, value in told.model_dump().items()}
     is_ready = partial(http_answers, f"{place.url(process)}/health/ready")
-    return Child(process, command, is_ready, {**OFFLINE, **environment})
+    return Child(process, command, is_ready, {**ENVIRONMENT, **environment})

@@ -14,6 +14,7 @@ from rich.console import Console
 from services.retraining.plan import steps_for
 
 from deploy.demo.licences import licences
+from deploy.demo.results import as_percent
 from deploy.follow import LoopStopped, follow_to
 from deploy.laptop.laptop import Laptop, Running
 from deploy.stages import Stages
@@ -103,11 +104,8 @@ async def _follow(name: str, stages: Stages, watch: Watch) -> None:
         stage.sentence = f"{trained.steps} steps in {trained.seconds:.0f} s"
     with stages.stage("evaluation", "starting") as stage:
         evaluated = await follow_to(CandidateEvaluated, watch, stage, name)
-        rate, base = evaluated.scorecard.held_out, evaluated.scorecard.base_model
-        stage.sentence = (
-            f"{100 * rate.value:.1f} % of {rate.n} held-out rows ({100 * rate.low:.1f}–{100 * rate.high:.1f}), "
-            f"base model {100 * base.value:.1f} %"
-        )
+        score = evaluated.scorecard
+        stage.sentence = f"held-out {as_percent(score.held_out)}; base model {as_percent(score.base_model)}"
     with stages.stage("verdict") as stage:
         judged = await follow_to(CandidateJudged, watch, stage, name)
         stage.sentence = f"{judged.verdict.value}: {judged.reason}"

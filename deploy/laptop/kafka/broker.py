@@ -41,7 +41,7 @@ class FolderInUse(Exception):
 
 
 class Broker:
-    """One node over one data folder; `serve` answers on a listening server until it is cancelled."""
+    """One node over one data folder: made, started on an address, stopped."""
 
     def __init__(self, folder: Path) -> None:
         """Raises FolderInUse, or DamagedSegment if closed segments are not what they were."""
@@ -123,9 +123,8 @@ class Broker:
         except MalformedFrame as problem:
             logger.warning("connection from %s closed: %s", peer, problem)
         except asyncio.CancelledError:
-            logger.debug(
-                "connection from %s closed by stop()", peer
-            )  # passed on, asyncio would log it as a fault
+            # By stop(), at the very end of this task; passed on, asyncio 3.11 would log it as a fault.
+            logger.debug("connection from %s closed, the broker stops", peer)
         except ConnectionError:
             logger.debug("connection from %s was lost", peer)
         except Exception:

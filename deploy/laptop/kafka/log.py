@@ -45,9 +45,8 @@ class PartitionLog:
         for segment in self._segments:
             for header in segment.load(is_last=segment is self._segments[-1]):
                 self._sequences.note(header, header.base_offset)
-        self.start = min(
-            max(start, self._segments[0].base_offset), self.end
-        )  # damage may have cut the end off
+        # Damage may have cut the end off before a start that was remembered.
+        self.start = min(max(start, self._segments[0].base_offset), self.end)
 
     @property
     def end(self) -> int:
