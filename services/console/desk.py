@@ -1,0 +1,81 @@
+"""What pages and HTTP share: the workloads, who is champion, the views, and what people may say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.console.feed import Feed
+from services.console.rounds import Snapshot
+from services.console.store import ConsoleStore
+from shared.broker import Say
+from shared.events import CycleRequested, ModelPromoted, ModelRolledBack, ReviewGiven, RollbackRequested
+from shared.events.envelope import derived_id
+from shared.service import Clock
+from shared.standing import Champions, Workloads
+from shared.workload import Workload
+
+
+@dataclass(frozen=True)
+class Desk:
+    workloads: Workloads
+    champions: Champions
+    feed: Feed
+    store: ConsoleStore
+    say: Say
+    clock: Clock
+
+    async def snapshot(self, definition: Workload) -> Snapshot:
+        """Raises TablesDoNotAnswer."""
+        held = self._flag(definition.name)
+        champion = held.champion.name if held else ""
+        return await self.store.snapshot(
+            definition, champion, held.happened_at() if held else None, self.clock()
+        )
+
+    def can_roll_back(self, workload: str) -> bool:
+        """False when no adapter answered before: then shadow_deployment has nothing to bring back."""
+        held = self._flag(workload)
+        return isinstance(held, ModelPromoted) and held.previous is not None
+
+    async def start_cycle(self, workload: str, requested_by: str, reason: str) -> str:
+        """Says CycleRequested with the cut at this moment; returns the cycle's id."""
+        cut = self.clock()
+        cycle_id = derived_id("cycle", workload, cut.isoformat(), requested_by)
+        await self.say(
+            CycleRequested(
+                cycle_id=cycle_id, workload=workload, cut=cut, reason=reason, requested_by=requested_by
+            )
+        )
+        return cycle_id
+
+    async def roll_back(self, workload: str, requested_by: str, reason: str) -> str:
+        """Says RollbackRequested; returns the request's id."""
+        at = self.clock()
+        request_id = derived_id("rollback", workload, at.isoformat(), requested_by)
+        await self.say(
+            RollbackRequested(
+                request_id=request_id,
+                workload=workload,
+                reason=reason,
+                requested_by=requested_by,
+                requested_at=at,
+            )
+        )
+        return request_id
+
+    async def review(self, workload: str, prediction_id: str, reviewer: str, right_answer: str) -> None:
+        """Says ReviewGiven. Who answers again gives a new review, which replaces the one before."""
+        at = self.clock()
+        await self.say(
+            ReviewGiven(
+                review_id=derived_id("review", prediction_id, reviewer, at.isoformat()),
+                prediction_id=prediction_id,
+                workload=workload,
+                reviewer=reviewer,
+                right_answer=right_answer,
+                given_at=at,
+            )
+        )
+
+    def _flag(self, workload: str) -> ModelPromoted | ModelRolledBack | None:
+        return next((one for one in self.champions.all() if one.workload == workload), None)

@@ -1,0 +1,169 @@
+"""What the published views say, as the store hands it to whatever shows it. All times are aware, in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.events import DatasetCounts, Evidence, Guardrail, Rate, Scorecard
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Predictions within a day, how many of them the model doubted, and the signals users gave on them."""
+
+    predictions: int
+    doubted: int
+    signals: int
+    negative: int
+    last_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Reviewing:
+    """The queue and what came of it."""
+
+    open: int
+    disputed: int
+    corrections: int
+    agreement: Rate
+    """Of predictions that two reviewers judged: how often they agreed."""
+    last_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Cycle:
+    cycle_id: str
+    cut: datetime
+    reason: str
+    requested_by: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    cycle_id: str
+    name: str
+    size: int
+    found_at: datetime
+
+
+@dataclass(frozen=True)
+class Dataset:
+    dataset_id: str
+    version: int
+    cycle_id: str
+    """Empty for version 1, the workload's own rows."""
+    cut: datetime
+    train_rows: int
+    train_digest: str
+    manifest_uri: str
+    counts: DatasetCounts
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class Refusal:
+    cycle_id: str
+    reason: str
+    refused_at: datetime
+
+
+@dataclass(frozen=True)
+class Run:
+    run_id: str
+    dataset_id: str
+    cycle_id: str
+    candidate: str
+    """Empty until the adapter exists."""
+    state: str
+    steps: int
+    final_loss: float
+    seconds: float
+    reason: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    run_id: str
+    dataset_id: str
+    cycle_id: str
+    candidate: str
+    champion: str
+    """Empty for the first candidate of a workload."""
+    scorecard: Scorecard
+    evaluated_at: datetime
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A run's shadow so far. Right answers count among the pairs that differ and were reviewed."""
+
+    run_id: str
+    pairs: int
+    differing: int
+    candidate_right: int
+    champion_right: int
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class Judged:
+    run_id: str
+    dataset_id: str
+    cycle_id: str
+    candidate: str
+    champion: str
+    verdict: str
+    reason: str
+    evidence: Evidence
+    guardrails: Sequence[Guardrail]
+    judged_at: datetime
+
+
+@dataclass(frozen=True)
+class Reign:
+    """From when on an adapter answered users, and how it came to."""
+
+    adapter: str
+    kind: str
+    run_id: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A stretch of time: how many predictions, how sure the model was, and what the random audit found."""
+
+    start: datetime
+    predictions: int
+    confidence: float
+    audited: int
+    right: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything there is of a workload."""
+
+    predictions: int
+    feedback: int
+    corrections: int
+    open_review_items: int
+    agreement: Rate
+
+
+@dataclass(frozen=True)
+class Item:
+    """One prediction to review, with the text that its reviewer reads."""
+
+    prediction_id: str
+    kind: str
+    options: Sequence[str]
+    """For a pair: the two answers, not saying which model gave which."""
+    text: str
+    answer: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    predicted_at: datetime

@@ -1,0 +1,206 @@
+"""The live list: what just happened, one sentence each, without a word that a user wrote."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from services.console.figures import count, percent, points
+from shared import events as e
+from shared.events.envelope import Event
+
+MOST_ENTRIES = 200
+ONE_LINE = timedelta(minutes=10)  # alike events share a line for as long
+MOST_IDS = 20_000  # remembered so that an event that comes again is not counted again
+
+
+class Tone(StrEnum):
+    """What a colour means, here and on every page. A sign stands beside each."""
+
+    NEUTRAL = "neutral"
+    CHAMPION = "champion"
+    CANDIDATE = "candidate"
+    GOOD = "good"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list; `times` alike events share one."""
+
+    at: datetime
+    """When the last of them happened."""
+    workload: str
+    kind: str
+    sentence: str
+    tone: Tone
+    times: int
+    since: datetime
+    """When the first of them happened."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: optimiser steps of its training, or answers of its evaluation."""
+
+    run_id: str
+    phase: str
+    done: int
+    total: int
+    loss: float | None
+    at: datetime
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+class Feed:
+    """The last events in memory, newest first, and how far the run in progress is, by workload."""
+
+    def __init__(self, most_entries: int = MOST_ENTRIES) -> None:
+        self._entries: deque[Entry] = deque(maxlen=most_entries)
+        self._progress: dict[str, Progress] = {}
+        self._ended: set[str] = set()
+        self._seen: set[str] = set()
+        self._seen_in_order: deque[str] = deque()
+        self.changes = 0
+        """Grows with every event heard: a page that saw this number has nothing to draw."""
+
+    def hear(self, event: Event) -> None:
+        """Adds an event. The same event again changes nothing."""
+        if self._is_known(event.event_id):
+            return
+        self.changes += 1
+        if isinstance(event, e.TrainingProgressed):
+            self._note_progress(event)
+            return
+        if isinstance(event, e.CandidateEvaluated | e.TrainingFailed):
+            self._end(event.workload, event.run_id)
+        self._add(entry(event))
+
+    def entries(self, workload: str | None = None, most: int = MOST_ENTRIES) -> list[Entry]:
+        """Newest first by the time it happened, of one workload or of all."""
+        chosen = [one for one in self._entries if workload in (None, one.workload)]
+        return sorted(chosen, key=lambda one: one.at, reverse=True)[:most]
+
+    def progress(self, workload: str) -> Progress | None:
+        """The run in progress, or None when none is known."""
+        return self._progress.get(workload)
+
+    def _is_known(self, event_id: str) -> bool:
+        if event_id in self._seen:
+            return True
+        self._seen.add(event_id)
+        self._seen_in_order.append(event_id)
+        if len(self._seen_in_order) > MOST_IDS:
+            self._seen.discard(self._seen_in_order.popleft())
+        return False
+
+    def _note_progress(self, event: e.TrainingProgressed) -> None:
+        held = self._progress.get(event.workload)
+        if event.run_id in self._ended or (held is not None and held.at > event.progressed_at):
+            return
+        self._progress[event.workload] = Progress(
+            event.run_id, event.phase, event.done, event.total, event.loss, event.progressed_at
+        )
+
+    def _end(self, workload: str, run_id: str) -> None:
+        self._ended.add(run_id)
+        held = self._progress.get(workload)
+        if held is not None and held.run_id == run_id:
+            del self._progress[workload]
+
+    def _add(self, new: Entry) -> None:
+        """Alike events in a row become one line, so that traffic does not push the rare ones out."""
+        for index, held in enumerate(self._entries):
+            if held.workload != new.workload:
+                continue
+            if held.kind == new.kind and new.kind in PLENTY and new.at - held.since < ONE_LINE:
+                merged = replace(held, at=max(held.at, new.at), times=held.times + 1)
+                self._entries[index] = replace(merged, sentence=many(new.kind, merged.times))
+                return
+            if held.kind not in PLENTY or held.kind == new.kind:
+                break
+        self._entries.appendleft(new)
+
+
+def entry(event: Event) -> Entry:
+    """The event's line. Raises ValueError for an event that this console does not know."""
+    sentence, tone = _line(event)
+    workload = event.name if isinstance(event, e.WorkloadAdded) else str(event.workload)  # type: ignore[attr-defined]
+    at = event.happened_at()
+    return Entry(at, workload, event.topic.name, sentence, tone, times=1, since=at)
+
+
+PLENTY: dict[str, tuple[str, str]] = {
+    e.PredictionLogged.topic.name: ("request answered", "requests answered"),
+    e.FeedbackGiven.topic.name: ("user gave feedback", "signals from users"),
+    e.PredictionFlagged.topic.name: ("answer flagged for review", "answers flagged for review"),
+    e.ReviewGiven.topic.name: ("review given", "reviews given"),
+    e.PredictionCorrected.topic.name: ("right answer agreed", "right answers agreed"),
+    e.ShadowPairRecorded.topic.name: ("shadow pair recorded", "shadow pairs recorded"),
+}
+"""Topics of many events, told by their number."""
+
+
+def many(kind: str, times: int) -> str:
+    """ "37 requests answered", for a topic in PLENTY."""
+    return count(times, *PLENTY[kind])
+
+
+def _line(event: Event) -> tuple[str, Tone]:
+    if event.topic.name in PLENTY:
+        return many(event.topic.name, 1), Tone.NEUTRAL
+    match event:
+        case e.WorkloadAdded():
+            again = "changed" if event.revision > 1 else "added"
+            rows = count(event.rows.rows, "labelled row")
+            return (
+                f"Workload {event.name} {again}: {rows}, {len(event.definition.labels)} labels",
+                Tone.NEUTRAL,
+            )
+        case e.CycleRequested():
+            return f"Cycle started by {event.requested_by}: {event.reason}", Tone.NEUTRAL
+        case e.FailureClustersFound():
+            failures = f"{count(event.failures.rows, 'failure')} in {count(len(event.clusters), 'cluster')}"
+            return f"{failures}, {count(event.corrections.rows, 'correction')} up to the cut", Tone.NEUTRAL
+        case e.DatasetPublished():
+            blocked = f"{event.counts.leaks_blocked} leaks blocked"
+            rows = count(event.train.rows, "row")
+            return (
+                f"Dataset v{event.version}: {rows}, {event.counts.corrected} corrected, {blocked}",
+                Tone.NEUTRAL,
+            )
+        case e.DatasetRefused():
+            return f"No dataset: {event.reason}", Tone.ERROR
+        case e.CandidateTrained():
+            steps = count(event.steps, "step")
+            return f"{event.candidate.name} trained: {steps}, loss {event.final_loss:.2f}", Tone.CANDIDATE
+        case e.TrainingFailed():
+            return f"Training failed: {event.reason}", Tone.ERROR
+        case e.CandidateEvaluated():
+            return _evaluated(event), Tone.CANDIDATE
+        case e.CandidateJudged():
+            tone = Tone.GOOD if event.verdict is e.Verdict.PROMOTE else Tone.CANDIDATE
+            return f"{event.verdict} {event.candidate.name}: {event.reason}", tone
+        case e.ModelPromoted():
+            return f"{event.champion.name} now answers users", Tone.CHAMPION
+        case e.RollbackRequested():
+            return f"{event.requested_by} wants the previous champion back: {event.reason}", Tone.NEUTRAL
+        case e.ModelRolledBack():
+            return (
+                f"Rolled back: {event.champion.name} answers again, {event.withdrawn} is withdrawn",
+                Tone.ERROR,
+            )
+    raise ValueError(f"{type(event).__name__} has no sentence: give it one in feed.py")
+
+
+def _evaluated(event: e.CandidateEvaluated) -> str:
+    card = event.scorecard
+    said = f"{event.candidate.name}: {percent(card.held_out.value)} of {card.held_out.n} held-out rows right"
+    if card.held_out_difference is None:
+        return said
+    return f"{said}, {points(card.held_out_difference.delta)} points to the champion"

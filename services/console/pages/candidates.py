@@ -1,0 +1,51 @@
+"""The page of candidates: one table, drawn again when something happened to one."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from nicegui import ui
+
+from services.console.candidates import candidate_rows
+from services.console.desk import Desk
+from services.console.pages.frame import frame, markup
+from services.console.templating import Render
+from services.console.views import TablesDoNotAnswer
+from shared.workload import Workload
+
+SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=15)
+log = logging.getLogger(__name__)
+
+
+class CandidatesPage:
+    def __init__(self, desk: Desk, render: Render, workload: Workload) -> None:
+        self._desk, self._render, self._workload = desk, render, workload
+        self._seen = -1
+        self._read_at: datetime | None = None
+
+    async def build(self) -> None:
+        with frame(self._desk, self._render, "Candidates", self._workload):
+            ui.html("Candidates", tag="h1", sanitize=True)
+            self._trouble = ui.label("The tables do not answer. This page tries again every few seconds.")
+            self._trouble.classes("banner").props("role=alert")
+            self._table = markup("")
+        await self._refresh()
+        ui.timer(1.0, self._refresh)
+
+    async def _refresh(self) -> None:
+        now = self._desk.clock()
+        age = now - self._read_at if self._read_at else LATEST
+        changes = self._desk.feed.changes
+        if age < SOONEST or (changes == self._seen and age < LATEST):
+            return
+        self._read_at, self._seen = now, changes
+        try:
+            snapshot = await self._desk.snapshot(self._workload)
+        except TablesDoNotAnswer as away:
+            log.warning("the Candidates page shows old figures: %s", away)
+            self._trouble.set_visibility(True)
+            return
+        self._trouble.set_visibility(False)
+        rows = candidate_rows(snapshot)
+        self._table.set_content(self._render("candidates.html", rows=rows, workload=self._workload.name))

@@ -1,0 +1,57 @@
+"""What every page shares: the header with its links and workloads, and the credit line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nicegui import ui
+
+from services.console.desk import Desk
+from services.console.templating import Render
+from shared.workload import Workload
+
+PAGES = (("Loop", "/"), ("Review", "/review"), ("Candidates", "/candidates"))
+
+
+def chosen(desk: Desk, name: str) -> Workload | None:
+    """The workload named in the address, else the first by name; None while there is none."""
+    added = desk.workloads.get(name)
+    if added is None:
+        added = min(desk.workloads.all(), key=lambda one: one.name, default=None)
+    return added.definition if added else None
+
+
+@contextmanager
+def frame(desk: Desk, render: Render, here: str, workload: Workload | None) -> Iterator[None]:
+    """The page's main part is what is made inside."""
+    ui.page_title(f"{here} · {workload.title if workload else 'no workload'} · tuneloop")
+    names = sorted(one.name for one in desk.workloads.all())
+    name = workload.name if workload else ""
+    query = f"?workload={name}" if len(names) > 1 else ""
+    with ui.element("div").classes("shell"):
+        markup(
+            render("header.html", here=here, pages=PAGES, workloads=names, workload=name, query=query),
+            "header",
+            "top",
+        )
+        with ui.element("main").props("id=content"):
+            if workload is None:
+                markup(render("nothing.html"))
+            else:
+                yield
+        if workload is not None and workload.credit:
+            ui.label(workload.credit).classes("foot").props("role=contentinfo")
+
+
+def markup(content: str, tag: str = "div", classes: str = "") -> ui.html:
+    """Markup of our own templates, which escape what goes into them."""
+    return ui.html(content, sanitize=False, tag=tag).classes(classes)
+
+
+def push(words: str, *, main: bool = False) -> ui.element:
+    """A plain button in our own dress."""
+    button = ui.element("button").classes("push main" if main else "push").props("type=button")
+    with button:
+        ui.html(words, sanitize=True, tag="span")
+    return button

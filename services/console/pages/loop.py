@@ -1,0 +1,123 @@
+"""The first page: the ring, the champion, the line over time, and what happens now."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from nicegui import ui
+
+from services.console.api import stage_in_words
+from services.console.desk import Desk
+from services.console.feed import Tone
+from services.console.pages.frame import frame, markup, push
+from services.console.pages.wishes import ask_for_cycle, ask_for_rollback
+from services.console.ring import SIGNS, ring
+from services.console.rounds import Snapshot, Stage, stages
+from services.console.templating import Render
+from services.console.timeline import bucket_width, chart, summary
+from services.console.views import TablesDoNotAnswer
+from shared.workload import Workload
+
+MARKS = {Tone.NEUTRAL: "·", Tone.CHAMPION: "◆", Tone.CANDIDATE: "○", Tone.GOOD: "▲", Tone.ERROR: "!"}
+SHOWN_EVENTS = 30
+LOOK_BACK = timedelta(days=28)
+SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=15)  # between two readings of the tables
+log = logging.getLogger(__name__)
+
+
+class LoopPage:
+    """One browser's first page. It draws again what changed, and nothing else."""
+
+    def __init__(self, desk: Desk, render: Render, workload: Workload) -> None:
+        self._desk, self._render, self._workload = desk, render, workload
+        self._seen = -1
+        self._read_at: datetime | None = None
+        self._links = {
+            Stage.REVIEW: f"/review?workload={workload.name}",
+            Stage.EVALUATION: f"/candidates?workload={workload.name}",
+            Stage.SHADOW: f"/candidates?workload={workload.name}",
+            Stage.PROMOTION: f"/candidates?workload={workload.name}",
+        }
+
+    async def build(self) -> None:
+        with frame(self._desk, self._render, "Loop", self._workload):
+            with ui.element("div").classes("title"):
+                ui.html(tag="h1", sanitize=True, content=self._workload.title)
+                with ui.element("div").classes("row"):
+                    push("Start a cycle").on("click", lambda: ask_for_cycle(self._desk, self._workload.name))
+                    self._undo = push("Roll back")
+                    self._undo.on("click", lambda: ask_for_rollback(self._desk, self._workload.name))
+            self._trouble = ui.label(
+                "The tables do not answer. This page tries again every few seconds; what it shows may be old."
+            )
+            self._trouble.classes("banner").props("role=alert")
+            self._progress = markup("")
+            self._board = markup("", classes="board")
+            with ui.element("section").classes("card").props('aria-label="Over time"'):
+                ui.html("Over the last 28 days", tag="h2", sanitize=True)
+                self._summary = ui.label("").classes("quiet")
+                self._chart = ui.echart({}, renderer="svg").classes("chart")
+            with ui.element("section").classes("card").props('aria-label="Latest events"'):
+                ui.html("Latest events", tag="h2", sanitize=True)
+                self._feed = markup("")
+        await self._refresh()
+        ui.timer(1.0, self._refresh)
+
+    async def _refresh(self) -> None:
+        now = self._desk.clock()
+        age = now - self._read_at if self._read_at else LATEST
+        is_news = self._desk.feed.changes != self._seen
+        if is_news:
+            self._draw_live()
+        if age >= LATEST or (is_news and age >= SOONEST):
+            self._read_at, self._seen = now, self._desk.feed.changes
+            self._draw_live()
+            try:
+                await self._draw_tables(now)
+            except TablesDoNotAnswer as away:
+                log.warning("the Loop page shows old figures: %s", away)
+                self._trouble.set_visibility(True)
+            else:
+                self._trouble.set_visibility(False)
+
+    def _draw_live(self) -> None:
+        entries = self._desk.feed.entries(self._workload.name, SHOWN_EVENTS)
+        self._feed.set_content(self._render("feed.html", entries=entries, marks=MARKS))
+        progress = self._desk.feed.progress(self._workload.name)
+        self._progress.set_content(self._render("progress.html", progress=progress))
+
+    async def _draw_tables(self, now: datetime) -> None:
+        snapshot = await self._desk.snapshot(self._workload)
+        self._board.set_content(self._board_of(snapshot))
+        if self._desk.can_roll_back(self._workload.name):
+            self._undo.props(remove="disabled")
+        else:
+            self._undo.props("disabled")
+        store, name = self._desk.store, self._workload.name
+        span = await store.span(name, now - LOOK_BACK)
+        self._chart.set_visibility(span is not None)
+        if span is None:
+            self._summary.set_text("The line begins with the first request that the gateway answers.")
+            return
+        buckets = await store.buckets(name, span[0], bucket_width(*span))
+        self._summary.set_text(summary(buckets, snapshot.reigns))
+        drawn = chart(buckets, snapshot.reigns)
+        if drawn != self._chart.options:
+            self._chart.options.clear()
+            self._chart.options.update(drawn)
+            self._chart.update()
+
+    def _board_of(self, snapshot: Snapshot) -> str:
+        said = stages(snapshot)
+        words = stage_in_words(snapshot)
+        return self._render(
+            "loop.html",
+            now=snapshot,
+            accuracy=snapshot.champion_accuracy(),
+            stages=said,
+            ring=ring(said),
+            signs=SIGNS,
+            links=self._links,
+            stage_words="the loop rests until the next cycle" if words == "at rest" else f"now: {words}",
+        )

@@ -1,0 +1,61 @@
+"""Mounts the pages on the process's HTTP server."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from fastapi import FastAPI
+from nicegui import ui
+
+from services.console.desk import Desk
+from services.console.pages.candidates import CandidatesPage
+from services.console.pages.frame import chosen, frame
+from services.console.pages.loop import LoopPage
+from services.console.pages.review import ReviewPage
+from services.console.templating import make_render
+
+SECONDS_TO_ANSWER = 30.0
+HERE = files("services.console.pages")
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" fill="none" stroke-width="2.4">'
+    '<path d="M16.5 10a6.5 6.5 0 1 1-2-4.7" stroke="#3f82d8"/>'
+    '<path d="M17.2 2.2v4.2H13" stroke="#d98324"/></svg>'
+)
+LOCAL_TIMES = """<script>
+const said = {dateStyle: "full", timeStyle: "medium"};
+for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, (event) => {
+  const time = event.target.closest?.("time");
+  if (time) time.title = new Date(time.dateTime).toLocaleString(undefined, said);
+});
+</script>"""
+
+
+def mount_pages(app: FastAPI, desk: Desk) -> None:
+    """To be called after the app's own routes: the pages take every address that is left."""
+    render = make_render(desk.clock)
+    ui.add_css(HERE.joinpath("console.css").read_text(), shared=True)
+    ui.add_head_html(LOCAL_TIMES, shared=True)
+
+    def page(path: str, title: str, kind: type[LoopPage] | type[ReviewPage] | type[CandidatesPage]) -> None:
+        @ui.page(path, title=f"{title} · tuneloop", response_timeout=SECONDS_TO_ANSWER)
+        async def show(workload: str = "") -> None:
+            definition = chosen(desk, workload)
+            if definition is None:
+                with frame(desk, render, title, None):
+                    pass
+                return
+            await kind(desk, render, definition).build()
+
+    page("/", "Loop", LoopPage)
+    page("/review", "Review", ReviewPage)
+    page("/candidates", "Candidates", CandidatesPage)
+    ui.run_with(
+        app,
+        mount_path="/",
+        title="tuneloop",
+        favicon=ICON,
+        dark=None,
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=10.0,
+    )

@@ -1,0 +1,234 @@
+"""Once round the loop: which stage works now, and what each stage last said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from services.console import facts
+from services.console.figures import count, difference, percent, share
+from shared.events import Rate, Verdict
+from shared.intervals import wilson
+from shared.workload import Workload
+
+
+class Stage(StrEnum):
+    """The stations of the loop, in order; the last leads to the first."""
+
+    MONITOR = "monitor"
+    REVIEW = "review"
+    FAILURES = "failures"
+    DATASET = "dataset"
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    SHADOW = "shadow"
+    PROMOTION = "promotion"
+
+
+STAGES = tuple(Stage)
+
+
+class Standing(StrEnum):
+    """How a stage stands. Each has a sign of its own beside its colour."""
+
+    EMPTY = "empty"  # nothing was said yet
+    DONE = "done"
+    WORKING = "working"
+    FAILED = "failed"
+
+
+NO_TRAFFIC = facts.Traffic(0, 0, 0, 0, None)
+NOTHING_REVIEWED = facts.Reviewing(0, 0, 0, wilson(0, 0), None)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that the first page is drawn from, read at one time."""
+
+    definition: Workload
+    champion: str = ""
+    """Empty: no adapter answers users yet."""
+    champion_since: datetime | None = None
+    traffic: facts.Traffic = NO_TRAFFIC
+    reviewing: facts.Reviewing = NOTHING_REVIEWED
+    cycle: facts.Cycle | None = None
+    clusters: Sequence[facts.Cluster] = ()
+    datasets: Sequence[facts.Dataset] = ()
+    refusal: facts.Refusal | None = None
+    runs: Sequence[facts.Run] = ()
+    evaluations: Sequence[facts.Evaluation] = ()
+    pairs: Sequence[facts.Pairs] = ()
+    verdicts: Sequence[facts.Judged] = ()
+    reigns: Sequence[facts.Reign] = ()
+    audited: Rate = field(default_factory=lambda: wilson(0, 0))
+
+    def champion_accuracy(self) -> Rate | None:
+        """What the champion scored on the held-out rows when it was a candidate."""
+        scored = (one.scorecard.held_out for one in self.evaluations if one.candidate == self.champion)
+        return next(scored, None)
+
+
+@dataclass(frozen=True)
+class StageSays:
+    """A stage as the page shows it: what it last said and when, or what makes it say something."""
+
+    stage: Stage
+    standing: Standing
+    sentence: str
+    at: datetime | None
+
+
+def current_stage(now: Snapshot) -> tuple[Stage, Standing] | None:
+    """Where the latest round works or failed; None when it is complete and the loop rests.
+
+    A workload's first round has no cycle: it starts with the dataset.
+    """
+    cycle = now.cycle.cycle_id if now.cycle else ""
+    if verdict := next((one for one in now.verdicts if one.cycle_id == cycle), None):
+        is_awaited = verdict.verdict == Verdict.PROMOTE and all(
+            one.run_id != verdict.run_id for one in now.reigns
+        )
+        return (Stage.PROMOTION, Standing.WORKING) if is_awaited else None
+    if any(one.cycle_id == cycle for one in now.evaluations):
+        return Stage.SHADOW, Standing.WORKING
+    if run := next((one for one in now.runs if one.cycle_id == cycle), None):
+        if run.state == "failed":
+            return Stage.TRAINING, Standing.FAILED
+        return (Stage.TRAINING if run.state == "training" else Stage.EVALUATION), Standing.WORKING
+    if any(one.cycle_id == cycle for one in now.datasets):
+        return Stage.TRAINING, Standing.WORKING
+    if now.refusal and now.refusal.cycle_id == cycle:
+        return Stage.DATASET, Standing.FAILED
+    if not cycle or any(one.cycle_id == cycle for one in now.clusters):
+        return Stage.DATASET, Standing.WORKING
+    return Stage.FAILURES, Standing.WORKING
+
+
+def stages(now: Snapshot) -> list[StageSays]:
+    """All eight, in order."""
+    here = current_stage(now)
+    said = {
+        Stage.MONITOR: _monitor(now),
+        Stage.REVIEW: _review(now),
+        Stage.FAILURES: _failures(now),
+        Stage.DATASET: _dataset(now),
+        Stage.TRAINING: _training(now),
+        Stage.EVALUATION: _evaluation(now),
+        Stage.SHADOW: _shadow(now),
+        Stage.PROMOTION: _promotion(now),
+    }
+    shown = []
+    for stage, (sentence, at) in said.items():
+        standing = Standing.DONE if at else Standing.EMPTY
+        if here and here[0] is stage:
+            standing = here[1]
+        shown.append(StageSays(stage, standing, sentence, at))
+    return shown
+
+
+Said = tuple[str, datetime | None]
+
+
+def _monitor(now: Snapshot) -> Said:
+    traffic = now.traffic
+    if not traffic.predictions:
+        return (
+            f"No request in the last day. Send some to the gateway with the model “{now.definition.name}”.",
+            None,
+        )
+    doubted = f"{traffic.doubted:,} doubted ({percent(traffic.doubted / traffic.predictions)})"
+    said = f"{count(traffic.predictions, 'request')} in the last day, {doubted}"
+    if traffic.signals:
+        said += f"; {traffic.negative} of {count(traffic.signals, 'user signal')} negative"
+    return said, traffic.last_at
+
+
+def _review(now: Snapshot) -> Said:
+    reviewing = now.reviewing
+    waiting = f"{reviewing.open:,} to review"
+    if reviewing.disputed:
+        waiting += f", {reviewing.disputed:,} disputed"
+    if not reviewing.corrections:
+        if reviewing.open or reviewing.disputed:
+            return f"{waiting}. Open Review and press the key of the right answer.", None
+        return "Nothing to review yet. Doubted, disliked and randomly drawn answers will come here.", None
+    said = f"{waiting}; {count(reviewing.corrections, 'right answer')} agreed"
+    if reviewing.agreement.n:
+        said += f"; reviewers agree on {share(reviewing.agreement)}"
+    return said, reviewing.last_at
+
+
+def _failures(now: Snapshot) -> Said:
+    if not now.clusters:
+        rule = now.definition.cycle
+        return (
+            f"No cycle has looked for failures yet. One starts after {rule.failures:,} failures or "
+            f"{count(rule.every_days, 'day')}, or when you start it.",
+            now.cycle.cut if now.cycle else None,
+        )
+    largest = ", ".join(f"“{cluster.name}” {cluster.size}" for cluster in now.clusters[:2])
+    more = ", …" if len(now.clusters) > 2 else ""
+    return f"{count(len(now.clusters), 'cluster')}: {largest}{more}", now.clusters[0].found_at
+
+
+def _dataset(now: Snapshot) -> Said:
+    newest = now.datasets[0] if now.datasets else None
+    if now.refusal and (newest is None or now.refusal.refused_at > newest.published_at):
+        return f"Refused: {now.refusal.reason}", now.refusal.refused_at
+    if newest is None:
+        return "Version 1 is being made of the workload's own labelled rows.", None
+    counts = newest.counts
+    return (
+        f"v{newest.version}, {count(newest.train_rows, 'row')}: {counts.corrected:,} corrected, "
+        f"{count(counts.duplicates, 'duplicate')} left out, "
+        f"{count(counts.redacted_values, 'personal value')} redacted, "
+        f"{count(counts.leaks_blocked, 'leak')} blocked",
+        newest.published_at,
+    )
+
+
+def _training(now: Snapshot) -> Said:
+    if not now.runs:
+        return "Starts by itself when a dataset is published.", None
+    run = now.runs[0]
+    if run.state == "failed":
+        return f"Failed: {run.reason}", run.changed_at
+    if run.state == "training":
+        return "Training a candidate.", run.changed_at
+    return (
+        f"{run.candidate}: {count(run.steps, 'step')}, loss {run.final_loss:.2f}, {run.seconds:.0f} s",
+        run.changed_at,
+    )
+
+
+def _evaluation(now: Snapshot) -> Said:
+    if not now.evaluations:
+        return "Scores every candidate beside the champion, on rows that no model was trained on.", None
+    newest = now.evaluations[0]
+    card = newest.scorecard
+    said = f"Held-out {share(card.held_out)}"
+    if card.held_out_difference:
+        said += f", {difference(card.held_out_difference)}"
+    if card.golden_difference:
+        said += f"; golden {difference(card.golden_difference)}"
+    return said, newest.evaluated_at
+
+
+def _shadow(now: Snapshot) -> Said:
+    if not now.pairs:
+        return "Lets a candidate answer real requests beside the champion, unseen by users.", None
+    newest = now.pairs[0]
+    return (
+        f"{count(newest.pairs, 'request')} answered by both, {newest.differing:,} differ: "
+        f"candidate right {newest.candidate_right:,}, champion right {newest.champion_right:,}",
+        newest.last_at,
+    )
+
+
+def _promotion(now: Snapshot) -> Said:
+    if not now.verdicts:
+        return "Promotes on evidence alone; everything else is held or rejected.", None
+    newest = now.verdicts[0]
+    return f"{newest.verdict} {newest.candidate}: {newest.reason}", newest.judged_at

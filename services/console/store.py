@@ -1,0 +1,396 @@
+"""All SQL of the console: it reads the views that other services publish, and writes nothing.
+
+Long because it is a list: one method for each view that a page shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from services.console import facts
+from services.console.rounds import Snapshot
+from services.console.views import Row, Views, millis, number, utc
+from shared.events import DatasetCounts, Evidence, Guardrail, Rate, Scorecard
+from shared.intervals import wilson
+from shared.workload import Workload
+
+
+class ConsoleStore(Views):
+    async def snapshot(
+        self, definition: Workload, champion: str, champion_since: datetime | None, now: datetime
+    ) -> Snapshot:
+        """All that the first page and the candidates are drawn from."""
+        name = definition.name
+        return Snapshot(
+            definition=definition,
+            champion=champion,
+            champion_since=champion_since,
+            traffic=await self.traffic(name, now - timedelta(days=1), definition.review.doubt_below),
+            reviewing=await self.reviewing(name),
+            cycle=await self.last_cycle(name),
+            clusters=await self.clusters(name),
+            datasets=await self.datasets(name),
+            refusal=await self.last_refusal(name),
+            runs=await self.runs(name),
+            evaluations=await self.evaluations(name),
+            pairs=await self.pairs(name),
+            verdicts=await self.verdicts(name),
+            reigns=await self.reigns(name),
+            audited=await self.audited(name, champion),
+        )
+
+    async def traffic(self, workload: str, since: datetime, doubt_below: float) -> facts.Traffic:
+        predictions = await self.first(
+            "predictions_v1",
+            "SELECT count() AS n, countIf(confidence < {doubt:Float64}) AS doubted, max(predicted_at) "
+            "AS last_at "
+            "FROM predictions_v1 WHERE workload = {workload:String} "
+            "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+            workload=workload,
+            doubt=doubt_below,
+            since=millis(since),
+        )
+        feedback = await self.first(
+            "feedback_v1",
+            "SELECT count() AS n, countIf(thumb = 'down' OR ifNull(score, 1) < 0.5) AS negative "
+            "FROM feedback_v1 WHERE workload = {workload:String} "
+            "AND given_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+            workload=workload,
+            since=millis(since),
+        )
+        n = number(predictions, "n")
+        return facts.Traffic(
+            n,
+            number(predictions, "doubted"),
+            number(feedback, "n"),
+            number(feedback, "negative"),
+            utc(predictions["last_at"]) if n else None,
+        )
+
+    async def reviewing(self, workload: str) -> facts.Reviewing:
+        queue = await self.first(
+            "review_items_v1",
+            "SELECT countIf(state = 'open') AS open, countIf(state = 'disputed') AS disputed "
+            "FROM review_items_v1 WHERE workload = {workload:String}",
+            workload=workload,
+        )
+        corrections = await self.first(
+            "corrections_v1",
+            "SELECT count() AS n, max(corrected_at) AS last_at FROM corrections_v1 "
+            "WHERE workload = {workload:String}",
+            workload=workload,
+        )
+        n = number(corrections, "n")
+        return facts.Reviewing(
+            number(queue, "open"),
+            number(queue, "disputed"),
+            n,
+            await self.agreement(workload),
+            utc(corrections["last_at"]) if n else None,
+        )
+
+    async def agreement(self, workload: str) -> Rate:
+        row = await self.first(
+            "agreement_v1",
+            "SELECT sum(n) AS n, sum(agreed) AS agreed FROM agreement_v1 WHERE workload = {workload:String}",
+            workload=workload,
+        )
+        return wilson(number(row, "agreed"), number(row, "n"))
+
+    async def last_cycle(self, workload: str) -> facts.Cycle | None:
+        row = await self.first(
+            "cycles_v1",
+            "SELECT cycle_id, cut, reason, requested_by FROM cycles_v1 WHERE workload = {workload:String} "
+            "ORDER BY cut DESC LIMIT 1",
+            workload=workload,
+        )
+        if not row:
+            return None
+        return facts.Cycle(row["cycle_id"], utc(row["cut"]), row["reason"], row["requested_by"])
+
+    async def clusters(self, workload: str) -> list[facts.Cluster]:
+        """Those of the last cycle that found any, the largest first."""
+        rows = await self.rows(
+            "clusters_v1",
+            "SELECT cycle_id, name, size, found_at FROM clusters_v1 WHERE workload = {workload:String} "
+            "AND cycle_id = "
+            "(SELECT argMax(cycle_id, found_at) FROM clusters_v1 WHERE workload = {workload:String}) "
+            "ORDER BY size DESC LIMIT 50",
+            workload=workload,
+        )
+        return [
+            facts.Cluster(row["cycle_id"], row["name"], int(row["size"]), utc(row["found_at"]))
+            for row in rows
+        ]
+
+    async def datasets(self, workload: str) -> list[facts.Dataset]:
+        """Newest first."""
+        rows = await self.rows(
+            "datasets_v1",
+            "SELECT dataset_id, version, ifNull(cycle_id, '') AS cycle, cut, train_rows, train_digest, "
+            "manifest_uri, "
+            "seed, corrected, duplicates, leaks_blocked, invalid, redacted_values, published_at FROM "
+            "datasets_v1 "
+            "WHERE workload = {workload:String} ORDER BY version DESC LIMIT 100",
+            workload=workload,
+        )
+        return [
+            facts.Dataset(
+                row["dataset_id"],
+                int(row["version"]),
+                row["cycle"],
+                utc(row["cut"]),
+                int(row["train_rows"]),
+                row["train_digest"],
+                row["manifest_uri"],
+                DatasetCounts.model_validate({name: row[name] for name in DatasetCounts.model_fields}),
+                utc(row["published_at"]),
+            )
+            for row in rows
+        ]
+
+    async def last_refusal(self, workload: str) -> facts.Refusal | None:
+        row = await self.first(
+            "dataset_refusals_v1",
+            "SELECT ifNull(cycle_id, '') AS cycle, reason, refused_at FROM dataset_refusals_v1 "
+            "WHERE workload = {workload:String} ORDER BY refused_at DESC LIMIT 1",
+            workload=workload,
+        )
+        return facts.Refusal(row["cycle"], row["reason"], utc(row["refused_at"])) if row else None
+
+    async def runs(self, workload: str) -> list[facts.Run]:
+        """Newest first."""
+        rows = await self.rows(
+            "runs_v1",
+            "SELECT run_id, dataset_id, ifNull(cycle_id, '') AS cycle, candidate, state, steps, "
+            "final_loss, seconds, "
+            "reason, changed_at FROM runs_v1 WHERE workload = {workload:String} ORDER BY changed_at "
+            "DESC LIMIT 100",
+            workload=workload,
+        )
+        return [
+            facts.Run(
+                row["run_id"],
+                row["dataset_id"],
+                row["cycle"],
+                row["candidate"] or "",
+                row["state"],
+                int(row["steps"] or 0),
+                float(row["final_loss"] or 0),
+                float(row["seconds"] or 0),
+                row["reason"] or "",
+                utc(row["changed_at"]),
+            )
+            for row in rows
+        ]
+
+    async def evaluations(self, workload: str) -> list[facts.Evaluation]:
+        """Newest first."""
+        rows = await self.rows(
+            "scorecards_v1",
+            "SELECT run_id, dataset_id, ifNull(cycle_id, '') AS cycle, candidate, ifNull(champion, '') "
+            "AS held, "
+            "scorecard, evaluated_at FROM scorecards_v1 WHERE workload = {workload:String} "
+            "ORDER BY evaluated_at DESC LIMIT 100",
+            workload=workload,
+        )
+        return [
+            facts.Evaluation(
+                row["run_id"],
+                row["dataset_id"],
+                row["cycle"],
+                row["candidate"],
+                row["held"],
+                Scorecard.model_validate_json(row["scorecard"]),
+                utc(row["evaluated_at"]),
+            )
+            for row in rows
+        ]
+
+    async def pairs(self, workload: str) -> list[facts.Pairs]:
+        """One row a run, the newest first."""
+        rows = await self.rows(
+            "pairs_v1",
+            "SELECT run_id, count() AS n, countIf(differs) AS differing, "
+            "countIf(differs AND right_answer = candidate_answer) AS candidate_right, "
+            "countIf(differs AND right_answer = champion_answer) AS champion_right, max(recorded_at) AS "
+            "last_at "
+            "FROM pairs_v1 WHERE workload = {workload:String} GROUP BY run_id ORDER BY last_at DESC "
+            "LIMIT 100",
+            workload=workload,
+        )
+        return [
+            facts.Pairs(
+                row["run_id"],
+                int(row["n"]),
+                int(row["differing"]),
+                int(row["candidate_right"]),
+                int(row["champion_right"]),
+                utc(row["last_at"]),
+            )
+            for row in rows
+        ]
+
+    async def verdicts(self, workload: str) -> list[facts.Judged]:
+        """Newest first."""
+        rows = await self.rows(
+            "verdicts_v1",
+            "SELECT run_id, dataset_id, ifNull(cycle_id, '') AS cycle, candidate, ifNull(champion, '') "
+            "AS held, "
+            "verdict, reason, evidence, guardrails, judged_at FROM verdicts_v1 "
+            "WHERE workload = {workload:String} ORDER BY judged_at DESC LIMIT 100",
+            workload=workload,
+        )
+        return [_judged(row) for row in rows]
+
+    async def reigns(self, workload: str) -> list[facts.Reign]:
+        """Oldest first."""
+        rows = await self.rows(
+            "champions_v1",
+            "SELECT adapter, kind, run_id, since FROM champions_v1 WHERE workload = {workload:String} "
+            "ORDER BY revision",
+            workload=workload,
+        )
+        return [
+            facts.Reign(row["adapter"], row["kind"], row["run_id"] or "", utc(row["since"])) for row in rows
+        ]
+
+    async def audited(self, workload: str, adapter: str) -> Rate:
+        """How often an adapter was right on the predictions drawn at random that reviewers agreed on."""
+        if not await self.has("flags_v1"):
+            return wilson(0, 0)
+        row = await self.first(
+            "corrections_v1",
+            "SELECT count() AS n, countIf(answer = right_answer) AS hits FROM corrections_v1 "
+            "WHERE workload = {workload:String} AND adapter = {adapter:String} AND prediction_id IN "
+            "(SELECT prediction_id FROM flags_v1 WHERE workload = {workload:String} AND reason = 'audit')",
+            workload=workload,
+            adapter=adapter,
+        )
+        return wilson(number(row, "hits"), number(row, "n"))
+
+    async def span(self, workload: str, since: datetime) -> tuple[datetime, datetime] | None:
+        """The times of the first and the last prediction since then."""
+        row = await self.first(
+            "predictions_v1",
+            "SELECT count() AS n, min(predicted_at) AS first_at, max(predicted_at) AS last_at FROM "
+            "predictions_v1 "
+            "WHERE workload = {workload:String} "
+            "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+            workload=workload,
+            since=millis(since),
+        )
+        return (utc(row["first_at"]), utc(row["last_at"])) if number(row, "n") else None
+
+    async def buckets(self, workload: str, since: datetime, width: timedelta) -> list[facts.Bucket]:
+        """Predictions since then in stretches of `width`, in order; stretches without any are left out."""
+        seconds = int(width.total_seconds())
+        asked = {"workload": workload, "since": millis(since), "seconds": seconds}
+        bucket = "intDiv(toUnixTimestamp(predicted_at), {seconds:Int64}) * {seconds:Int64} AS start"
+        scope = (
+            "WHERE workload = {workload:String} "
+            "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+        )
+        predictions = await self.rows(
+            "predictions_v1",
+            f"SELECT {bucket}, count() AS n, avg(confidence) AS confidence FROM predictions_v1 {scope} "
+            "GROUP BY start ORDER BY start",
+            **asked,
+        )
+        audits: dict[int, Row] = {}
+        if await self.has("flags_v1"):
+            rows = await self.rows(
+                "corrections_v1",
+                f"SELECT {bucket}, count() AS n, countIf(answer = right_answer) AS hits FROM "
+                f"corrections_v1 {scope} "
+                "AND prediction_id IN (SELECT prediction_id FROM flags_v1 "
+                "WHERE workload = {workload:String} AND reason = 'audit') GROUP BY start",
+                **asked,
+            )
+            audits = {int(row["start"]): row for row in rows}
+        return [
+            facts.Bucket(
+                datetime.fromtimestamp(int(row["start"]), UTC),
+                int(row["n"]),
+                float(row["confidence"]),
+                number(audits.get(int(row["start"]), {}), "n"),
+                number(audits.get(int(row["start"]), {}), "hits"),
+            )
+            for row in predictions
+        ]
+
+    async def counts(self, workload: str) -> facts.Counts:
+        async def rows_in(view: str, condition: str = "") -> int:
+            sql = f"SELECT count() AS n FROM {view} WHERE workload = {{workload:String}}{condition}"
+            return number(await self.first(view, sql, workload=workload), "n")
+
+        return facts.Counts(
+            await rows_in("predictions_v1"),
+            await rows_in("feedback_v1"),
+            await rows_in("corrections_v1"),
+            await rows_in("review_items_v1", " AND state != 'agreed'"),
+            await self.agreement(workload),
+        )
+
+    async def to_review(
+        self, workload: str, reviewer: str, done: Sequence[str], most: int
+    ) -> list[facts.Item]:
+        """The next items for this reviewer, most wanted first, without those in `done`."""
+        items = await self.rows(
+            "review_items_v1",
+            "SELECT prediction_id, kind, options, answer, confidence, predicted_at FROM review_items_v1 "
+            "WHERE workload = {workload:String} AND state != 'agreed' AND NOT has(reviewers, "
+            "{reviewer:String}) "
+            "AND NOT has({done:Array(String)}, prediction_id) "
+            "ORDER BY priority DESC, queued_at, prediction_id LIMIT {most:UInt32}",
+            workload=workload,
+            reviewer=reviewer,
+            done=list(done),
+            most=most,
+        )
+        if not items:
+            return []
+        times = [millis(utc(item["predicted_at"])) for item in items]
+        predictions = await self.rows(
+            "predictions_v1",
+            "SELECT prediction_id, input, probabilities FROM predictions_v1 WHERE workload = "
+            "{workload:String} "
+            "AND predicted_at BETWEEN fromUnixTimestamp64Milli({first:Int64}, 'UTC') "
+            "AND fromUnixTimestamp64Milli({last:Int64}, 'UTC') AND has({ids:Array(String)}, prediction_id)",
+            workload=workload,
+            first=min(times),
+            last=max(times),
+            ids=[item["prediction_id"] for item in items],
+        )
+        by_id = {row["prediction_id"]: row for row in predictions}
+        return [_item(item, by_id[item["prediction_id"]]) for item in items if item["prediction_id"] in by_id]
+
+
+def _judged(row: Row) -> facts.Judged:
+    return facts.Judged(
+        row["run_id"],
+        row["dataset_id"],
+        row["cycle"],
+        row["candidate"],
+        row["held"],
+        row["verdict"],
+        row["reason"],
+        Evidence.model_validate_json(row["evidence"]),
+        [Guardrail.model_validate(one) for one in json.loads(row["guardrails"])],
+        utc(row["judged_at"]),
+    )
+
+
+def _item(item: Row, prediction: Row) -> facts.Item:
+    return facts.Item(
+        item["prediction_id"],
+        item["kind"],
+        tuple(item["options"]),
+        prediction["input"],
+        item["answer"],
+        float(item["confidence"]),
+        {label: float(p) for label, p in prediction["probabilities"].items()},
+        utc(item["predicted_at"]),
+    )

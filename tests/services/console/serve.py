@@ -1,0 +1,133 @@
+"""Serves a console to look at, without Kafka: `python -m tests.services.console.serve empty|new|filled`.
+
+Prints its address, then every event it says as a JSON line. It ends when its standard input closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.console.app import build
+from shared import events as e
+from shared.addresses import Addresses
+from shared.events.envelope import Event, now
+from shared.files import Files
+from shared.hearing import Batch, Heard
+from shared.models import ModelServer
+from shared.problems import answer_with_problems
+from shared.service import Service, Surroundings
+from shared.tables import connect
+from tests.servers.clickhouse import clickhouse
+from tests.servers.model import free_port
+from tests.services.console import examples
+
+
+async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
+    tables = await connect(clickhouse_url, patience_seconds=30)
+    models = ModelServer("http://127.0.0.1:1")
+
+    async def say(*events: Event) -> None:
+        for event in events:
+            print(event.topic.name, event.model_dump_json(), flush=True)
+            await tell(service, event)
+
+    around = Surroundings(
+        Addresses(), say, tables, Files(f"file://{folder}", folder), models, now, CollectorRegistry(), folder
+    )
+    service = build(around)
+    if stage != "empty":
+        await tell(service, examples.workload_added())
+    if stage == "filled":
+        await examples.fill(tables, now())
+        for event in lately():
+            await tell(service, event)
+    app = FastAPI()
+    answer_with_problems(app)
+    for router in service.routers:
+        app.include_router(router)
+    assert service.mount is not None
+    service.mount(app)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    serving = asyncio.create_task(server.serve())
+    print(f"http://127.0.0.1:{port}", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.should_exit = True
+    await serving
+    await models.close()
+    await tables.close()
+
+
+async def tell(service: Service, event: Event) -> None:
+    handler = service.hears[type(event)]
+    if isinstance(handler, Batch):
+        await handler.handler([Heard(event, 0, 0)])
+    else:
+        await handler(event)
+
+
+def lately() -> list[Event]:
+    """What a console that has run since this morning has heard."""
+    at = now()
+    minute = timedelta(minutes=1)
+    return [
+        examples.promoted(examples.FIRST, None, 1, at - timedelta(days=13.9)),
+        examples.promoted(at=at - timedelta(days=6)),
+        e.CycleRequested(
+            cycle_id="cycle-2",
+            workload="tickets",
+            cut=at - 180 * minute,
+            reason="a week has passed",
+            requested_by="calendar",
+        ),
+        e.DatasetPublished(
+            dataset_id="dataset-3",
+            workload="tickets",
+            version=3,
+            cycle_id="cycle-2",
+            cut=at - 180 * minute,
+            train=examples.frozen(548),
+            golden=examples.frozen(150),
+            held_out=examples.frozen(300),
+            manifest=examples.frozen(1),
+            counts=e.DatasetCounts(corrected=228),
+            published_at=at - 178 * minute,
+        ),
+        e.CandidateEvaluated(
+            run_id="run-3",
+            workload="tickets",
+            dataset_id="dataset-3",
+            cycle_id="cycle-2",
+            cut=at - 180 * minute,
+            candidate=examples.adapter(examples.THIRD),
+            champion=examples.SECOND,
+            scorecard=examples.scorecard(247, 239, (2, 9)),
+            answers=examples.frozen(450),
+            seconds=52,
+            evaluated_at=at - 174 * minute,
+        ),
+        *(
+            e.ReviewGiven(
+                review_id=f"r{n}",
+                prediction_id=f"p-{n}",
+                workload="tickets",
+                reviewer="ada",
+                right_answer="refund",
+                given_at=at - (20 - n) * minute,
+            )
+            for n in range(18)
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name, clickhouse(Path(name) / "clickhouse") as url:
+        asyncio.run(serve(sys.argv[1], url, Path(name)))

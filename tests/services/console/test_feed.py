@@ -1,0 +1,266 @@
+"""The live list."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.console.feed import MOST_ENTRIES, PLENTY, Feed, Tone, entry
+from shared import events as e
+from shared.events.envelope import Event
+from tests.services.console import examples
+from tests.services.console.examples import NOW
+
+SECRET = "my card is 4111 1111 1111 1111"
+
+
+def predicted(number: int, minutes: float = 0) -> e.PredictionLogged:
+    return e.PredictionLogged(
+        prediction_id=f"p{number}",
+        workload="tickets",
+        predicted_at=NOW + timedelta(minutes=minutes),
+        input=SECRET,
+        answer="refund",
+        confidence=0.5,
+        adapter=examples.FIRST,
+    )
+
+
+def progressed(done: int, run_id: str = "run-4") -> e.TrainingProgressed:
+    return e.TrainingProgressed(
+        run_id=run_id,
+        workload="tickets",
+        phase="training",
+        done=done,
+        total=60,
+        loss=0.9,
+        progressed_at=NOW + timedelta(seconds=done),
+    )
+
+
+def failed(run_id: str = "run-4") -> e.TrainingFailed:
+    return e.TrainingFailed(
+        run_id=run_id, workload="tickets", dataset_id="d", reason="out of memory", failed_at=NOW
+    )
+
+
+EVERY_EVENT: list[Event] = [
+    examples.workload_added(),
+    predicted(1),
+    e.FeedbackGiven(feedback_id="f", prediction_id="p", workload="tickets", comment=SECRET, given_at=NOW),
+    e.PredictionFlagged(
+        prediction_id="p",
+        workload="tickets",
+        predicted_at=NOW,
+        adapter="a",
+        answer="refund",
+        confidence=0.4,
+        reason=e.FlagReason.DOUBTED,
+        flagged_at=NOW,
+    ),
+    e.ReviewGiven(
+        review_id="r",
+        prediction_id="p",
+        workload="tickets",
+        reviewer="ada",
+        right_answer="refund",
+        given_at=NOW,
+    ),
+    e.PredictionCorrected(
+        prediction_id="p",
+        workload="tickets",
+        predicted_at=NOW,
+        adapter="a",
+        answer="x",
+        confidence=0.4,
+        right_answer="refund",
+        reviewers=["ada"],
+        review_ids=["r"],
+        corrected_at=NOW,
+    ),
+    e.CycleRequested(cycle_id="c", workload="tickets", cut=NOW, reason="a week", requested_by="calendar"),
+    e.FailureClustersFound(
+        cycle_id="c",
+        workload="tickets",
+        cut=NOW,
+        clusters=[],
+        failures=examples.frozen(0),
+        corrections=examples.frozen(1),
+        found_at=NOW,
+    ),
+    e.DatasetPublished(
+        dataset_id="d",
+        workload="tickets",
+        version=2,
+        cycle_id="c",
+        cut=NOW,
+        train=examples.frozen(1),
+        golden=examples.frozen(150),
+        held_out=examples.frozen(300),
+        manifest=examples.frozen(1),
+        counts=e.DatasetCounts(),
+        published_at=NOW,
+    ),
+    e.DatasetRefused(workload="tickets", cycle_id="c", cut=NOW, reason="nothing new", refused_at=NOW),
+    e.CandidateTrained(
+        run_id="r",
+        workload="tickets",
+        dataset_id="d",
+        cycle_id="c",
+        cut=NOW,
+        candidate=examples.adapter("x"),
+        method="lora",
+        steps=60,
+        train_rows=500,
+        final_loss=0.6,
+        seconds=100,
+        trained_at=NOW,
+    ),
+    failed(),
+    e.CandidateEvaluated(
+        run_id="r",
+        workload="tickets",
+        dataset_id="d",
+        cycle_id="c",
+        cut=NOW,
+        candidate=examples.adapter("x"),
+        champion="y",
+        scorecard=examples.scorecard(239, 204),
+        answers=examples.frozen(450),
+        seconds=50,
+        evaluated_at=NOW,
+    ),
+    e.ShadowPairRecorded(
+        run_id="r",
+        workload="tickets",
+        prediction_id="p",
+        predicted_at=NOW,
+        champion="y",
+        champion_answer="refund",
+        champion_confidence=0.5,
+        candidate="x",
+        candidate_answer="refund",
+        candidate_confidence=0.5,
+        recorded_at=NOW,
+    ),
+    e.CandidateJudged(
+        run_id="r",
+        workload="tickets",
+        dataset_id="d",
+        cycle_id="c",
+        candidate=examples.adapter("x"),
+        champion="y",
+        verdict=e.Verdict.PROMOTE,
+        reason="better",
+        evidence=examples.evidence(),
+        judged_at=NOW,
+    ),
+    examples.promoted(),
+    e.RollbackRequested(
+        request_id="q", workload="tickets", reason="worse", requested_by="ada", requested_at=NOW
+    ),
+    e.ModelRolledBack(
+        workload="tickets",
+        revision=3,
+        champion=examples.adapter("y"),
+        withdrawn="x",
+        reason="worse",
+        requested_by="ada",
+        rolled_back_at=NOW,
+    ),
+]
+
+
+def test_every_event_but_progress_has_a_sentence() -> None:
+    assert {type(event) for event in EVERY_EVENT} | {e.TrainingProgressed} == set(e.EVENTS)
+    for event in EVERY_EVENT:
+        assert entry(event).sentence
+
+
+def test_no_sentence_holds_what_a_user_wrote() -> None:
+    assert not any("4111" in entry(event).sentence for event in EVERY_EVENT)
+
+
+def test_one_of_a_thing_is_not_called_many() -> None:
+    feed = Feed()
+    feed.hear(predicted(1))
+    assert feed.entries()[0].sentence == "1 request answered"
+
+
+def test_traffic_shares_one_line_that_counts() -> None:
+    feed = Feed()
+    for number in range(1500):
+        feed.hear(predicted(number, minutes=number / 1000))
+    assert [line.sentence for line in feed.entries()] == ["1,500 requests answered"]
+
+
+def test_the_same_event_again_is_not_counted_again() -> None:
+    feed = Feed()
+    feed.hear(predicted(1))
+    heard = feed.changes
+    feed.hear(predicted(1))
+    assert feed.entries()[0].times == 1
+    assert feed.changes == heard
+
+
+def test_a_line_of_traffic_ends_after_ten_minutes() -> None:
+    feed = Feed()
+    for minutes in (0, 9, 11):
+        feed.hear(predicted(minutes, minutes))
+    assert [line.times for line in feed.entries()] == [1, 2]
+
+
+def test_traffic_after_a_rare_event_is_told_after_it() -> None:
+    feed = Feed()
+    feed.hear(predicted(1, 0))
+    feed.hear(examples.promoted(at=NOW + timedelta(minutes=1)))
+    feed.hear(predicted(2, 2))
+    assert [line.tone for line in feed.entries()] == [Tone.NEUTRAL, Tone.CHAMPION, Tone.NEUTRAL]
+
+
+def test_lines_of_one_workload_leave_the_others_out() -> None:
+    feed = Feed()
+    feed.hear(predicted(1))
+    feed.hear(examples.workload_added(examples.definition("other")))
+    assert [line.workload for line in feed.entries("other")] == ["other"]
+
+
+def test_the_list_stops_growing() -> None:
+    feed = Feed()
+    for revision in range(MOST_ENTRIES + 50):
+        feed.hear(examples.promoted(revision=revision, at=NOW + timedelta(seconds=revision)))
+    assert len(feed.entries()) == MOST_ENTRIES
+    assert feed.entries()[0].at == NOW + timedelta(seconds=MOST_ENTRIES + 49)
+
+
+def test_progress_goes_on_until_its_run_ends() -> None:
+    feed = Feed()
+    feed.hear(progressed(30))
+    held = feed.progress("tickets")
+    assert held is not None
+    assert held.share == 0.5
+    feed.hear(failed())
+    assert feed.progress("tickets") is None
+
+
+@pytest.mark.parametrize("late", [progressed(10), progressed(31)])
+def test_progress_that_arrives_late_does_not_bring_a_run_back(late: e.TrainingProgressed) -> None:
+    feed = Feed()
+    feed.hear(progressed(30))
+    feed.hear(failed())
+    feed.hear(late)
+    assert feed.progress("tickets") is None
+
+
+def test_progress_never_runs_backwards() -> None:
+    feed = Feed()
+    feed.hear(progressed(30))
+    feed.hear(progressed(20))
+    held = feed.progress("tickets")
+    assert held is not None
+    assert held.done == 30
+
+
+def test_plenty_names_real_topics() -> None:
+    assert set(PLENTY) <= {kind.topic.name for kind in e.EVENTS}

@@ -1,0 +1,114 @@
+"""The console's SQL against a real ClickHouse, on the columns that the views promise."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.console.rounds import Snapshot, Stage, Standing, current_stage, stages
+from services.console.store import ConsoleStore
+from services.console.timeline import bucket_width
+from services.console.views import TablesDoNotAnswer
+from shared.intervals import wilson
+from shared.tables import Tables
+from tests.services.console import examples
+from tests.services.console.examples import NOW, SECOND
+
+
+@pytest.fixture
+async def filled(tables: Tables) -> ConsoleStore:
+    await examples.fill(tables)
+    return ConsoleStore(tables)
+
+
+async def test_a_database_without_any_view_reads_as_empty(tables: Tables) -> None:
+    store = ConsoleStore(tables)
+    workload = examples.definition()
+    assert stages(await store.snapshot(workload, "", None, NOW)) == stages(Snapshot(workload))
+    assert await store.span("tickets", NOW - timedelta(days=28)) is None
+    assert await store.to_review("tickets", "ada", [], 10) == []
+    assert (await store.counts("tickets")).predictions == 0
+
+
+async def test_a_view_is_read_as_soon_as_its_owner_publishes_it(tables: Tables) -> None:
+    store = ConsoleStore(tables)
+    assert (await store.agreement("tickets")).n == 0
+    await examples.fill(tables)
+    assert await store.agreement("tickets") == wilson(56, 60)
+
+
+async def test_a_filled_database_is_in_the_shadow_of_its_second_cycle(filled: ConsoleStore) -> None:
+    snapshot = await filled.snapshot(examples.definition(), SECOND, NOW, NOW)
+    assert current_stage(snapshot) == (Stage.SHADOW, Standing.WORKING)
+    assert snapshot.champion_accuracy() == wilson(239, 300)
+    assert [dataset.version for dataset in snapshot.datasets] == [3, 2, 1]
+    assert [cluster.size for cluster in snapshot.clusters] == [41, 28, 9]
+    assert [reign.adapter for reign in snapshot.reigns] == [examples.FIRST, SECOND]
+    assert (snapshot.pairs[0].pairs, snapshot.pairs[0].differing) == (61, 16)
+    assert snapshot.verdicts[0].evidence.e_value == 310
+
+
+async def test_every_time_is_in_utc(filled: ConsoleStore) -> None:
+    snapshot = await filled.snapshot(examples.definition(), SECOND, NOW, NOW)
+    assert snapshot.cycle is not None
+    assert snapshot.cycle.cut == NOW - timedelta(hours=3)
+    assert snapshot.traffic.last_at is not None
+    assert snapshot.traffic.last_at.utcoffset() == timedelta(0)
+
+
+async def test_traffic_counts_one_day(filled: ConsoleStore) -> None:
+    traffic = await filled.traffic("tickets", NOW - timedelta(days=1), 0.6)
+    assert traffic.predictions == 24 * 60 / 8.4 // 1
+    assert 0 < traffic.doubted < traffic.predictions
+
+
+async def test_another_workload_has_nothing_of_it(filled: ConsoleStore) -> None:
+    counts = await filled.counts("other")
+    assert (counts.predictions, counts.corrections, counts.open_review_items) == (0, 0, 0)
+
+
+async def test_the_audit_counts_only_what_was_drawn_at_random(filled: ConsoleStore, tables: Tables) -> None:
+    audited = await filled.audited("tickets", SECOND)
+    rows = await tables.rows("SELECT count() AS n FROM corrections_v1 WHERE adapter = {a:String}", a=SECOND)
+    assert 0 < audited.n < rows[0]["n"]
+
+
+async def test_buckets_hold_every_prediction_once(filled: ConsoleStore) -> None:
+    span = await filled.span("tickets", NOW - timedelta(days=28))
+    assert span is not None
+    buckets = await filled.buckets("tickets", span[0], bucket_width(*span))
+    assert sum(bucket.predictions for bucket in buckets) == 2400
+    assert all(bucket.right <= bucket.audited for bucket in buckets)
+    assert [bucket.start for bucket in buckets] == sorted(bucket.start for bucket in buckets)
+
+
+async def test_the_most_wanted_item_comes_first_with_its_text(filled: ConsoleStore) -> None:
+    items = await filled.to_review("tickets", "ada", [], 10)
+    assert len(items) == 10
+    assert items[0].kind == "pair"
+    assert items[0].text in examples.TEXTS
+    assert items[-1].probabilities[items[-1].answer] == pytest.approx(items[-1].confidence)
+
+
+async def test_nobody_reviews_an_item_twice(filled: ConsoleStore, tables: Tables) -> None:
+    first = (await filled.to_review("tickets", "ada", [], 1))[0].prediction_id
+    await tables.command(
+        "ALTER TABLE review_items_v1 UPDATE reviewers = ['ada'] WHERE prediction_id = {id:String} "
+        "SETTINGS mutations_sync = 1",
+        id=first,
+    )
+    assert first not in [item.prediction_id for item in await filled.to_review("tickets", "ada", [], 20)]
+    assert first in [item.prediction_id for item in await filled.to_review("tickets", "bob", [], 20)]
+
+
+async def test_what_was_just_done_is_not_offered_again(filled: ConsoleStore) -> None:
+    items = await filled.to_review("tickets", "ada", [], 2)
+    rest = await filled.to_review("tickets", "ada", [items[0].prediction_id], 20)
+    assert items[0].prediction_id not in [item.prediction_id for item in rest]
+
+
+async def test_a_refused_query_is_told_from_an_empty_view(tables: Tables) -> None:
+    await tables.command("CREATE TABLE agreement_v1 (wrong String) ENGINE = Memory")
+    with pytest.raises(TablesDoNotAnswer):
+        await ConsoleStore(tables).agreement("tickets")
