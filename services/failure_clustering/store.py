@@ -13,7 +13,7 @@ from shared.events import CycleRequested, FailureClustersFound, PredictionCorrec
 from shared.tables import Tables
 
 TABLES_SQL = files("services.failure_clustering").joinpath("tables.sql").read_text()
-TEXTS_AT_ONCE = 2000
+IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
 
 # Times are bound in milliseconds: as DateTime parameters they would lose what is below a second.
 _AT = "fromUnixTimestamp64Milli({%s:Int64}, 'UTC')"
@@ -134,12 +134,12 @@ class FailureStore:
     async def texts(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, str]:
         """Prediction id → text, for those that are still kept."""
         texts: dict[str, str] = {}
-        for start in range(0, len(prediction_ids), TEXTS_AT_ONCE):
+        for start in range(0, len(prediction_ids), IDS_AT_ONCE):
             rows = await self._tables.rows(
                 """SELECT prediction_id, input FROM predictions_v1
                 WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
                 workload=workload,
-                ids=list(prediction_ids[start : start + TEXTS_AT_ONCE]),
+                ids=list(prediction_ids[start : start + IDS_AT_ONCE]),
             )
             texts |= {str(row["prediction_id"]): row["input"] for row in rows}
         return texts

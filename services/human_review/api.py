@@ -79,7 +79,7 @@ def make_router(
 
     @router.get("/next", response_model=Item, response_model_exclude_none=True, responses={204: {}})
     async def next_item(
-        workload: str, reviewer: Name, without: Annotated[Sequence[str], Query(max_length=1000)] = ()
+        workload: str, reviewer: Name, without: Annotated[Sequence[str], Query(max_length=200)] = ()
     ) -> Item | Response:
         """The reviewer's next item, theirs for ten minutes; 204 when there is none.
 

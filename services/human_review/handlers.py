@@ -10,7 +10,7 @@ from services.human_review.agreement import Opinion, Outcome, State, outcome, re
 from services.human_review.blind_pair import blind_options
 from services.human_review.items import Kind, QueuedItem
 from services.human_review.priority import priority
-from services.human_review.store import Prediction, ReviewStore
+from services.human_review.store import IDS_AT_ONCE, Prediction, ReviewStore
 from shared.broker import Say
 from shared.events import (
     PredictionCorrected,
@@ -51,7 +51,7 @@ class Handlers:
     async def join_waiting(self) -> None:
         """Decides on reviews that were given before their prediction was logged."""
         for workload, prediction_ids in (await self.store.waiting()).items():
-            await self._decide(workload, prediction_ids)
+            await self._decide_in_parts(workload, prediction_ids)
 
     async def _queue(self, items: Sequence[QueuedItem]) -> None:
         await self.store.queue(items)
@@ -63,7 +63,11 @@ class Handlers:
         for workload, prediction_id in places:
             by_workload[workload][prediction_id] = None
         for workload, prediction_ids in by_workload.items():
-            await self._decide(workload, list(prediction_ids))
+            await self._decide_in_parts(workload, list(prediction_ids))
+
+    async def _decide_in_parts(self, workload: str, prediction_ids: Sequence[str]) -> None:
+        for start in range(0, len(prediction_ids), IDS_AT_ONCE):
+            await self._decide(workload, prediction_ids[start : start + IDS_AT_ONCE])
 
     async def _decide(self, workload: str, prediction_ids: Sequence[str]) -> None:
         added = self.workloads.get(workload)

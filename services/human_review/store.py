@@ -13,6 +13,7 @@ from shared.events import PredictionCorrected, ReviewGiven
 from shared.tables import Tables
 
 MOST_WAITING = 1000
+IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
 
 
 @dataclass(frozen=True)

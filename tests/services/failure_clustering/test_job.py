@@ -115,3 +115,9 @@ async def test_a_failure_whose_text_is_gone_stands_alone(clusterer: Clusterer) -
     (job,) = await clusterer.job_table.unsaid()
     found = await Clustering(job.task, clusterer.files, StringIO()).run(clusterer.store)
     assert list(clusterer.files.rows(found.failures)) == [{"prediction_id": "gone", "cluster_id": None}]
+
+
+async def test_texts_of_more_failures_than_one_query_takes_are_all_read(clusterer: Clusterer) -> None:
+    texts = {f"{number:0128d}": f"text {number}" for number in range(1200)}
+    await clusterer.log(texts)
+    assert await clusterer.store.texts("licences", list(texts)) == texts

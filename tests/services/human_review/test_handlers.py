@@ -178,3 +178,11 @@ async def test_an_item_half_reviewed_is_settled_when_it_turns_out_to_be_a_pair(r
     await twice.handlers.on_shadow_pair_recorded(batch(pair(drawn_twice)))
     assert [said.right_answer for said in twice.corrections] == ["mit"]
     await twice.http.aclose()
+
+
+async def test_a_full_batch_of_long_ids_is_handled(reviewing: Reviewing) -> None:
+    names = [f"{number:0115d}" for number in range(2000)]
+    await reviewing.log(*names)
+    await reviewing.handlers.on_prediction_flagged(batch(*map(flagged, names)))
+    await reviewing.handlers.on_review_given(batch(*(given(name, "mit") for name in names)))
+    assert {said.prediction_id for said in reviewing.corrections} == set(names)
