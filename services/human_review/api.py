@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated
 
+from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from services.human_review.items import Kind, OpenItem
 from services.human_review.look_ahead import LookAhead
+from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
 from shared.broker import Say
 from shared.events import Rate, ReviewGiven, WorkloadAdded, derived_id
@@ -35,7 +39,10 @@ class Item(BaseModel):
 
 
 class Review(BaseModel):
-    """A reviewer's judgement. Without `review_id`, the same judgement sent twice is one review."""
+    """A reviewer's judgement. Without `review_id`, the same judgement sent twice is one review.
+
+    Whoever lets reviewers change their minds and back again sends `given_at` or `review_id` too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -73,7 +80,7 @@ class Share(BaseModel):
 
 
 def make_router(
-    ahead: LookAhead, store: ReviewStore, workloads: Workloads, say: Say, clock: Clock
+    ahead: LookAhead, store: ReviewStore, workloads: Workloads, say: Say, clock: Clock, settings: Settings
 ) -> APIRouter:
     router = APIRouter(prefix="/reviews", tags=["human review"])
 
@@ -108,15 +115,14 @@ def make_router(
                 near=near,
             )
         given = ReviewGiven(
-            review_id=review.review_id
-            or derived_id("review", review.prediction_id, review.reviewer, review.right_answer),
+            review_id=review.review_id or _id_of(review),
             prediction_id=review.prediction_id,
             workload=review.workload,
             reviewer=review.reviewer,
             right_answer=review.right_answer,
             given_at=review.given_at or clock(),
         )
-        await say(given)
+        await _say_in_time(say, given, settings.accept)
         ahead.judged(given.prediction_id, given.reviewer)
         return Accepted(review_id=given.review_id)
 
@@ -128,6 +134,24 @@ def make_router(
         return Agreement(workload=added.name, n=n, agreed=agreed, share=Share.of(wilson(agreed, n)))
 
     return router
+
+
+async def _say_in_time(say: Say, given: ReviewGiven, longest: timedelta) -> None:
+    try:
+        async with asyncio.timeout(longest.total_seconds()):
+            await say(given)
+    except (TimeoutError, KafkaException) as error:
+        raise Problem(
+            503,
+            "Not accepted for sure",
+            "Kafka did not confirm in time. Send the same again: if it did arrive, it still counts once.",
+            headers={"Retry-After": "5"},
+        ) from error
+
+
+def _id_of(review: Review) -> str:
+    given_at = review.given_at.isoformat() if review.given_at is not None else ""
+    return derived_id("review", review.prediction_id, review.reviewer, review.right_answer, given_at)
 
 
 def _known(workloads: Workloads, name: str) -> WorkloadAdded:

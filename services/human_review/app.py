@@ -37,6 +37,6 @@ def build(around: Surroundings) -> Service:
             ReviewGiven: Batch(handlers.on_review_given),
         },
         tables_sql=files("services.human_review").joinpath("tables.sql").read_text(),
-        routers=[make_router(ahead, store, workloads, around.say, around.clock)],
+        routers=[make_router(ahead, store, workloads, around.say, around.clock, settings)],
         background=[join_waiting_reviews],
     )

@@ -93,8 +93,8 @@ class Handlers:
         ]
         states = {prediction_id: reached.state for prediction_id, reached in outcomes.items()}
         await self.store.keep_corrections(corrections)
-        await self.store.keep_outcomes(workload, states, self.clock())
         await self.say(*corrections)
+        await self.store.keep_outcomes(workload, states, self.clock())  # last: join_waiting goes by it
 
     def _flagged(self, event: PredictionFlagged) -> QueuedItem:
         added = self.workloads.get(event.workload)

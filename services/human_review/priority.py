@@ -7,15 +7,15 @@ from services.human_review.items import Kind
 
 
 def priority(kind: Kind, prediction_id: str, confidence: float) -> float:
-    """Higher comes first: a pair in [3, 4), disliked in [2, 3], doubted in [1, 2], an audit item in [1, 3).
+    """Higher comes first: a pair 3, disliked in [2, 3], doubted in [1, 2], an audit item in [1, 3).
 
     Audit items draw their place among the other two, so that however far down the queue reviewers get, the
-    same share of the audit sample is judged, and drawn by id it stays a fair sample. A pair's place is drawn
-    too: by confidence it would tell which model said what.
+    same share of the audit sample is judged, and drawn by id it stays a fair sample. Pairs come in the order of
+    their ids, which is that of the requests: so the verdict weighs them, and it tells nothing of the models.
     """
     match kind:
         case Kind.PAIR:
-            return 3.0 + drawn("place", prediction_id)
+            return 3.0
         case Kind.DISLIKED:
             return 2.0 + (1.0 - confidence)
         case Kind.DOUBTED:

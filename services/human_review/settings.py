@@ -18,5 +18,7 @@ class Settings(BaseSettings):
     """Open items kept in memory for each reviewer at work."""
     refresh: timedelta = timedelta(seconds=1)
     """How old the look-ahead may be: so long a new pair may wait behind what is queued already."""
+    accept: timedelta = timedelta(seconds=10)
+    """How long a review over HTTP may wait for Kafka to confirm it before it is answered with 503."""
     join_seconds: float = 5.0
     """How often reviews whose prediction was not logged yet are tried again."""
