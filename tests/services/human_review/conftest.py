@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -69,19 +70,23 @@ class Reviewing:
     double_share: float = 0.0
     said: list[Event] = field(default_factory=list)
     time: datetime = NOON
+    broker_is_away: bool = False
 
     def __post_init__(self) -> None:
         workloads = Workloads()
         workloads.hear(workload_added(self.double_share))
         store = ReviewStore(self.tables)
         self.handlers = Handlers(store, self.say, self.clock, workloads)
-        ahead = LookAhead(store, self.clock, Settings())
+        settings = Settings(accept=timedelta(milliseconds=50))
+        ahead = LookAhead(store, self.clock, settings)
         app = FastAPI()
         answer_with_problems(app)
-        app.include_router(make_router(ahead, store, workloads, self.say, self.clock))
+        app.include_router(make_router(ahead, store, workloads, self.say, self.clock, settings))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tuneloop")
 
     async def say(self, *events: Event) -> None:
+        if events and self.broker_is_away:
+            await asyncio.Event().wait()
         self.said += events
 
     def clock(self) -> datetime:

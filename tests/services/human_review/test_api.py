@@ -91,6 +91,21 @@ async def test_a_review_keeps_the_id_and_the_time_it_came_with(reviewing: Review
     assert (said.review_id, said.given_at.isoformat()) == ("mine-1", "2026-03-01T07:00:00+00:00")
 
 
+async def test_a_mind_changed_and_back_again_is_three_reviews(reviewing: Reviewing) -> None:
+    for minute, label in enumerate(("mit", "gpl-2.0", "mit")):
+        await reviewing.review("a", label, given_at=(NOON + timedelta(minutes=minute)).isoformat())
+    assert len({said.event_id for said in reviewing.said}) == 3
+
+
+async def test_a_review_that_kafka_did_not_confirm_is_not_accepted(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    reviewing.broker_is_away = True
+    reply = await reviewing.review("a", "mit")
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
+    assert await reviewing.next() is not None
+
+
 async def test_a_label_outside_the_workload_is_refused_with_the_nearest_ones(reviewing: Reviewing) -> None:
     reply = await reviewing.review("a", "apache-2")
     assert reply.status_code == 422

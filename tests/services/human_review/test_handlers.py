@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from services.human_review.agreement import reviews_wanted
 from services.human_review.items import Kind
@@ -135,6 +138,17 @@ async def test_a_review_of_a_prediction_that_is_not_logged_yet_waits_for_it(revi
     assert reviewing.corrections == []
     await reviewing.log("late")
     await reviewing.handlers.join_waiting()
+    await reviewing.handlers.join_waiting()
+    assert [said.prediction_id for said in reviewing.corrections] == ["late"]
+
+
+async def test_a_joined_correction_that_could_not_be_said_is_said_later(reviewing: Reviewing) -> None:
+    await reviewing.handlers.on_review_given(batch(given("late", "mit")))
+    await reviewing.log("late")
+    reviewing.broker_is_away = True
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reviewing.handlers.join_waiting(), 1)
+    reviewing.broker_is_away = False
     await reviewing.handlers.join_waiting()
     assert [said.prediction_id for said in reviewing.corrections] == ["late"]
 
