@@ -122,7 +122,11 @@ def workload_add(
     debug: Debug = False,
 ) -> None:
     """Check a workload, say what it costs here, train its first model, and open the gateway for it."""
-    _run(install(file, running(data), terminal, ask=not yes), debug)
+
+    async def add() -> None:
+        await install(file, running(data), terminal, ask=not yes)
+
+    _run(add(), debug)
 
 
 @cycle_app.command("start")

@@ -30,6 +30,7 @@ from shared.state import read_state
 from shared.tables import Tables, tables_at
 from shared.topics import declare, topics_of
 
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,14 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
             if service.mount is not None:
                 service.mount(app)
         server = uvicorn.Server(
-            uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="on", access_log=False)
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                log_level="warning",
+                access_log=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            )  # fmt: skip
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         stopping = asyncio.Event()

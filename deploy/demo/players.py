@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from deploy.workloads.rows import LabelledRow
 THUMB_DOWN_IF_WRONG = 0.25  # users seldom bother
 THUMB_UP_IF_RIGHT = 0.04
 REVIEWER_ERROR = 0.04
+AWAY = (500, 502, 503, 504)
 
 
 @dataclass
@@ -66,11 +68,14 @@ class App:
     async def _ask(self, row: LabelledRow) -> None:
         body = {"model": self.workload, "messages": [{"role": "user", "content": row.text}]}
         sent = time.perf_counter()
-        async with self.session.post(f"{self.gateway_url}/v1/chat/completions", json=body) as reply:
-            content = await reply.json()
-            if reply.status != 200:
-                self.failures += 1
-                return
+        try:
+            async with self.session.post(f"{self.gateway_url}/v1/chat/completions", json=body) as reply:
+                content = await reply.json()
+                if reply.status != 200:
+                    raise aiohttp.ClientError(content)
+        except aiohttp.ClientError:
+            self.failures += 1
+            return
         answered = Answered(
             reply.headers["x-tuneloop-prediction-id"],
             row,
@@ -85,13 +90,13 @@ class App:
         if self._mood.random() >= (THUMB_UP_IF_RIGHT if right else THUMB_DOWN_IF_WRONG):
             return
         answered.thumb = "up" if right else "down"
-        body = {
+        feedback = {
+            "feedback_id": f"thumb-{answered.prediction_id}",
             "prediction_id": answered.prediction_id,
             "workload": self.workload,
             "thumb": answered.thumb,
         }
-        async with self.session.post(f"{self.services_url}/feedback", json=body) as reply:
-            reply.raise_for_status()
+        await until_taken(lambda: self.session.post(f"{self.services_url}/feedback", json=feedback))
 
 
 @dataclass
@@ -125,12 +130,9 @@ class Reviewer:
 
     async def _next(self) -> Mapping[str, Any] | None:
         place = {"workload": self.workload, "reviewer": self.name}
-        async with self.session.get(f"{self.services_url}/reviews/next", params=place) as reply:
-            if reply.status == 204:
-                return None
-            reply.raise_for_status()
-            item: Mapping[str, Any] = await reply.json()
-            return item
+        taken = await until_taken(lambda: self.session.get(f"{self.services_url}/reviews/next", params=place))
+        item: Mapping[str, Any] | None = taken
+        return item
 
     async def _judge(self, item: Mapping[str, Any]) -> None:
         right_answer = self.knows(item["text"])
@@ -142,5 +144,20 @@ class Reviewer:
             "reviewer": self.name,
             "right_answer": right_answer,
         }
-        async with self.session.post(f"{self.services_url}/reviews", json=review) as reply:
-            reply.raise_for_status()
+        await until_taken(lambda: self.session.post(f"{self.services_url}/reviews", json=review))
+
+
+async def until_taken(ask: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]]) -> Any:
+    """Asks again while the service is away or not ready: what is said carries its id, so twice is once.
+
+    Returns the answer's JSON, None if it has none. Raises aiohttp.ClientResponseError when it is refused.
+    """
+    while True:
+        try:
+            async with ask() as reply:
+                if reply.status not in AWAY:
+                    reply.raise_for_status()
+                    return None if reply.status == 204 else await reply.json()
+        except aiohttp.ClientConnectionError:
+            pass  # it is being started again
+        await asyncio.sleep(0.5)

@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import typer
 from rich.console import Console
-from services.retraining.plan import steps_for
 
 from deploy.demo.licences import licences
 from deploy.demo.results import as_percent
@@ -22,6 +21,7 @@ from deploy.watch import Watch, watching
 from deploy.workloads.add import TextTooLong, add_workload, measure_speed
 from deploy.workloads.definition import BadWorkload, read_definition
 from deploy.workloads.rows import LabelledRow, read_rows
+from services.retraining import plan
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -31,9 +31,8 @@ from shared.events import (
 )
 from shared.workload import Workload
 
-TRAINING_COST = (
-    2.5  # reading a token in training takes this many times reading it to answer (measured on CPUs)
-)
+ADVERSARIAL_ROWS = 60
+STARTING_JOBS_SECONDS = 40.0  # imports, redaction, merging
 
 
 async def install(file: Path, system: Running, console: Console, *, ask: bool) -> None:
@@ -84,12 +83,14 @@ def expected_minutes(workload: Workload, rows: int, tokens_per_row: float, token
     """Minutes until the first model is judged: training plus answers to the rows that judge it."""
     held_out = min(workload.split.held_out, rows // 5)
     golden = min(workload.split.golden, rows // 5)
-    training = rows - held_out - golden
-    read = (
-        steps_for(training, workload.training) * workload.training.batch_size * tokens_per_row * TRAINING_COST
+    seconds = plan.training_seconds(
+        rows - held_out - golden, tokens_per_row, workload.training, tokens_per_second
     )
-    answered = (2 * held_out + golden + 60) * tokens_per_row
-    return (read + answered) / tokens_per_second / 60 + 0.7  # imports, redaction and start of the jobs
+    # The base model and the candidate answer held-out rows, the candidate golden and adversarial ones.
+    seconds += plan.evaluation_seconds(
+        2 * held_out + golden + ADVERSARIAL_ROWS, tokens_per_row, tokens_per_second
+    )
+    return (seconds + STARTING_JOBS_SECONDS) / 60
 
 
 async def _follow(name: str, stages: Stages, watch: Watch) -> None:
