@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import sleep
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from services.failure_clustering.cycle_files import List, cycle_file
@@ -59,7 +61,8 @@ class Handlers:
             # Nobody further down could ever handle it, and to wait for it would hold up all other cycles.
             log.warning("cycle %s: there is no workload %s; ignored", event.cycle_id, event.workload)
             return
-        await asyncio.sleep(max(0.0, (event.cut + self.settings.grace - self.clock()).total_seconds()))
+        still = event.cut + self.settings.grace - self.clock()
+        await sleep(min(max(still, timedelta(0)), self.settings.grace).total_seconds())
         failures = await self.store.failures_at(event.workload, event.cut - self.settings.window, event.cut)
         corrections = await self.store.corrections_at(event.workload, event.cut)
         task = {

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from services.failure_clustering.app import build
 from services.failure_clustering.failure import Failure
 from shared.events import CycleRequested, FailureClustersFound, FlagReason, FrozenFile
@@ -92,6 +94,26 @@ async def test_a_cycle_requested_again_keeps_the_lists_it_was_first_given(cluste
     assert [row["prediction_id"] for row in listed] == ["a"]
     (cycle,) = await clusterer.tables.rows("SELECT * FROM cycles_v1")
     assert (cycle["cycle_id"], cycle["requested_by"]) == ("cycle-1", "ada")
+
+
+@pytest.mark.parametrize(
+    ("asked_after", "waits"), [(-60, 3.0), (0.0, 3.0), (0.01, 2.4), (1, 0.0)], ids=lambda one: f"{one}"
+)
+async def test_a_correction_on_its_way_at_the_cut_still_counts(
+    clusterer: Clusterer, monkeypatch: pytest.MonkeyPatch, asked_after: float, waits: float
+) -> None:
+    waited = []
+
+    async def arrives_meanwhile(seconds: float) -> None:
+        waited.append(seconds)
+        await clusterer.hear(corrected("a", "gpl"))
+
+    monkeypatch.setattr("services.failure_clustering.handlers.sleep", arrives_meanwhile)
+    clusterer.time = minutes(asked_after)
+    await clusterer.handlers.on_cycle_requested(requested(cut=NOON))
+    assert waited == [pytest.approx(waits)]
+    (job,) = await clusterer.job_table.unsaid()
+    assert job.task["corrections"]["rows"] == 1
 
 
 async def test_a_cycle_of_an_unknown_workload_holds_nothing_up(clusterer: Clusterer) -> None:
