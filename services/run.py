@@ -64,7 +64,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
                 log_level="warning",
                 access_log=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            )  # fmt: skip
+            )
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         stopping = asyncio.Event()

@@ -10,8 +10,8 @@ def priority(kind: Kind, prediction_id: str, confidence: float) -> float:
     """Higher comes first: a pair 3, disliked in [2, 3], doubted in [1, 2], an audit item in [1, 3).
 
     Audit items draw their place among the other two, so that however far down the queue reviewers get, the
-    same share of the audit sample is judged, and drawn by id it stays a fair sample. Pairs come in the order of
-    their ids, which is that of the requests: so the verdict weighs them, and it tells nothing of the models.
+    same share of the audit sample is judged, and drawn by id it stays a fair sample. Pairs come in the order
+    of their ids, which is that of the requests: so the verdict weighs them, and it betrays no model.
     """
     match kind:
         case Kind.PAIR:

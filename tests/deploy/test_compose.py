@@ -1,4 +1,4 @@
-"""docker-compose.yml cannot be run without a Docker engine; it is held against the code and the specification."""
+"""docker-compose.yml, which needs a Docker engine to run, held against the code and the specification."""
 
 from __future__ import annotations
 

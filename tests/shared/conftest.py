@@ -1,1 +1,0 @@
-from tests.laptop.kafka.conftest import kafka  # noqa: F401
