@@ -1,0 +1,40 @@
+"""What goes with an adapter: where it comes from, in words. It quotes no row and names only the source."""
+
+from __future__ import annotations
+
+import re
+
+from shared.events import DatasetPublished
+from shared.workload import Workload
+
+
+def adapter_name(workload: Workload, version: int) -> str:
+    """`licences-smollm2-135m-v2`: without dots, which PEFT takes for a path."""
+    base = workload.base_model.rpartition("/")[2].lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", base).strip("-").removesuffix("-instruct")
+    return f"{workload.name}-{slug}-v{version}"
+
+
+def adapter_card(workload: Workload, dataset: DatasetPublished, steps: int, final_loss: float) -> str:
+    """The README.md of an adapter, with the header that model hubs read."""
+    training = workload.training
+    credit = f"\n## Credit\n\n{workload.credit}\n" if workload.credit else ""
+    return f"""---
+base_model: {workload.base_model}
+library_name: peft
+tags: [lora, tuneloop]
+---
+
+# {adapter_name(workload, dataset.version)}
+
+{workload.title}
+
+A LoRA adapter (rank {training.rank}, all linear layers) on {workload.base_model}, trained by tuneloop to
+answer with one of {len(workload.labels)} labels, each one token.
+
+- dataset: version {dataset.version}, id {dataset.dataset_id}, {dataset.train.rows} rows,
+  {dataset.train.digest}
+- training: {steps} steps of {training.batch_size} rows, learning rate {training.learning_rate:g},
+  final loss {final_loss:.3f}
+- the rows were redacted automatically before training; see the dataset's manifest for how
+{credit}"""

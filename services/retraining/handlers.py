@@ -1,0 +1,125 @@
+"""A dataset version becomes a run: trained, then evaluated, and said at every step."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.retraining.store import RunStore
+from services.retraining.tasks import (
+    EVALUATE,
+    TRAIN,
+    EvaluateResult,
+    EvaluateTask,
+    TrainResult,
+    TrainTask,
+)
+from shared.broker import Say
+from shared.events import (
+    DatasetPublished,
+    ModelPromoted,
+    ModelRolledBack,
+    TrainingFailed,
+    TrainingProgressed,
+    WorkloadAdded,
+    derived_id,
+)
+from shared.jobs import Job, JobRunner, JobTable
+from shared.service import Clock
+from shared.standing import Champions, Workloads
+
+
+class UnknownWorkload(Exception):
+    """A dataset of a workload that this service has not heard of yet. It will: try again."""
+
+
+@dataclass(frozen=True)
+class Handlers:
+    workloads: Workloads
+    champions: Champions
+    store: RunStore
+    jobs: JobRunner
+    clock: Clock
+
+    async def on_workload_added(self, event: WorkloadAdded) -> None:
+        self.workloads.hear(event)
+
+    async def on_champion_changed(self, event: ModelPromoted | ModelRolledBack) -> None:
+        self.champions.hear(event)
+
+    async def on_dataset_published(self, event: DatasetPublished) -> None:
+        """One run per dataset, however often it is heard of."""
+        added = self.workloads.get(event.workload)
+        if added is None:
+            raise UnknownWorkload(f"no WorkloadAdded for {event.workload} has arrived yet")
+        run_id = derived_id("run", event.dataset_id)
+        await self.store.training(run_id, event, self.clock())
+        task = TrainTask(run_id=run_id, dataset=event, added=added)
+        await self.jobs.want(run_id, TRAIN, task.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Stores what a child process made, then says it. Doing it again says the same events again."""
+
+    champions: Champions
+    store: RunStore
+    jobs: JobTable
+    say: Say
+    clock: Clock
+    folder: Path
+    """Where the jobs have their scratch folders."""
+
+    async def on_progress(self, job: Job, progress: Mapping[str, Any]) -> None:
+        task = TrainTask.model_validate(job.task)
+        progressed = TrainingProgressed(
+            run_id=task.run_id, workload=task.dataset.workload, progressed_at=self.clock(), **progress
+        )
+        await self.say(progressed)
+
+    async def on_done(self, job: Job) -> None:
+        if job.result is None:
+            await self._failed(job)
+        elif job.kind == TRAIN:
+            await self._trained(job, TrainResult.model_validate(job.result))
+        else:
+            await self._evaluated(job, EvaluateResult.model_validate(job.result))
+        await asyncio.to_thread(shutil.rmtree, self.folder / job.job_id, ignore_errors=True)
+
+    async def _trained(self, job: Job, result: TrainResult) -> None:
+        task, trained = TrainTask.model_validate(job.task), result.trained
+        champion = self.champions.of(trained.workload)
+        models = [task.added.definition.base_model, *([champion.digest] if champion else [])]
+        evaluate = EvaluateTask(
+            run_id=task.run_id,
+            dataset=task.dataset,
+            added=task.added,
+            trained=trained,
+            champion=champion,
+            known=await self.store.answers_of(models),
+        )
+        await self.store.evaluating(trained)
+        await self.jobs.want(f"{task.run_id}-evaluate", EVALUATE, evaluate.model_dump(mode="json"))
+        await self.say(trained)
+
+    async def _evaluated(self, job: Job, result: EvaluateResult) -> None:
+        evaluated = result.evaluated
+        await self.store.keep_answers(result.answers, evaluated.evaluated_at)
+        await self.store.evaluated(evaluated, EvaluateTask.model_validate(job.task).trained)
+        await self.say(evaluated)
+
+    async def _failed(self, job: Job) -> None:
+        task = TrainTask.model_validate(job.task)
+        failed = TrainingFailed(
+            run_id=task.run_id,
+            workload=task.dataset.workload,
+            dataset_id=task.dataset.dataset_id,
+            reason=job.error or "the job ended without an answer",
+            failed_at=self.clock(),
+        )
+        await self.store.failed(failed, task.dataset)
+        await self.say(failed)

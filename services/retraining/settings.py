@@ -1,0 +1,19 @@
+"""Settings of retraining, from environment variables that begin with RETRAINING_."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="RETRAINING_")
+
+    checkpoint_every: int = Field(default=10, ge=1)
+    """Optimiser steps between checkpoints: what a killed training loses at most."""
+    at_once: int = Field(default=32, ge=1)
+    """Rows under way to the model server at a time during evaluation."""
+    patience_seconds: float = Field(default=120, ge=0)
+    """How long an evaluation waits for a model server that is down before it starts anew."""
+    free_megabytes: int = Field(default=400, ge=0)
+    """Disk space a training needs for its checkpoints and its adapter."""

@@ -1,0 +1,46 @@
+"""What the service tells its child processes, and what they answer."""
+
+from __future__ import annotations
+
+from services.retraining.store import ModelAnswers
+from shared.events import (
+    CandidateEvaluated,
+    CandidateTrained,
+    DatasetPublished,
+    FrozenAdapter,
+    WorkloadAdded,
+)
+from shared.fields import Part
+
+TRAIN, EVALUATE = "train", "evaluate"
+
+
+class Refused(Exception):
+    """This cannot succeed however often it is tried. The message says why and what to do."""
+
+
+class TrainTask(Part):
+    run_id: str
+    dataset: DatasetPublished
+    added: WorkloadAdded
+
+
+class EvaluateTask(Part):
+    """A candidate to be compared with the champion of the moment it was trained."""
+
+    run_id: str
+    dataset: DatasetPublished
+    added: WorkloadAdded
+    trained: CandidateTrained
+    champion: FrozenAdapter | None
+    known: list[ModelAnswers]
+    """Answers of the champion and the base model from earlier evaluations."""
+
+
+class TrainResult(Part):
+    trained: CandidateTrained
+
+
+class EvaluateResult(Part):
+    evaluated: CandidateEvaluated
+    answers: list[ModelAnswers]

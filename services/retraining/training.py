@@ -1,0 +1,101 @@
+"""From a dataset version to a frozen adapter that is not live."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from services.retraining.adapter_card import adapter_card, adapter_name
+from services.retraining.plan import steps
+from services.retraining.settings import Settings
+from services.retraining.tasks import Refused, TrainResult, TrainTask
+from shared.addresses import Addresses
+from shared.events import CandidateTrained, now
+from shared.files import Files
+
+PROGRESS_SECONDS = 1.0
+
+
+def train_candidate(
+    task: TrainTask,
+    folder: Path,
+    files: Files,
+    addresses: Addresses,
+    settings: Settings,
+    progress: Callable[..., None],
+) -> TrainResult:
+    """Trains, writes the adapter's card and freezes both. Raises Refused when there is no use in trying.
+
+    `progress` hears of the first step, the last, and about one a second between.
+    """
+    added, dataset = task.added, task.dataset
+    workload, training = added.definition, added.definition.training
+    base_model = _base_model(addresses.base_models, workload.base_model)
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < settings.free_megabytes:
+        raise Refused(
+            f"training needs {settings.free_megabytes} MB in {folder}, and {free:.0f} MB are free. Make room."
+        )
+    rows = [row for row in files.rows(dataset.train) if row["label"] in added.answers]
+    if not rows:
+        raise Refused("the dataset has no row with a label that the workload still has. Publish another.")
+    planned = steps(len(rows), training)
+    progress(phase="training", done=0, total=planned, loss=None)
+
+    from services.retraining.trainer import BaseModelMissing, Example, train
+
+    last_said = 0.0
+
+    def on_step(step: int, loss: float) -> None:
+        nonlocal last_said
+        if step == planned or time.monotonic() - last_said >= PROGRESS_SECONDS:
+            last_said = time.monotonic()
+            progress(phase="training", done=step, total=planned, loss=loss)
+
+    examples = [Example(workload.prompt_for(row["text"]), added.answers[row["label"]]) for row in rows]
+    try:
+        trained = train(
+            examples,
+            base_model,
+            workload.base_model,
+            training,
+            planned,
+            settings.checkpoint_every,
+            folder,
+            on_step,
+        )
+    except BaseModelMissing as error:
+        raise Refused(str(error)) from error
+    adapter = folder / "adapter"
+    card = adapter_card(workload, dataset, planned, trained.final_loss)
+    (adapter / "README.md").write_text(card, "utf-8")
+    return TrainResult(
+        trained=CandidateTrained(
+            run_id=task.run_id,
+            workload=workload.name,
+            dataset_id=dataset.dataset_id,
+            cycle_id=dataset.cycle_id,
+            cut=dataset.cut,
+            candidate=files.freeze_adapter(
+                adapter_name(workload, dataset.version), adapter, workload.base_model
+            ),
+            method=training.method,
+            steps=planned,
+            train_rows=len(rows),
+            final_loss=trained.final_loss,
+            seconds=trained.seconds,
+            trained_at=now(),
+        )
+    )
+
+
+def _base_model(base_models: str, name: str) -> str:
+    """The base model's folder in BASE_MODELS, or its id on the model hub where that is not set."""
+    if not base_models:
+        return name
+    folder = Path(base_models) / name
+    if not (folder / "config.json").is_file():
+        raise Refused(f"no base model {name} in {base_models}, which BASE_MODELS names. Put it there.")
+    return str(folder)

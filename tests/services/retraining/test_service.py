@@ -1,0 +1,272 @@
+"""The service on real tables, files, child processes and a model server: from a dataset to a scorecard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.retraining.app import build
+from services.retraining.candidate import evaluate_candidate
+from services.retraining.settings import Settings
+from services.retraining.store import RunStore
+from services.retraining.tasks import EvaluateTask
+from shared.addresses import Addresses
+from shared.events import (
+    CandidateEvaluated,
+    CandidateTrained,
+    DatasetCounts,
+    DatasetPublished,
+    Event,
+    FrozenAdapter,
+    FrozenFile,
+    ModelPromoted,
+    TrainingFailed,
+    TrainingProgressed,
+    WorkloadAdded,
+)
+from shared.files import Files
+from shared.flow import FLOW
+from shared.models import ModelServer
+from shared.service import Service, Surroundings
+from shared.tables import Tables
+from shared.workload import Training, Workload
+from tests.servers.model import MODEL, base_model_folder, lora_adapter, model_server
+
+AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def models_url() -> Iterator[str]:
+    with model_server("--max-loras", "2") as url:
+        yield url
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
+
+
+def rows(files: Files, name: str, count: int) -> FrozenFile:
+    made = [
+        {
+            "text": f"{name} {'refund' if number % 2 else 'parcel'} {number}",
+            "label": "ab"[number % 2],
+            "prediction_id": None,
+        }
+        for number in range(count)
+    ]
+    return files.freeze_rows(name, made)
+
+
+def workload_added(files: Files) -> WorkloadAdded:
+    workload = Workload(
+        name="tickets",
+        title="Tickets",
+        prompt="{text}\nTopic:",
+        labels=("a", "b"),
+        training=Training(rank=4, batch_size=4, max_steps=1),
+    )
+    return WorkloadAdded(
+        revision=1,
+        definition=workload,
+        answers={"a": " A", "b": " B"},
+        rows=rows(files, "rows", 30),
+        added_at=AT,
+    )
+
+
+def dataset(files: Files, version: int) -> DatasetPublished:
+    return DatasetPublished(
+        dataset_id=f"d{version}",
+        workload="tickets",
+        version=version,
+        cycle_id=None if version == 1 else f"c{version}",
+        cut=AT,
+        train=rows(files, "train", 4),
+        golden=rows(files, "golden", 4),
+        held_out=rows(files, "held-out", 6),
+        manifest=rows(files, "manifest", 1),
+        counts=DatasetCounts(),
+        published_at=AT,
+    )
+
+
+def trained(files: Files, candidate: FrozenAdapter, version: int) -> CandidateTrained:
+    published = dataset(files, version)
+    return CandidateTrained(
+        run_id=f"r{version}",
+        workload="tickets",
+        dataset_id=published.dataset_id,
+        cycle_id=published.cycle_id,
+        cut=AT,
+        candidate=candidate,
+        method="lora",
+        steps=1,
+        train_rows=4,
+        final_loss=1.0,
+        seconds=1.0,
+        trained_at=AT,
+    )
+
+
+async def test_what_was_answered_once_is_not_asked_again(models_url: str, files: Files) -> None:
+    first, second = (files.freeze_adapter(f"t-v{seed}", lora_adapter(seed), MODEL) for seed in (1, 2))
+    added = workload_added(files)
+    said: list[dict[str, Any]] = []
+
+    async def evaluate(**task: Any) -> Any:
+        said.clear()
+        async with ModelServer(models_url) as models:
+            return await evaluate_candidate(
+                EvaluateTask(added=added, **task), files, models, Settings(), lambda **row: said.append(row)
+            )
+
+    one = await evaluate(
+        run_id="r1", dataset=dataset(files, 1), trained=trained(files, first, 1), champion=None, known=[]
+    )
+    everything = 6 + 4 + 3 * 4
+    assert said[-1]["done"] == said[-1]["total"] == everything + 6  # the candidate's, and the base model's
+    assert {answers.model for answers in one.answers} == {first.digest, MODEL}
+
+    two = await evaluate(
+        run_id="r2",
+        dataset=dataset(files, 2),
+        trained=trained(files, second, 2),
+        champion=first,
+        known=one.answers,
+    )
+    assert said[-1]["total"] == everything
+    assert two.evaluated.champion == first.name
+    assert two.evaluated.scorecard.champion == one.evaluated.scorecard.held_out
+    assert two.evaluated.scorecard.base_model == one.evaluated.scorecard.base_model
+    judged = list(files.rows(two.evaluated.answers))
+    assert len(judged) == everything
+    assert set(judged[0]) == {"axis", "row", "right_answer", "base", "champion", "candidate"}
+    before = list(files.rows(one.evaluated.answers))
+    assert [row["champion"] for row in judged] == [row["candidate"] for row in before]
+    async with ModelServer(models_url) as models:
+        assert second.name in await models.loaded()
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+
+    async def __call__(self, *events: Event) -> None:
+        for event in events:
+            await self.events.put(event)
+
+    async def next(self) -> Event:
+        """What is said next that is no progress."""
+        while True:
+            event = await asyncio.wait_for(self.events.get(), timeout=300)
+            if not isinstance(event, TrainingProgressed):
+                return event
+
+
+@pytest.fixture
+async def stage(
+    tables: Tables,
+    database_url: str,
+    tmp_path: Path,
+    files: Files,
+    models_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[Service, Heard]]:
+    for name, value in {
+        "CLICKHOUSE_URL": database_url,
+        "FILES_URI": (tmp_path / "files").as_uri(),
+        "STATE_FOLDER": str(tmp_path),
+        "MODELS_URL": models_url,
+        "BASE_MODELS": str(base_model_folder().parent),
+        "HF_HUB_OFFLINE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    heard = Heard()
+    around = Surroundings(
+        Addresses(),
+        heard,
+        tables,
+        files,
+        ModelServer(models_url),
+        lambda: AT,
+        CollectorRegistry(),
+        tmp_path,
+    )
+    service = build(around)
+    await tables.apply(service.tables_sql)
+    (work,) = service.background
+    running = asyncio.ensure_future(work())
+    yield service, heard
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def hear(service: Service, event: Event) -> None:
+    handler = service.hears[type(event)]
+    assert callable(handler)
+    await handler(event)
+
+
+def lose(file: FrozenFile) -> None:
+    Path(file.uri.removeprefix("file://")).unlink()
+
+
+async def test_a_dataset_becomes_an_evaluated_candidate(
+    stage: tuple[Service, Heard], files: Files, tables: Tables, tmp_path: Path
+) -> None:
+    service, heard = stage
+    assert set(service.hears) == FLOW["retraining"].hears
+    champion = files.freeze_adapter("t-v1", lora_adapter(1), MODEL)
+    await hear(service, workload_added(files))
+    await hear(
+        service,
+        ModelPromoted(
+            workload="tickets", revision=1, champion=champion, previous=None, run_id="r0", promoted_at=AT
+        ),
+    )
+    published = dataset(files, 2)
+    await hear(service, published)
+    await hear(service, published)
+    candidate = await heard.next()
+    assert isinstance(candidate, CandidateTrained)
+    assert (candidate.dataset_id, candidate.cycle_id, candidate.train_rows) == ("d2", "c2", 4)
+    evaluated = await heard.next()
+    assert isinstance(evaluated, CandidateEvaluated)
+    assert (evaluated.run_id, evaluated.champion) == (candidate.run_id, champion.name)
+    (run,) = await tables.rows("SELECT * FROM runs_v1")
+    assert (run["state"], run["candidate"], run["steps"]) == ("evaluated", candidate.candidate.name, 1)
+    (card,) = await tables.rows("SELECT * FROM scorecards_v1")
+    assert card["scorecard"] == evaluated.scorecard.model_dump_json()
+    known = await RunStore(tables).answers_of([candidate.candidate.digest, champion.digest, MODEL])
+    assert {one.model for one in known} == {candidate.candidate.digest, champion.digest, MODEL}
+    assert not (tmp_path / candidate.run_id).exists()
+
+    broken = dataset(files, 3)
+    lose(broken.train)
+    await hear(service, broken)
+    failed = await heard.next()
+    assert isinstance(failed, TrainingFailed)
+    assert failed.dataset_id == "d3"
+    states = await tables.rows("SELECT dataset_id, state, reason FROM runs_v1 ORDER BY dataset_id")
+    assert states == [
+        {"dataset_id": "d2", "state": "evaluated", "reason": ""},
+        {"dataset_id": "d3", "state": "failed", "reason": failed.reason},
+    ]
+
+
+async def test_a_run_never_goes_back(tables: Tables, files: Files) -> None:
+    from services.retraining.store import TABLES_SQL
+
+    await tables.apply(TABLES_SQL)
+    store = RunStore(tables)
+    await store.evaluating(trained(files, files.freeze_adapter("t", lora_adapter(1), MODEL), 1))
+    await store.training("r1", dataset(files, 1), AT)
+    (run,) = await tables.rows("SELECT state FROM runs_v1")
+    assert run["state"] == "evaluating"

@@ -1,0 +1,160 @@
+"""A real training of the real base model, killed after a checkpoint and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.retraining.tasks import TRAIN, TrainTask
+from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, WorkloadAdded
+from shared.files import Files
+from shared.workload import Training, Workload
+from tests.servers.model import ROOT, base_model_folder
+
+AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
+class Child:
+    """`python -m services.retraining.job` at one order; gives its lines as it says them."""
+
+    def __init__(self, order: dict[str, Any], **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "services.retraining.job"],
+            cwd=ROOT,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"} | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(order).encode())
+        self.process.stdin.close()
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            yield json.loads(line)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
+
+
+def order(files: Files, folder: Path, **training: Any) -> dict[str, Any]:
+    rows = [
+        {"text": f"{'refund my money' if number % 2 else 'where is my parcel'}, please, order {number}",
+         "label": "billing" if number % 2 else "delivery", "prediction_id": None}
+        for number in range(16)
+    ]  # fmt: skip
+    workload = Workload(
+        name="tickets",
+        title="Tickets",
+        prompt="{text}\nTopic:",
+        labels=("billing", "delivery"),
+        credit="Rows made up for a test.",
+        training=Training(rank=4, batch_size=4, **training),
+    )
+    frozen = files.freeze_rows("rows", rows)
+    added = WorkloadAdded(
+        revision=1,
+        definition=workload,
+        answers={"billing": " A", "delivery": " B"},
+        rows=frozen,
+        added_at=AT,
+    )
+    dataset = DatasetPublished(
+        dataset_id="d1",
+        workload="tickets",
+        version=3,
+        cycle_id="c1",
+        cut=AT,
+        train=frozen,
+        golden=frozen,
+        held_out=frozen,
+        manifest=frozen,
+        counts=DatasetCounts(),
+        published_at=AT,
+    )
+    task = TrainTask(run_id="r1", dataset=dataset, added=added)
+    folder.mkdir()
+    return {"kind": TRAIN, "task": task.model_dump(mode="json"), "folder": str(folder)}
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    said = order(files, folder, epochs=1.0)
+    environment = {
+        "FILES_URI": (tmp_path / "files").as_uri(),
+        "STATE_FOLDER": str(tmp_path),
+        "BASE_MODELS": str(base_model_folder().parent),
+        "RETRAINING_CHECKPOINT_EVERY": "1",
+    }
+    first = Child(said, **environment)
+    for line in first.lines():
+        if line["progress"]["done"] >= 1 and list(folder.glob("checkpoints/*/trainer_state.json")):
+            break
+    first.kill()
+    (half,) = folder.glob("checkpoints/checkpoint-*")
+    done = int(half.name.rpartition("-")[2])
+    torn = half.with_name("checkpoint-99")
+    torn.mkdir()
+    (torn / "adapter_model.safetensors").write_bytes(b"torn")
+
+    lines = list(Child(said, **environment).lines())
+    progress = [line["progress"] for line in lines[:-1]]
+    assert progress[0] == {"phase": "training", "done": 0, "total": 4, "loss": None}
+    assert progress[1]["done"] == done + 1
+    assert progress[-1]["done"] == 4
+    trained = CandidateTrained.model_validate(lines[-1]["result"]["trained"])
+    losses = [json.loads(entry) for entry in _losses(folder)]
+    assert losses[0] > 2 * losses[-1]
+    assert trained.final_loss == pytest.approx(losses[-1], rel=0.01)
+    assert trained.steps == 4
+    assert trained.candidate.name.startswith("tickets-smollm2-135m-v3-")
+    adapter = files.adapter_folder(trained.candidate)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "SmolLM2-135M-Instruct"
+    card = (adapter / "README.md").read_text()
+    assert "Rows made up for a test." in card
+    assert str(tmp_path) not in card
+    assert {path.name for path in adapter.iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+
+
+def _losses(folder: Path) -> list[str]:
+    (last,) = folder.glob("checkpoints/checkpoint-4/trainer_state.json")
+    history = json.loads(last.read_text())["log_history"]
+    return [json.dumps(entry["loss"]) for entry in history if "loss" in entry]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("BASE_MODELS", "/nowhere", "no base model SmolLM2-135M-Instruct in /nowhere"),
+        ("RETRAINING_FREE_MEGABYTES", "1000000000", "Make room"),
+    ],
+)
+def test_what_cannot_succeed_is_refused_at_once(
+    files: Files, tmp_path: Path, setting: str, value: str, said: str
+) -> None:
+    environment = {"FILES_URI": (tmp_path / "files").as_uri(), "BASE_MODELS": "", setting: value}
+    (line,) = Child(order(files, tmp_path / "job"), **environment).lines()
+    assert said in line["refused"]
