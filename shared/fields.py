@@ -17,8 +17,10 @@ def _not_too_long(text: str) -> str:
 
 
 def _well_formed(text: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a lone surrogate, which no UTF-8 can carry")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which no UTF-8 can carry") from None
     return text
 
 
