@@ -36,10 +36,7 @@ def frame(desk: Desk, render: Render, here: str, workload: Workload | None) -> I
             "top",
         )
         with ui.element("main").props("id=content"):
-            if workload is None:
-                markup(render("nothing.html"))
-            else:
-                yield
+            yield
         if workload is not None and workload.credit:
             ui.label(workload.credit).classes("foot").props("role=contentinfo")
 

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from services.console.desk import Desk
 from services.console.pages.candidates import CandidatesPage
-from services.console.pages.frame import chosen, frame
+from services.console.pages.frame import chosen, frame, markup
 from services.console.pages.loop import LoopPage
 from services.console.pages.review import ReviewPage
 from services.console.templating import make_render
@@ -42,7 +42,7 @@ def mount_pages(app: FastAPI, desk: Desk) -> None:
             definition = chosen(desk, workload)
             if definition is None:
                 with frame(desk, render, title, None):
-                    pass
+                    markup(render("nothing.html"))
                 return
             await kind(desk, render, definition).build()
 

@@ -1,4 +1,4 @@
-"""Serves a console to look at, without Kafka: `python -m tests.services.console.serve empty|new|filled`.
+"""Serves a console without Kafka: `python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`.
 
 Prints its address, then every event it says as a JSON line. It ends when its standard input closes.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -129,5 +130,7 @@ def lately() -> list[Event]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name, clickhouse(Path(name) / "clickhouse") as url:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        given = sys.argv[2:]
+        url = given[0] if given else stack.enter_context(clickhouse(Path(name) / "clickhouse"))
         asyncio.run(serve(sys.argv[1], url, Path(name)))
