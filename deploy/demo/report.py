@@ -46,12 +46,12 @@ def _pictures(results: Results, fates: Sequence[ClusterFate]) -> dict[str, str]:
     first = results.first.scorecard
     steps = [
         ("base model, untouched", pictures.BASE, first.base_model),
-        (f"first champion ({results.first.dataset_id})", pictures.CHAMPION, first.held_out),
+        ("first champion", pictures.CHAMPION, first.held_out),
     ]
     drawn: dict[str, str] = {}
     if results.evaluated is not None:
         card = results.evaluated.scorecard
-        steps.append((f"candidate ({results.evaluated.dataset_id})", pictures.CANDIDATE, card.held_out))
+        steps.append(("candidate", pictures.CANDIDATE, card.held_out))
         drawn["labels"] = pictures.labels(card.labels)
     if fates:
         drawn["clusters"] = pictures.clusters(fates)

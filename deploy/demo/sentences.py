@@ -36,8 +36,8 @@ def production(
     feedback: Sequence[FeedbackGiven],
 ) -> str:
     seconds = sorted(one.seconds for one in answered)
-    reasons = Counter(event.reason for event in flagged)
-    down = sum(event.thumb is Thumb.DOWN for event in feedback)
+    reasons = Counter(reason for _, reason in {(event.prediction_id, event.reason) for event in flagged})
+    down = len({event.feedback_id for event in feedback if event.thumb is Thumb.DOWN})
     return (
         f"{len(answered)} requests through the gateway, {failed} failed, "
         f"p95 {1000 * seconds[int(0.95 * len(seconds))]:.0f} ms · {reasons[FlagReason.DOUBTED]} doubtful · "
