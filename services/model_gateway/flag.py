@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ class Flag:
     workloads: Workloads = field(default_factory=Workloads)
     champions: Champions = field(default_factory=Champions)
     serving: dict[str, Serving] = field(default_factory=dict)
+    _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
     def restored(cls, file: Path) -> Flag:
@@ -76,10 +78,11 @@ class Flag:
         unneeded = before.previous if before else None
         return unneeded if unneeded not in (name, previous) else None
 
-    def keep(self) -> None:
-        """Writes the file."""
-        kept = Kept(workloads=self.workloads.all(), serving=self.serving)
-        write_atomically(self.file, kept.model_dump_json().encode())
+    async def keep(self) -> None:
+        """Writes the file, one writer at a time; the last one writes the latest."""
+        async with self._keeping:
+            content = Kept(workloads=self.workloads.all(), serving=self.serving).model_dump_json()
+            await asyncio.to_thread(write_atomically, self.file, content.encode())
 
     def _revision(self, workload: str) -> int:
         serving = self.serving.get(workload)

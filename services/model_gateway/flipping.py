@@ -115,7 +115,7 @@ class Flipping:
             seconds,
             (now() - event.happened_at()).total_seconds(),
         )
-        await asyncio.to_thread(self.flag.keep)
+        await self.flag.keep()
         if unneeded is not None:
             try:
                 await self.models.unload_adapter(unneeded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from services.model_gateway.flag import Flag
@@ -17,7 +16,7 @@ class Handlers:
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
         if self.flag.workloads.hear(event):
-            await asyncio.to_thread(self.flag.keep)
+            await self.flag.keep()
             self.flipping.look_again()
 
     async def on_model_promoted(self, event: ModelPromoted) -> None:

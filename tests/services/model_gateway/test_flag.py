@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -44,13 +45,22 @@ def test_going_back_and_forth_between_two_adapters_needs_both(flag: Flag) -> Non
     assert [flag.flip(event) for event in events] == [None] * 4
 
 
-def test_a_restart_remembers_workloads_and_who_serves(flag: Flag) -> None:
+async def test_a_restart_remembers_workloads_and_who_serves(flag: Flag) -> None:
     flag.workloads.hear(added())
     flag.flip(promoted(adapter("one"), revision=4))
-    flag.keep()
+    await flag.keep()
     again = Flag.restored(flag.file)
     assert again.serving == flag.serving
     assert again.workloads.all() == flag.workloads.all()
+
+
+async def test_flips_at_the_same_moment_are_all_kept(flag: Flag) -> None:
+    async def flip(number: int) -> None:
+        flag.flip(promoted(adapter("one"), workload=f"workload-{number}"))
+        await flag.keep()
+
+    await asyncio.gather(*(flip(number) for number in range(20)))
+    assert Flag.restored(flag.file).serving == flag.serving
 
 
 def test_a_broken_file_counts_as_none(flag: Flag) -> None:

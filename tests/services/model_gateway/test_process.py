@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def gateway_url(
     flag = Flag(folder / "flag.json")
     flag.workloads.hear(added())
     flag.flip(promoted(freeze("tickets-1", lora_adapter(1))))
-    flag.keep()
+    asyncio.run(flag.keep())
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "services", "model_gateway", "--port", str(port)],

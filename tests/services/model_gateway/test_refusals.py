@@ -52,7 +52,7 @@ async def over(gateways: Gateways, models_url: str, adapter: FrozenAdapter) -> G
     flag = Flag(gateways.folder / "state" / "flag.json")
     flag.workloads.hear(added())
     flag.flip(promoted(adapter))
-    flag.keep()
+    await flag.keep()
     return await gateways(models_url)
 
 
