@@ -37,6 +37,7 @@ class Cell:
 @dataclass(frozen=True)
 class CandidateRow:
     run_id: str
+    cycle_id: str
     candidate: str
     is_champion: bool
     dataset: str
@@ -118,6 +119,7 @@ def _row(
     verdict, sign, tone, sentence = _verdict(run, scored, judged)
     return CandidateRow(
         run_id=run_id,
+        cycle_id=known.cycle_id,
         candidate=known.candidate or "in training",
         is_champion=bool(champion) and known.candidate == champion,
         dataset=f"v{dataset.version}, {count(dataset.train_rows, 'row')}" if dataset else "unknown",

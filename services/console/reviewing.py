@@ -9,6 +9,7 @@ from services.console.facts import Item
 
 UNDO, SKIP, FIND = "u", "s", "/"
 KEYS = "123456789" + "".join(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in (UNDO, SKIP))
+MOST_PAST = 400
 AHEAD = 2  # items that wait behind the one on the page
 
 
@@ -26,12 +27,14 @@ def choices(item: Item, labels: Sequence[str]) -> list[Choice]:
     """The labels in the workload's order, so that a key means the same on every item.
 
     A pair is reviewed blind: its two options come first and nothing shows which model said which, nor how
-    sure it was. Past 33 labels there are no keys left (empty): one types to find those.
+    sure it was. Past 33 labels there are no keys left (empty): one types to find those. An answer that is no
+    label of the workload (any more) cannot be right, so it is not offered.
     """
     if is_blind(item):
-        ordered = [*item.options, *(label for label in labels if label not in item.options)]
+        options = [label for label in item.options if label in labels]
+        ordered = [*options, *(label for label in labels if label not in options)]
     else:
-        ordered = [*labels, *(label for label in (item.answer,) if label not in labels)]
+        ordered = list(labels)
     keys = [*KEYS, *("" for _ in ordered)]
     shown = not is_blind(item)
     return [
@@ -83,13 +86,17 @@ class Sitting:
         return len(self._queue) <= AHEAD
 
     def past(self) -> list[str]:
-        """Ids of what must not be offered again: answered, skipped, or already waiting."""
-        answered = [item.prediction_id for item, _ in self._answered]
-        return [*answered, *self._skipped, *(item.prediction_id for item in self._queue)]
+        """Ids of what must not be offered again: waiting, or lately answered or skipped.
+
+        At most some 800, since ClickHouse takes no parameter above 128 KiB; the view has long caught up with
+        what was answered before those.
+        """
+        answered = [item.prediction_id for item, _ in self._answered[-MOST_PAST:]]
+        return [*answered, *self._skipped[-MOST_PAST:], *(item.prediction_id for item in self._queue)]
 
     def offer(self, items: Iterable[Item]) -> None:
         """Appends items that are not known yet."""
-        known = set(self.past())
+        known = {*self.past(), *self._skipped, *(item.prediction_id for item, _ in self._answered)}
         self._queue.extend(item for item in items if item.prediction_id not in known)
 
     def answer(self, right_answer: str) -> None:

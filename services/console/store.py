@@ -106,24 +106,52 @@ class ConsoleStore(Views):
             "ORDER BY cut DESC LIMIT 1",
             workload=workload,
         )
-        if not row:
-            return None
-        return facts.Cycle(row["cycle_id"], utc(row["cut"]), row["reason"], row["requested_by"])
+        return _cycle(row) if row else None
+
+    async def cycle(self, workload: str, cycle_id: str) -> facts.Cycle | None:
+        row = await self.first(
+            "cycles_v1",
+            "SELECT cycle_id, cut, reason, requested_by FROM cycles_v1 "
+            "WHERE workload = {workload:String} AND cycle_id = {cycle:String} LIMIT 1",
+            workload=workload,
+            cycle=cycle_id,
+        )
+        return _cycle(row) if row else None
 
     async def clusters(self, workload: str) -> list[facts.Cluster]:
         """Those of the last cycle that found any, the largest first."""
+        newest = await self.first(
+            "clusters_v1",
+            "SELECT cycle_id FROM clusters_v1 WHERE workload = {workload:String} "
+            "ORDER BY found_at DESC LIMIT 1",
+            workload=workload,
+        )
+        return await self.clusters_of(workload, newest["cycle_id"]) if newest else []
+
+    async def clusters_of(self, workload: str, cycle_id: str) -> list[facts.Cluster]:
+        """Those of one cycle, the largest first."""
         rows = await self.rows(
             "clusters_v1",
-            "SELECT cycle_id, name, size, found_at FROM clusters_v1 WHERE workload = {workload:String} "
-            "AND cycle_id = "
-            "(SELECT argMax(cycle_id, found_at) FROM clusters_v1 WHERE workload = {workload:String}) "
-            "ORDER BY size DESC LIMIT 50",
+            "SELECT cycle_id, name, size, found_at FROM clusters_v1 "
+            "WHERE workload = {workload:String} AND cycle_id = {cycle:String} "
+            "ORDER BY size DESC, name LIMIT 50",
             workload=workload,
+            cycle=cycle_id,
         )
         return [
             facts.Cluster(row["cycle_id"], row["name"], int(row["size"]), utc(row["found_at"]))
             for row in rows
         ]
+
+    async def corrections_until(self, workload: str, cut: datetime) -> int:
+        row = await self.first(
+            "corrections_v1",
+            "SELECT count() AS n FROM corrections_v1 WHERE workload = {workload:String} "
+            "AND corrected_at <= fromUnixTimestamp64Milli({cut:Int64}, 'UTC')",
+            workload=workload,
+            cut=millis(cut),
+        )
+        return number(row, "n")
 
     async def datasets(self, workload: str) -> list[facts.Dataset]:
         """Newest first."""
@@ -343,7 +371,7 @@ class ConsoleStore(Views):
             "SELECT prediction_id, kind, options, answer, confidence, predicted_at FROM review_items_v1 "
             "WHERE workload = {workload:String} AND state != 'agreed' AND NOT has(reviewers, "
             "{reviewer:String}) "
-            "AND NOT has({done:Array(String)}, prediction_id) "
+            "AND prediction_id NOT IN {done:Array(String)} "
             "ORDER BY priority DESC, queued_at, prediction_id LIMIT {most:UInt32}",
             workload=workload,
             reviewer=reviewer,
@@ -358,7 +386,7 @@ class ConsoleStore(Views):
             "SELECT prediction_id, input, probabilities FROM predictions_v1 WHERE workload = "
             "{workload:String} "
             "AND predicted_at BETWEEN fromUnixTimestamp64Milli({first:Int64}, 'UTC') "
-            "AND fromUnixTimestamp64Milli({last:Int64}, 'UTC') AND has({ids:Array(String)}, prediction_id)",
+            "AND fromUnixTimestamp64Milli({last:Int64}, 'UTC') AND prediction_id IN {ids:Array(String)}",
             workload=workload,
             first=min(times),
             last=max(times),
@@ -366,6 +394,10 @@ class ConsoleStore(Views):
         )
         by_id = {row["prediction_id"]: row for row in predictions}
         return [_item(item, by_id[item["prediction_id"]]) for item in items if item["prediction_id"] in by_id]
+
+
+def _cycle(row: Row) -> facts.Cycle:
+    return facts.Cycle(row["cycle_id"], utc(row["cut"]), row["reason"], row["requested_by"])
 
 
 def _judged(row: Row) -> facts.Judged:

@@ -27,6 +27,7 @@ def make_render(clock: Callable[[], datetime]) -> Render:
         percent=figures.percent,
         interval=figures.interval,
         share=figures.share,
+        difference=figures.difference,
     )
 
     def render(name: str, **values: Any) -> str:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from nicegui import ui
 
 from services.console.desk import Desk
+from services.console.pages.candidate import show_candidate
 from services.console.pages.candidates import CandidatesPage
 from services.console.pages.frame import chosen, frame, markup
 from services.console.pages.loop import LoopPage
@@ -45,6 +46,15 @@ def mount_pages(app: FastAPI, desk: Desk) -> None:
                     markup(render("nothing.html"))
                 return
             await kind(desk, render, definition).build()
+
+    @ui.page("/candidates/{run_id}", response_timeout=SECONDS_TO_ANSWER)
+    async def show_one(run_id: str, workload: str = "") -> None:
+        definition = chosen(desk, workload)
+        if definition is not None:
+            await show_candidate(desk, render, definition, run_id)
+        else:
+            with frame(desk, render, "Candidates", None):
+                markup(render("nothing.html"))
 
     page("/", "Loop", LoopPage)
     page("/review", "Review", ReviewPage)

@@ -13,6 +13,7 @@ from shared.tables import Tables
 from shared.workload import Workload
 
 VIEWS_SQL = (Path(__file__).parent / "views.sql").read_text()
+HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "0f" * 32
 LABELS = ("refund", "delivery", "account", "invoice", "damaged", "cancel", "praise", "other")
@@ -29,6 +30,7 @@ FIRST, SECOND, THIRD = (
 )
 
 Row = dict[str, Any]
+GUARDRAILS = '[{"name": "golden difference", "value": -0.007, "bound": -0.05, "passed": true}]'
 
 
 def definition(name: str = "tickets", **more: Any) -> Workload:
@@ -83,8 +85,16 @@ def scorecard(right: int, champion: int | None, golden: tuple[int, int] | None =
         golden_difference=golden_difference,
         golden_regressed=bool(golden_difference and golden_difference.delta <= -0.05),
         adversarial=[],
-        labels=[],
-        confusions=[],
+        labels=[
+            e.LabelScore(
+                label=label, n=30 + 4 * n, precision=0.8, recall=0.8, f1=0.6 + 0.04 * n, champion_f1=0.62
+            )
+            for n, label in enumerate(LABELS)
+        ],
+        confusions=[
+            e.Confusion(right_answer="invoice", answer="refund", n=38, champion=11, candidate=3),
+            e.Confusion(right_answer="damaged", answer="delivery", n=31, champion=2, candidate=4),
+        ],
         majority_share=0.2,
         calibration_error=0.04,
     )
@@ -324,7 +334,7 @@ def _cycles(now: datetime) -> dict[str, list[Row]]:
             "verdict": "PROMOTE",
             "reason": sentence,
             "evidence": evidence().model_dump_json(),
-            "guardrails": "[]",
+            "guardrails": GUARDRAILS,
             "judged_at": now - 6 * day,
         },
     ]

@@ -46,8 +46,10 @@ def test_the_model_answer_and_its_doubt_show() -> None:
     assert (answer.label, answer.share) == ("refund", 0.4)
 
 
-def test_an_answer_that_is_no_label_any_more_can_still_be_confirmed() -> None:
-    assert choices(item(), ["invoice", "other"])[-1].label == "refund"
+def test_an_answer_that_is_no_label_any_more_is_not_offered() -> None:
+    pair = item(kind="pair", options=("refund", "invoice"))
+    for shown in (item(), pair):
+        assert {choice.label for choice in choices(shown, ["invoice", "other"])} == {"invoice", "other"}
 
 
 def test_a_pair_is_blind() -> None:
@@ -92,6 +94,16 @@ def test_undo_before_anything_was_said_changes_nothing() -> None:
     mine = sitting("p1")
     assert mine.undo() is None
     assert shown(mine) == "p1"
+
+
+def test_a_long_sitting_asks_for_what_is_new_with_a_short_list() -> None:
+    mine = Sitting("ada")
+    for number in range(2000):
+        mine.offer([item(f"p{number}")])
+        mine.answer("refund")
+    assert len(mine.past()) <= 800
+    mine.offer([item("p0")])
+    assert shown(mine) is None
 
 
 def test_a_skipped_item_does_not_come_back() -> None:
