@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from services.human_review.claims import Claims
 from services.human_review.items import OpenItem
 from services.human_review.settings import Settings
-from services.human_review.store import ReviewStore
+from services.human_review.store import IDS_AT_ONCE, ReviewStore
 from shared.service import Clock
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -20,6 +20,7 @@ AT_LEAST = timedelta(milliseconds=200)  # between two looks into the database wh
 @dataclass
 class _Ahead:
     items: list[OpenItem] = field(default_factory=list)
+    is_all: bool = False
     read_at: datetime = NEVER
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -36,22 +37,29 @@ class LookAhead:
         """Claims the reviewer's next open item, none of `without`; None when there is none now."""
         ahead = self._ahead.setdefault((workload, reviewer), _Ahead())
         async with ahead.lock:
-            for longest in (self._settings.refresh, AT_LEAST):
-                if self._clock() - ahead.read_at >= longest:
-                    ahead.items = await self._store.open_items(
-                        workload, reviewer, self._settings.look_ahead + len(without), known=ahead.items
-                    )
-                    ahead.read_at = self._clock()
-                    self._forget_who_left()
-                items = (item for item in ahead.items if item.prediction_id not in without)
-                item = self._claims.choose(items, reviewer, self._clock())
-                if item is not None:
-                    return item
-        return None
+            if self._clock() - ahead.read_at >= self._settings.refresh:
+                await self._read(ahead, workload, reviewer, self._settings.look_ahead)
+            item = self._choose(ahead, reviewer, without)
+            if item is None and self._clock() - ahead.read_at >= AT_LEAST:
+                await self._read(ahead, workload, reviewer, self._settings.look_ahead)
+                item = self._choose(ahead, reviewer, without)
+            if item is None and not ahead.is_all:  # all of them are taken, which the tables do not know yet
+                await self._read(ahead, workload, reviewer, IDS_AT_ONCE)
+                item = self._choose(ahead, reviewer, without)
+        return item
 
     def judged(self, prediction_id: str, reviewer: str) -> None:
         """Not to be shown to this reviewer again, even before the review is stored."""
         self._claims.judged(prediction_id, reviewer, self._clock())
+
+    async def _read(self, ahead: _Ahead, workload: str, reviewer: str, most: int) -> None:
+        ahead.items, ahead.is_all = await self._store.open_items(workload, reviewer, most, known=ahead.items)
+        ahead.read_at = self._clock()
+        self._forget_who_left()
+
+    def _choose(self, ahead: _Ahead, reviewer: str, without: Collection[str]) -> OpenItem | None:
+        items = (item for item in ahead.items if item.prediction_id not in without)
+        return self._claims.choose(items, reviewer, self._clock())
 
     def _forget_who_left(self) -> None:
         longest = self._settings.claim

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     claim: timedelta = timedelta(minutes=10)
     """How long an item shown to one reviewer is kept from the others."""
     look_ahead: int = 64
-    """Open items kept in memory for each reviewer at work."""
+    """Open items read ahead for each reviewer at work."""
     refresh: timedelta = timedelta(seconds=1)
     """How old the look-ahead may be: so long a new pair may wait behind what is queued already."""
     accept: timedelta = timedelta(seconds=10)

@@ -117,10 +117,10 @@ class ReviewStore:
 
     async def open_items(
         self, workload: str, reviewer: str, most: int, known: Iterable[OpenItem] = ()
-    ) -> list[OpenItem]:
+    ) -> tuple[list[OpenItem], bool]:
         """The open items that this reviewer has not judged and whose text is logged, first things first.
 
-        Texts of `known` items are not read again.
+        At most 500, and whether they are all there are. Texts of `known` items are not read again.
         """
         # The view says the same, four times slower: it joins everything ever reviewed.
         rows = await self._tables.rows(
@@ -137,14 +137,14 @@ class ReviewStore:
             ORDER BY priority DESC, prediction_id LIMIT {most:UInt32}""",
             workload=workload,
             reviewer=reviewer,
-            most=most,
+            most=min(most, IDS_AT_ONCE),
         )
         opinions = await self.opinions(workload, [row["prediction_id"] for row in rows])
         shown = {item.prediction_id: (item.text, item.probabilities) for item in known}
         unread = [row["prediction_id"] for row in rows if row["prediction_id"] not in shown]
         if unread:
             shown |= await self._texts(workload, unread)
-        return [
+        items = [
             OpenItem(
                 prediction_id=row["prediction_id"],
                 kind=Kind(row["kind"]),
@@ -159,6 +159,7 @@ class ReviewStore:
             for row in rows
             if row["prediction_id"] in shown
         ]
+        return items, len(rows) < most
 
     async def agreement(self, workload: str) -> tuple[int, int]:
         """Predictions judged by two or more reviewers, and in how many of them the first two agree."""

@@ -68,6 +68,7 @@ class Reviewing:
 
     tables: Tables
     double_share: float = 0.0
+    look_ahead: int = 64
     said: list[Event] = field(default_factory=list)
     time: datetime = NOON
     broker_is_away: bool = False
@@ -77,7 +78,7 @@ class Reviewing:
         workloads.hear(workload_added(self.double_share))
         store = ReviewStore(self.tables)
         self.handlers = Handlers(store, self.say, self.clock, workloads)
-        settings = Settings(accept=timedelta(milliseconds=50))
+        settings = Settings(accept=timedelta(milliseconds=50), look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)
         app = FastAPI()
         answer_with_problems(app)

@@ -159,7 +159,7 @@ async def test_two_hundred_reviews_in_ten_seconds_look_into_the_queue_once_a_sec
     looks = 0
     really = ReviewStore.open_items
 
-    async def counted(*given: Any, **named: Any) -> list[OpenItem]:
+    async def counted(*given: Any, **named: Any) -> tuple[list[OpenItem], bool]:
         nonlocal looks
         looks += 1
         return await really(*given, **named)
@@ -182,17 +182,31 @@ async def test_two_hundred_reviews_in_ten_seconds_look_into_the_queue_once_a_sec
     assert looks <= 22
 
 
+async def test_reviews_that_are_not_stored_yet_hide_nothing_that_is_still_open(reviewing: Reviewing) -> None:
+    few = Reviewing(reviewing.tables, look_ahead=4)
+    names = [f"p{number}" for number in range(12)]
+    await few.log(*names)
+    await few.handlers.on_prediction_flagged(batch(*map(flagged, names)))
+    for number in range(12):
+        reviewer = ("ada", "grace")[number % 2]
+        item = await few.next(reviewer)
+        assert item is not None
+        await few.review(item["prediction_id"], "mit", reviewer)
+    assert await few.next("ada") is None
+    assert await few.next("grace") is None
+    await few.http.aclose()
+
+
 async def test_a_reviewer_is_not_stopped_by_items_that_wait_for_somebody_else(reviewing: Reviewing) -> None:
-    both = Reviewing(reviewing.tables, double_share=1.0)
-    names = [f"p{number}" for number in range(100)]  # more than the look-ahead holds
+    both = Reviewing(reviewing.tables, double_share=1.0, look_ahead=4)
+    names = [f"p{number}" for number in range(12)]
     await both.log(*names)
     await both.handlers.on_prediction_flagged(batch(*map(flagged, names)))
     for _ in names:
         item = await both.next("ada")
         assert item is not None
         await both.review(item["prediction_id"], "mit", "ada")
-        if len(both.said) % 20 == 0:
-            await both.handlers.on_review_given(batch(*both.said[-20:]))
+        await both.handlers.on_review_given(batch(both.said[-1]))
     assert await both.next("ada") is None
     assert await both.next("grace") is not None
     await both.http.aclose()
