@@ -44,8 +44,8 @@ MEDICAL_CODES = Workload(
     labels=tuple(f"chapter {number}" for number in CHAPTERS),
     review=Review(doubt_below=0.9, audit_share=0.1, double_share=0.3),
     cycle=Cycle(failures=100_000),
-    split=Split(golden=21, held_out=42),
-    training=Training(epochs=1, max_steps=8),
+    split=Split(golden=21, held_out=63),
+    training=Training(epochs=1, max_steps=20),
     promotion=Promotion(max_pairs=24),
 )
 
@@ -68,8 +68,8 @@ async def kill(laptop: Laptop, name: str) -> None:
 
 
 async def test_a_second_workload_goes_round_while_processes_are_killed(tmp_path: Path) -> None:
-    rows = diagnoses(14)
-    labelled, stream = rows[:189], rows[189:]
+    rows = diagnoses(25)
+    labelled, stream = rows[:420], rows[420:]
     models = tmp_path / "models"
     models.symlink_to(base_model_folder().parent)
     settings = LaptopSettings(tmp_path, 0, 0, 0, 0, 0)
@@ -128,7 +128,7 @@ async def round_with_kills(
     async with session.post(cycles, json={"requested_by": "test", "reason": "test"}) as reply:
         assert reply.status == 202
     await follow_to(FailureClustersFound, watch, stage, name)
-    await kill(laptop, "services")  # while the second dataset is being made
+    await kill(laptop, "services")  # while the second dataset is being made or trained on
     dataset = await follow_to(DatasetPublished, watch, stage, name, lambda event: event.version == 2)
     await app.send(stream[70:], per_second=20)
     evaluated = await follow_to(
