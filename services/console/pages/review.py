@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 
 from nicegui import ui
 from nicegui.events import KeyEventArguments
@@ -19,6 +21,8 @@ from shared.workload import Workload
 
 FETCHED = 10
 LOOK_AGAIN_SECONDS = 3.0
+PATIENCE_SECONDS = 1.5  # then the reviewer learns what is being waited for
+TOO_SOON_SECONDS = 0.2  # a key pressed twice must not judge the next text, which nobody can have read
 WHY = {
     "pair": "Two models answered differently. Which is right?",
     "disliked": "A user disliked this answer",
@@ -35,6 +39,7 @@ class ReviewPage:
         self._desk, self._render, self._workload = desk, render, workload
         self._sitting: Sitting | None = None
         self._is_busy = False
+        self._drawn_at = 0.0
 
     async def build(self) -> None:
         with frame(self._desk, self._render, "Review", self._workload):
@@ -112,6 +117,7 @@ class ReviewPage:
         if sitting is None:
             return
         item = sitting.item
+        self._drawn_at = time.monotonic()
         done = f"{count(sitting.given, 'review')} given" + (
             f", {sitting.skipped} skipped" if sitting.skipped else ""
         )
@@ -127,7 +133,7 @@ class ReviewPage:
             return
         self._is_busy = True
         try:
-            await self._desk.review(self._workload.name, sitting.item.prediction_id, sitting.reviewer, label)
+            await self._say(sitting, sitting.item.prediction_id, label)
         except Exception:  # whatever the broker raises: the reviewer must learn that nothing was kept
             log.exception("a review was not said")
             self._complain("That review was not kept: the broker did not take it. Press the key again.")
@@ -137,9 +143,18 @@ class ReviewPage:
         self._trouble.set_visibility(False)
         sitting.answer(label)
         self._draw(f"Kept: {label}.")
+        was_last = sitting.item is None
         await self._fetch()
-        if sitting.item is None or sitting.given == 0:
+        if was_last:
             self._draw(f"Kept: {label}.")
+
+    async def _say(self, sitting: Sitting, prediction_id: str, label: str) -> None:
+        review = self._desk.review(self._workload.name, prediction_id, sitting.reviewer, label)
+        saying = asyncio.ensure_future(review)
+        _, unfinished = await asyncio.wait({saying}, timeout=PATIENCE_SECONDS)
+        if unfinished:
+            self._complain("The broker has not confirmed this review yet. It is tried until it does.")
+        await saying
 
     def _undo(self) -> None:
         if self._sitting is not None and not self._is_busy:
@@ -171,7 +186,7 @@ class ReviewPage:
             await self._skip()
         elif key == FIND:
             self._choosing.focus_find()
-        elif label := self._choosing.label_on(key):
+        elif (label := self._choosing.label_on(key)) and time.monotonic() - self._drawn_at > TOO_SOON_SECONDS:
             await self._answer(label)
 
     def _complain(self, words: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from services.console.pages.review import TOO_SOON_SECONDS
 from tests.servers.model import ROOT
 from tests.services.console.browser import PATIENCE_SECONDS, Page, browser
 
@@ -107,13 +108,16 @@ async def test_reviews_need_no_mouse(page: Page, database_url: str) -> None:
         await page.type("ada")
         await page.press("Enter")
         await page.until("document.querySelectorAll('.choice').length === 8")
+        await asyncio.sleep(TOO_SOON_SECONDS)  # the time nobody can judge a text in
         await page.press("2")
+        await page.press("2")  # pressed twice by mistake: the next item must not take it
         topic, first = await console.next_said()
         assert topic == "review-given-v1"
         assert (first["reviewer"], first["right_answer"]) == ("ada", "other")
         await page.until(HAS_TEXT.format("Kept: other."))
         await page.press("u")
         await page.until(HAS_TEXT.format("You said other. Answer again to replace it."))
+        await asyncio.sleep(TOO_SOON_SECONDS)
         await page.press("1")
         _, second = await console.next_said()
         assert second["prediction_id"] == first["prediction_id"]
