@@ -15,7 +15,7 @@ up: $(SETUP)
 	@$(BIN)/tuneloop up --with-demo
 
 test: $(SETUP)
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(SETUP)
 	@$(BIN)/ruff format --check .
