@@ -87,7 +87,7 @@ class Outcome:
         phase = self.phases.pop(job.job_id, None)
         reason = job.error or "the job ended without an answer"
         if phase is not None and "failed" in reason:
-            reason += f", while {phase}. Its error is in the log; unredacted, nothing is published."
+            reason += f", while {phase}; its error is in the log. Unredacted, nothing is published."
         return DatasetRefused(
             workload=added["definition"]["name"],
             cycle_id=found and found["cycle_id"],

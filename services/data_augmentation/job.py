@@ -24,8 +24,10 @@ from shared.events import (
     WorkloadAdded,
     now,
 )
-from shared.files import Files
+from shared.files import DigestMismatch, Files
 from shared.tables import connect
+
+ROWS_PER_PROGRESS = 128
 
 
 class Refused(Exception):
@@ -50,6 +52,7 @@ class DatasetMaker:
         from services.data_augmentation.redactor import Redactor
 
         self._redactor = Redactor(self._workload.language, self._workload.privacy)
+        say(progress={"phase": "reading rows", "done": 0, "total": 0})
 
     async def from_rows(self) -> dict[str, Any]:
         """The workload's own rows, with the corrections that the latest version had, if there is one."""
@@ -124,7 +127,7 @@ class DatasetMaker:
         for row, clean in zip(rows, self._redactor.redact([row.text for row in rows]), strict=True):
             redacted.append(replace(row, text=clean.text))
             self._replaced += clean.entities
-            if len(redacted) % 128 == 0:
+            if len(redacted) % ROWS_PER_PROGRESS == 0 or len(redacted) == len(rows):
                 say(progress={"phase": "redacting", "done": len(redacted), "total": len(rows)})
         return redacted
 
@@ -225,6 +228,8 @@ def main() -> int:
         result = asyncio.run(work(order["task"], Addresses()))
     except Refused as refused:
         say(refused=str(refused))
+    except (DigestMismatch, FileNotFoundError) as error:
+        say(refused=f"{error}. Restore the file, or add the workload or start the cycle anew.")
     else:
         say(result=result)
     return 0

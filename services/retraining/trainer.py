@@ -18,6 +18,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
+from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from shared.cpu_dtype import cpu_dtype
@@ -65,6 +66,7 @@ def train(
     """
     started = _first_start(folder)
     checkpoints = folder / "checkpoints"
+    disable_progress_bar()
     set_seed(training.seed)
     model, tokenizer = _load(base_model, training)
     trainer = AnswerTrainer(
@@ -180,7 +182,7 @@ def _last_whole_checkpoint(folder: Path) -> str | None:
 def _save(model: Any, base_model: str, folder: Path) -> None:
     for config in model.peft_config.values():
         config.base_model_name_or_path = base_model  # and not where it lies on this machine
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, save_embedding_layers=False)  # "auto" would ask the model hub
 
 
 def _first_start(folder: Path) -> float:
