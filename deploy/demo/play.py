@@ -113,7 +113,9 @@ class Play:
     async def _review(self) -> None:
         with self._stages.stage("review", "two reviewers answer what the queue gives them") as stage:
             stage.show("reviews", 0, REVIEWS_EACH * len(self._reviewers))
-            await asyncio.gather(*(one.review(REVIEWS_EACH, stage.step) for one in self._reviewers))
+            await asyncio.gather(
+                *(one.review(REVIEWS_EACH, stage.step, patience_seconds=5) for one in self._reviewers)
+            )
             given = sum(one.reviews for one in self._reviewers)
             await self._until(lambda: len(self._watch.seen(ReviewGiven)) >= given)
             reviewed = {event.prediction_id for event in self._watch.seen(ReviewGiven)}

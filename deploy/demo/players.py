@@ -115,17 +115,23 @@ class Reviewer:
     def __post_init__(self) -> None:
         self._slips.seed(self.name)
 
-    async def review(self, most: int, on_review: Callable[[], None] = lambda: None) -> int:
-        """Reviews until the queue is empty or `most` are done; returns how many."""
-        done = 0
+    async def review(
+        self, most: int, on_review: Callable[[], None] = lambda: None, *, patience_seconds: float = 0.0
+    ) -> int:
+        """Reviews until `most` are done or the queue has had nothing for so long; returns how many."""
+        done, idle_since = 0, time.monotonic()
         while done < most:
             item = await self._next()
             if item is None:
-                break
+                if time.monotonic() - idle_since >= patience_seconds:
+                    break
+                await asyncio.sleep(0.5)
+                continue
             await self._judge(item)
             done += 1
             self.reviews += 1
             on_review()
+            idle_since = time.monotonic()
         return done
 
     async def _next(self) -> Mapping[str, Any] | None:

@@ -118,7 +118,7 @@ async def round_with_kills(
         Reviewer(who, laptop.services_url, name, right.__getitem__, session) for who in ("ada", "grace")
     ]
     await eventually(lambda: count_is(laptop, "predictions_v1", "prediction_id", len(app.answered) + 1))
-    await asyncio.gather(*(reviewer.review(40) for reviewer in reviewers))
+    await asyncio.gather(*(reviewer.review(40, patience_seconds=5) for reviewer in reviewers))
     given = sum(reviewer.reviews for reviewer in reviewers)
     assert given > 0
     await eventually(lambda: count_is(laptop, "reviews_v1", "review_id", given))
