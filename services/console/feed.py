@@ -68,6 +68,8 @@ class Feed:
         self._seen_in_order: deque[str] = deque()
         self.changes = 0
         """Grows with every event heard: a page that saw this number has nothing to draw."""
+        self.turns = 0
+        """Grows with those that are no mere traffic: only then the tables are worth reading at once."""
 
     def hear(self, event: Event) -> None:
         """Adds an event. The same event again changes nothing."""
@@ -79,6 +81,7 @@ class Feed:
             return
         if isinstance(event, e.CandidateEvaluated | e.TrainingFailed):
             self._end(event.workload, event.run_id)
+        self.turns += event.topic.name not in PLENTY
         self._add(entry(event))
 
     def entries(self, workload: str | None = None, most: int = MOST_ENTRIES) -> list[Entry]:

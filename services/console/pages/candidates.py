@@ -36,10 +36,10 @@ class CandidatesPage:
     async def _refresh(self) -> None:
         now = self._desk.clock()
         age = now - self._read_at if self._read_at else LATEST
-        changes = self._desk.feed.changes
-        if age < SOONEST or (changes == self._seen and age < LATEST):
+        turns = self._desk.feed.turns
+        if age < SOONEST or (turns == self._seen and age < LATEST):
             return
-        self._read_at, self._seen = now, changes
+        self._read_at, self._seen = now, turns
         try:
             snapshot = await self._desk.snapshot(self._workload)
         except TablesDoNotAnswer as away:

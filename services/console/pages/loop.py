@@ -23,6 +23,7 @@ MARKS = {Tone.NEUTRAL: "·", Tone.CHAMPION: "◆", Tone.CANDIDATE: "○", Tone.G
 SHOWN_EVENTS = 30
 LOOK_BACK = timedelta(days=28)
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=15)  # between two readings of the tables
+LINE_LATEST = timedelta(seconds=60)  # the line reads every prediction of four weeks
 log = logging.getLogger(__name__)
 
 
@@ -31,8 +32,9 @@ class LoopPage:
 
     def __init__(self, desk: Desk, render: Render, workload: Workload) -> None:
         self._desk, self._render, self._workload = desk, render, workload
-        self._seen = -1
+        self._seen = self._seen_turns = -1
         self._read_at: datetime | None = None
+        self._line_at: datetime | None = None
         self._links = {
             Stage.REVIEW: f"/review?workload={workload.name}",
             Stage.EVALUATION: f"/candidates?workload={workload.name}",
@@ -65,16 +67,20 @@ class LoopPage:
         ui.timer(1.0, self._refresh)
 
     async def _refresh(self) -> None:
-        now = self._desk.clock()
+        now, feed = self._desk.clock(), self._desk.feed
         age = now - self._read_at if self._read_at else LATEST
-        is_news = self._desk.feed.changes != self._seen
-        if is_news:
+        is_due = age >= LATEST or (feed.turns != self._seen_turns and age >= SOONEST)
+        if feed.changes != self._seen or is_due:
+            self._seen = feed.changes
             self._draw_live()
-        if age >= LATEST or (is_news and age >= SOONEST):
-            self._read_at, self._seen = now, self._desk.feed.changes
-            self._draw_live()
+        if is_due:
+            is_turn = feed.turns != self._seen_turns
+            self._read_at, self._seen_turns = now, feed.turns
             try:
-                await self._draw_tables(now)
+                await self._draw_board()
+                if is_turn or self._line_at is None or now - self._line_at >= LINE_LATEST:
+                    self._line_at = now
+                    await self._draw_line(now)
             except TablesDoNotAnswer as away:
                 log.warning("the Loop page shows old figures: %s", away)
                 self._trouble.set_visibility(True)
@@ -87,13 +93,15 @@ class LoopPage:
         progress = self._desk.feed.progress(self._workload.name)
         self._progress.set_content(self._render("progress.html", progress=progress))
 
-    async def _draw_tables(self, now: datetime) -> None:
+    async def _draw_board(self) -> None:
         snapshot = await self._desk.snapshot(self._workload)
         self._board.set_content(self._board_of(snapshot))
         if self._desk.can_roll_back(self._workload.name):
             self._undo.props(remove="disabled")
         else:
             self._undo.props("disabled")
+
+    async def _draw_line(self, now: datetime) -> None:
         store, name = self._desk.store, self._workload.name
         span = await store.span(name, now - LOOK_BACK)
         self._chart.set_visibility(span is not None)
@@ -101,8 +109,9 @@ class LoopPage:
             self._summary.set_text("The line begins with the first request that the gateway answers.")
             return
         buckets = await store.buckets(name, span[0], bucket_width(*span))
-        self._summary.set_text(summary(buckets, snapshot.reigns))
-        drawn = chart(buckets, snapshot.reigns)
+        reigns = await store.reigns(name)
+        self._summary.set_text(summary(buckets, reigns))
+        drawn = chart(buckets, reigns)
         if drawn != self._chart.options:
             self._chart.options.clear()
             self._chart.options.update(drawn)

@@ -1,6 +1,7 @@
 """Serves a console without Kafka: `python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`.
 
-Prints its address, then every event it says as a JSON line. It ends when its standard input closes.
+Prints its address, then every event it says as a line of topic and JSON. It hears such lines from its
+standard input, and ends when that closes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from shared.tables import connect
 from tests.servers.clickhouse import clickhouse
 from tests.servers.model import free_port
 from tests.services.console import examples
+
+BY_TOPIC = {kind.topic.name: kind for kind in e.EVENTS}
 
 
 async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
@@ -60,7 +63,9 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     serving = asyncio.create_task(server.serve())
     print(f"http://127.0.0.1:{port}", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        topic, _, payload = line.partition(" ")
+        await tell(service, BY_TOPIC[topic].model_validate_json(payload))
     server.should_exit = True
     await serving
     await models.close()

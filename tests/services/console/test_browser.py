@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from services.console.pages.review import TOO_SOON_SECONDS
+from shared.events.envelope import Event
 from tests.servers.model import ROOT
 from tests.services.console.browser import PATIENCE_SECONDS, Page, browser
+from tests.services.console.test_feed import failed, progressed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -25,9 +27,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-
 class Served:
     """A console in a process of its own, and what it says."""
 
-    def __init__(self, url: str, output: asyncio.StreamReader) -> None:
+    def __init__(self, url: str, output: asyncio.StreamReader, input_: asyncio.StreamWriter) -> None:
         self.url = url
         self._output = output
+        self._input = input_
+
+    async def hear(self, event: Event) -> None:
+        self._input.write(f"{event.topic.name} {event.model_dump_json()}\n".encode())
+        await self._input.drain()
 
     async def next_said(self) -> tuple[str, dict[str, Any]]:
         """The next event: its topic and its payload."""
@@ -52,7 +59,7 @@ async def served(stage: str, database_url: str) -> AsyncIterator[Served]:
     assert process.stdout is not None
     try:
         url = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
-        yield Served(url.decode().strip(), process.stdout)
+        yield Served(url.decode().strip(), process.stdout, process.stdin)
     finally:
         process.stdin.close()
         await process.wait()
@@ -99,6 +106,18 @@ async def test_nothing_is_loaded_from_elsewhere(page: Page, database_url: str) -
         await page.until("document.querySelector('.chart svg') !== null")
         loaded = await page.value("performance.getEntriesByType('resource').map((one) => one.name)")
         assert [name for name in loaded if not name.startswith((console.url, "data:"))] == []
+
+
+async def test_what_happens_arrives_by_itself(page: Page, database_url: str) -> None:
+    async with served("new", database_url) as console:
+        await page.open(console.url)
+        await page.until(HAS_TEXT.format("Workload tickets added"))
+        await console.hear(progressed(done=23))
+        assert await page.until("document.querySelector('progress')?.value") == pytest.approx(23 / 60)
+        await page.until(HAS_TEXT.format("23 of 60, loss 0.900"))
+        await console.hear(failed())
+        await page.until(HAS_TEXT.format("Training failed: out of memory"))
+        await page.until("document.querySelector('progress') === null")
 
 
 async def test_reviews_need_no_mouse(page: Page, database_url: str) -> None:

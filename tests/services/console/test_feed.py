@@ -204,6 +204,14 @@ def test_the_same_event_again_is_not_counted_again() -> None:
     assert feed.changes == heard
 
 
+def test_traffic_is_news_but_no_turn() -> None:
+    feed = Feed()
+    feed.hear(predicted(1))
+    assert (feed.changes, feed.turns) == (1, 0)
+    feed.hear(examples.promoted())
+    assert (feed.changes, feed.turns) == (2, 1)
+
+
 def test_a_line_of_traffic_ends_after_ten_minutes() -> None:
     feed = Feed()
     for minutes in (0, 9, 11):
