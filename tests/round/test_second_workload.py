@@ -30,8 +30,11 @@ from shared.events import (
     FailureClustersFound,
     FeedbackGiven,
     ModelPromoted,
+    PredictionCorrected,
     ReviewGiven,
+    ShadowPairRecorded,
 )
+from shared.files import Files
 from shared.tables import connect
 from shared.workload import Cycle, Promotion, Review, Split, Training, Workload
 from tests.servers.model import base_model_folder
@@ -79,7 +82,13 @@ async def test_a_second_workload_goes_round_while_processes_are_killed(tmp_path:
         watching(laptop.addresses.kafka_bootstrap_servers) as watch,
     ):
         with Stages(Console(quiet=True)) as stages, stages.stage("round") as stage:
-            await round_with_kills(laptop, session, watch, stage, labelled, stream)
+            predictions = await round_with_kills(laptop, session, watch, stage, labelled, stream)
+    async with (
+        start_laptop(settings, lambda step, detail: None) as laptop,
+        aiohttp.ClientSession() as session,
+    ):
+        assert await count_is(laptop, "predictions_v1", "prediction_id", predictions)
+        await eventually(lambda: is_open(session, laptop.gateway_url, MEDICAL_CODES.name))
 
 
 async def round_with_kills(
@@ -89,7 +98,8 @@ async def round_with_kills(
     stage: Stage,
     labelled: Sequence[LabelledRow],
     stream: Sequence[LabelledRow],
-) -> None:
+) -> int:
+    """The number of predictions that were acknowledged, and are there once each."""
     name = MEDICAL_CODES.name
     await add_workload(MEDICAL_CODES, labelled, laptop.addresses)
     await kill(laptop, "services")  # while the first dataset is being made
@@ -147,6 +157,13 @@ async def round_with_kills(
     assert await count_is(laptop, "predictions_v1", "prediction_id", len(app.answered) + 1)
     assert await count_is(laptop, "feedback_v1", "feedback_id", thumbs)
     assert len({event.feedback_id for event in watch.seen(FeedbackGiven)}) == thumbs
+    corrected = {event.prediction_id for event in watch.seen(PredictionCorrected)}
+    assert await count_is(laptop, "corrections_v1", "prediction_id", len(corrected))
+    paired = {event.prediction_id for event in watch.seen(ShadowPairRecorded)}
+    assert await count_is(laptop, "pairs_v1", "prediction_id", len(paired))
+    rows = list(Files(laptop.addresses.files_uri, laptop.addresses.state_folder).rows(dataset.train))
+    assert len({row["text"] for row in rows}) == len(rows) == dataset.counts.seed + dataset.counts.corrected
+    return len(app.answered) + 1
 
 
 async def is_open(session: aiohttp.ClientSession, gateway: str, name: str) -> bool:
