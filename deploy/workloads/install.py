@@ -21,6 +21,7 @@ from deploy.watch import Watch, watching
 from deploy.workloads.add import TextTooLong, add_workload, measure_speed
 from deploy.workloads.definition import BadWorkload, read_definition
 from deploy.workloads.rows import LabelledRow, read_rows
+from services.data_augmentation.redaction import cannot_redact
 from services.retraining import plan
 from shared.events import (
     CandidateEvaluated,
@@ -53,6 +54,8 @@ async def install_demo(laptop: Laptop, console: Console) -> None:
 async def _add(
     workload: Workload, rows: Sequence[LabelledRow], system: Running | Laptop, console: Console, ask: bool
 ) -> None:
+    if why_not := cannot_redact(workload.language, workload.privacy.entities):
+        raise BadWorkload(f"workload {workload.name}: {why_not}")
     try:
         speed = await measure_speed(workload, rows, system.addresses.models_url)
     except TextTooLong as error:
