@@ -42,9 +42,13 @@ def gateway_url(
             "STATE_FOLDER": str(tmp_path / "state"),
         },
     )
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    assert process.wait(timeout=20) == 0
+    try:
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_it_answers_before_any_broker_is_there_and_says_that_it_is_not_ready(gateway_url: str) -> None:
