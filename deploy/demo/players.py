@@ -109,6 +109,7 @@ class Reviewer:
     knows: Callable[[str], str]
     """Text → right label."""
     session: aiohttp.ClientSession
+    error_rate: float = REVIEWER_ERROR
     reviews: int = 0
     _slips: random.Random = field(default_factory=random.Random)
 
@@ -142,7 +143,7 @@ class Reviewer:
 
     async def _judge(self, item: Mapping[str, Any]) -> None:
         right_answer = self.knows(item["text"])
-        if self._slips.random() < REVIEWER_ERROR:
+        if self._slips.random() < self.error_rate:
             right_answer = self._slips.choice([label for label in item["labels"] if label != right_answer])
         review = {
             "prediction_id": item["prediction_id"],

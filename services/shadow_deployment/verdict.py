@@ -144,7 +144,7 @@ def _used_up(
     waiting = evidence.differing - evidence.reviewed
     if elapsed >= timedelta(hours=promotion.max_hours):
         used = f"{promotion.max_hours:g} hours in the shadow brought no decision"
-    elif len(pairs) >= promotion.max_pairs and not waiting:
+    elif len(pairs) >= promotion.max_pairs and not (waiting and _can_still_decide(pairs, promotion)):
         used = f"{len(pairs)} shadow pairs brought no decision"
     else:
         return None
@@ -155,6 +155,16 @@ def _used_up(
     else:
         advice = "The champion stays; the next cycle trains a new candidate."
     return f"{used}. {_tally(evidence)}. {advice}"
+
+
+def _can_still_decide(pairs: Sequence[Pair], promotion: Promotion) -> bool:
+    """Whether reviews of the pairs that wait, all for one side, would bring a verdict."""
+    differing = [pair for pair in pairs if pair.differs]
+    at_best = [_candidate_won(pair, if_it_waits=True) for pair in differing]
+    at_worst = [_candidate_won(pair, if_it_waits=False) for pair in differing]
+    lost = [None if won is None else not won for won in at_worst]
+    needed = 1 / promotion.alpha
+    return any(peak(outcomes, needed).reached_at is not None for outcomes in (at_best, lost))
 
 
 def _tally(evidence: Evidence) -> str:

@@ -39,6 +39,7 @@ from shared.tables import connect
 from shared.workload import Cycle, Promotion, Review, Split, Training, Workload
 from tests.servers.model import base_model_folder
 
+LONGEST_SECONDS = 400  # a loop that stands still fails, and does not hang
 CHAPTERS = [str(number) for number in range(1, 22)]
 MEDICAL_CODES = Workload(
     name="medical-codes",
@@ -48,7 +49,7 @@ MEDICAL_CODES = Workload(
     review=Review(doubt_below=0.9, audit_share=0.1, double_share=0.3),
     cycle=Cycle(failures=100_000),
     split=Split(golden=21, held_out=63),
-    training=Training(epochs=1, max_steps=20),
+    training=Training(epochs=2, max_steps=30),
     promotion=Promotion(max_pairs=24),
 )
 
@@ -77,6 +78,7 @@ async def test_a_second_workload_goes_round_while_processes_are_killed(tmp_path:
     models.symlink_to(base_model_folder().parent)
     settings = LaptopSettings(tmp_path, 0, 0, 0, 0, 0)
     async with (
+        asyncio.timeout(LONGEST_SECONDS),
         start_laptop(settings, lambda step, detail: None) as laptop,
         aiohttp.ClientSession() as session,
         watching(laptop.addresses.kafka_bootstrap_servers) as watch,
@@ -84,6 +86,7 @@ async def test_a_second_workload_goes_round_while_processes_are_killed(tmp_path:
         with Stages(Console(quiet=True)) as stages, stages.stage("round") as stage:
             predictions = await round_with_kills(laptop, session, watch, stage, labelled, stream)
     async with (
+        asyncio.timeout(LONGEST_SECONDS),
         start_laptop(settings, lambda step, detail: None) as laptop,
         aiohttp.ClientSession() as session,
     ):
@@ -124,8 +127,9 @@ async def round_with_kills(
     await eventually(lambda: is_answering(session, laptop.gateway_url, name, stream[0].text))
 
     right = {row.text: row.label for row in stream}
-    reviewers = [
-        Reviewer(who, laptop.services_url, name, right.__getitem__, session) for who in ("ada", "grace")
+    reviewers = [  # who never err: a dispute would wait for a third reviewer
+        Reviewer(who, laptop.services_url, name, right.__getitem__, session, error_rate=0)
+        for who in ("ada", "grace")
     ]
     await eventually(lambda: count_is(laptop, "predictions_v1", "prediction_id", len(app.answered) + 1))
     await asyncio.gather(*(reviewer.review(40, patience_seconds=5) for reviewer in reviewers))

@@ -107,12 +107,21 @@ def test_pairs_that_neither_got_right_are_counted_and_move_nothing() -> None:
     assert goes_on(pairs_of(*["neither"] * 500, *["both"] * 500))
 
 
-def test_pairs_used_up_hold_once_no_review_is_awaited() -> None:
+def test_pairs_used_up_hold() -> None:
     few = Promotion(max_pairs=4)
-    assert goes_on(pairs_of("both", "both", "candidate", "waits"), few)
     judgement = judged(pairs_of("both", "both", "candidate", "champion"), promotion=few)
     assert judgement.verdict is Verdict.HOLD
     assert judgement.reason.startswith("4 shadow pairs brought no decision.")
+
+
+def test_pairs_used_up_hold_when_those_that_wait_could_decide_nothing() -> None:
+    pairs = pairs_of("candidate", "champion", "candidate", "waits")
+    assert judged(pairs, promotion=Promotion(max_pairs=4)).verdict is Verdict.HOLD
+
+
+def test_pairs_used_up_wait_for_a_review_that_could_decide() -> None:
+    nearly = pairs_of(*["candidate"] * 7, "waits")
+    assert goes_on(nearly, Promotion(max_pairs=8))
 
 
 def test_hours_used_up_hold_and_name_the_missing_reviews() -> None:
