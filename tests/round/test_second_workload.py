@@ -39,7 +39,7 @@ from shared.tables import connect
 from shared.workload import Cycle, Promotion, Review, Split, Training, Workload
 from tests.servers.model import base_model_folder
 
-LONGEST_SECONDS = 400  # a loop that stands still fails, and does not hang
+LONGEST_SECONDS = 500  # a loop that stands still fails, and does not hang
 CHAPTERS = [str(number) for number in range(1, 22)]
 MEDICAL_CODES = Workload(
     name="medical-codes",
@@ -49,7 +49,7 @@ MEDICAL_CODES = Workload(
     review=Review(doubt_below=0.9, audit_share=0.1, double_share=0.3),
     cycle=Cycle(failures=100_000),
     split=Split(golden=21, held_out=63),
-    training=Training(epochs=2, max_steps=30),
+    training=Training(epochs=2, max_steps=24),
     promotion=Promotion(max_pairs=24),
 )
 
