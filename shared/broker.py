@@ -17,7 +17,8 @@ from faststream import AckPolicy, BaseMiddleware, ContextRepo
 from faststream.confluent import KafkaBroker
 from faststream.confluent.opentelemetry import KafkaTelemetryMiddleware
 from faststream.confluent.prometheus import KafkaPrometheusMiddleware
-from opentelemetry.trace import TracerProvider
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from shared.events.envelope import Event, record
@@ -69,9 +70,7 @@ def pause_seconds(failures_in_a_row: int) -> float:
     return min(0.1 * 2.0 ** min(failures_in_a_row, 20), LONGEST_PAUSE_SECONDS)
 
 
-def make_broker(
-    bootstrap_servers: str, client_id: str, registry: CollectorRegistry, tracers: TracerProvider | None = None
-) -> KafkaBroker:
+def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegistry) -> KafkaBroker:
     """A broker with safe settings, metrics and traces. Nothing else may construct one."""
     return KafkaBroker(
         bootstrap_servers,
@@ -84,12 +83,18 @@ def make_broker(
         ack_policy=AckPolicy.NACK_ON_ERROR,
         middlewares=(
             KafkaPrometheusMiddleware(registry=registry, app_name="tuneloop"),
-            KafkaTelemetryMiddleware(tracer_provider=tracers),
+            KafkaTelemetryMiddleware(tracer_provider=_tracers()),
             partial(PauseBeforeRetry, failures_in_a_row={}),
         ),
         logger=logging.getLogger("faststream"),
         log_level=logging.DEBUG,
     )
+
+
+def _tracers() -> TracerProvider:
+    """An OpenTelemetry agent's, if there is one; else trace ids are passed on and nothing is exported."""
+    configured = trace.get_tracer_provider()
+    return configured if isinstance(configured, TracerProvider) else TracerProvider()
 
 
 def make_say(broker: KafkaBroker, source: str) -> Say:

@@ -81,6 +81,30 @@ async def test_what_is_said_is_heard_whole_and_in_order_of_its_key(kafka: str) -
     assert sorted(event.feedback_id for event in back) == sorted(event.feedback_id for event in said)
 
 
+async def test_a_record_is_a_cloudevent_that_can_be_traced(kafka: str) -> None:
+    prediction = f"p-{uuid4().hex}"
+    async with hearing(kafka, PredictionLogged, asyncio.Queue[PredictionLogged]().put) as broker:
+        await make_say(broker, "test")(logged(prediction))
+    reader = Consumer({"bootstrap.servers": kafka, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
+    reader.subscribe([PredictionLogged.topic.name])
+    found: dict[str, object] = {}
+    while not found:
+        message = reader.poll(20)
+        assert message is not None
+        if message.key() == prediction.encode():
+            found = dict(message.headers() or ())
+    reader.close()
+    assert {
+        "ce_id",
+        "ce_type",
+        "ce_source",
+        "ce_time",
+        "ce_specversion",
+        "content-type",
+        "traceparent",
+    } <= set(found)
+
+
 async def test_a_failed_batch_comes_again_until_it_is_handled(kafka: str) -> None:
     mine, handled, failures = f"p-{uuid4().hex}", asyncio.Event(), 0
 
