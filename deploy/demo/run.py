@@ -69,7 +69,8 @@ def _ending(results: Results, report: Path, run: Run) -> str:
     lines = []
     if results.evaluated is not None:
         before, after = results.first.scorecard.held_out, results.evaluated.scorecard.held_out
-        lines.append(f"\n [bold]accuracy[/]  {as_percent(before)} → {as_percent(after)} held-out")
+        whose = "" if results.was_promoted else " by the candidate; the champion stays"
+        lines.append(f"\n [bold]accuracy[/]  {as_percent(before)} → {as_percent(after)} held-out{whose}")
         for fate in cluster_fates(results.clusters.clusters if results.clusters else [], results.answers)[:3]:
             lines.append(
                 f"           “{fate.cluster.name}”: {fate.before} → {fate.after} of {fate.rows} held-out rows"
