@@ -40,16 +40,39 @@ from shared.workload import Cycle, Promotion, Review, Split, Training, Workload
 from tests.servers.model import base_model_folder
 
 LONGEST_SECONDS = 500  # a loop that stands still fails, and does not hang
-CHAPTERS = [str(number) for number in range(1, 22)]
+CHAPTERS = [
+    "infection",
+    "cancer",
+    "blood",
+    "hormones",
+    "mind",
+    "nerves",
+    "eye",
+    "ear",
+    "heart",
+    "lungs",
+    "stomach",
+    "skin",
+    "bones",
+    "kidney",
+    "pregnancy",
+    "newborn",
+    "birth",
+    "symptoms",
+    "injury",
+    "accident",
+    "care",
+]
+"""The chapters 1 to 21, each by a word that is one token: labels that go by their own names."""
 MEDICAL_CODES = Workload(
     name="medical-codes",
     title="Which ICD-10-CM chapter is this diagnosis of?",
     prompt="{text}\nChapter:",
-    labels=tuple(f"chapter {number}" for number in CHAPTERS),
+    labels=tuple(CHAPTERS),
     review=Review(doubt_below=0.9, audit_share=0.1, double_share=0.3),
     cycle=Cycle(failures=100_000),
     split=Split(golden=21, held_out=63),
-    training=Training(epochs=2, max_steps=24),
+    training=Training(epochs=1, max_steps=12),
     promotion=Promotion(max_pairs=24),
 )
 
@@ -58,10 +81,10 @@ def diagnoses(per_chapter: int) -> list[LabelledRow]:
     """Descriptions of billable codes with their chapter, shuffled by a fixed seed."""
     shuffle = random.Random(3)
     rows = []
-    for number in CHAPTERS:
-        leaves = [code for code in icd.get_descendants(number) if icd.is_leaf(code)]
+    for number, chapter in enumerate(CHAPTERS, start=1):
+        leaves = [code for code in icd.get_descendants(str(number)) if icd.is_leaf(code)]
         texts = sorted({icd.get_description(code) for code in leaves})
-        rows += [LabelledRow(text, f"chapter {number}") for text in shuffle.sample(texts, per_chapter)]
+        rows += [LabelledRow(text, chapter) for text in shuffle.sample(texts, per_chapter)]
     shuffle.shuffle(rows)
     return rows
 
@@ -104,7 +127,8 @@ async def round_with_kills(
 ) -> int:
     """The number of predictions that were acknowledged, and are there once each."""
     name = MEDICAL_CODES.name
-    await add_workload(MEDICAL_CODES, labelled, laptop.addresses)
+    added = await add_workload(MEDICAL_CODES, labelled, laptop.addresses)
+    assert added.answers == {label: f" {label}" for label in CHAPTERS}
     await kill(laptop, "services")  # while the first dataset is being made
     first = await follow_to(CandidateEvaluated, watch, stage, name)
     assert first.scorecard.held_out.n > 0
