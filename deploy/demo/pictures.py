@@ -79,7 +79,7 @@ def clusters(fates: Sequence[ClusterFate]) -> str:
     for place, fate in enumerate(reversed(fates)):
         axes.barh(place + 0.18, fate.before, 0.34, color=CHAMPION, label="champion" if place == 0 else None)
         axes.barh(place - 0.18, fate.after, 0.34, color=CANDIDATE, label="candidate" if place == 0 else None)
-    axes.set_yticks(range(len(fates)), [f"{fate.cluster.name} (n={fate.rows})" for fate in reversed(fates)])
+    axes.set_yticks(range(len(fates)), [f"{fate.name} (n={fate.rows})" for fate in reversed(fates)])
     axes.set_xlabel("held-out rows with this error")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(**ABOVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,26 +42,35 @@ class Results:
 
 @dataclass(frozen=True)
 class ClusterFate:
-    """Errors of one cluster's kind on the held-out rows, before and after."""
+    """One kind of error: how often it failed in production, and on held-out rows before and after."""
 
-    cluster: Cluster
+    name: str
+    failures: int
     rows: int
+    """Held-out rows with the right answer of this kind."""
     before: int
     after: int
 
 
 def cluster_fates(clusters: Iterable[Cluster], answers: Iterable[Mapping[str, Any]]) -> list[ClusterFate]:
-    """For each cluster, how many of the held-out rows with its right answer are read as its wrong answer."""
+    """What became of each kind of error, the commonest first.
+
+    Clusters that differ in their words only are one kind: held-out rows have answers, and no cluster.
+    """
     held_out = [row for row in answers if row["axis"] == "held_out"]
-    fates = []
+    failures: Counter[tuple[str, str]] = Counter()
     for cluster in clusters:
-        rows = [row for row in held_out if row["right_answer"] == cluster.right_answer]
+        failures[cluster.right_answer, cluster.answer] += cluster.size
+    fates = []
+    for (right_answer, answer), size in failures.most_common():
+        rows = [row for row in held_out if row["right_answer"] == right_answer]
         fates.append(
             ClusterFate(
-                cluster,
+                f"{right_answer} read as {answer}",
+                size,
                 len(rows),
-                sum(row["champion"] == cluster.answer for row in rows),
-                sum(row["candidate"] == cluster.answer for row in rows),
+                sum(row["champion"] == answer for row in rows),
+                sum(row["candidate"] == answer for row in rows),
             )
         )
     return fates

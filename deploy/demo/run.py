@@ -73,7 +73,7 @@ def _ending(results: Results, report: Path, run: Run) -> str:
         lines.append(f"\n [bold]accuracy[/]  {as_percent(before)} → {as_percent(after)} held-out{whose}")
         for fate in cluster_fates(results.clusters.clusters if results.clusters else [], results.answers)[:3]:
             lines.append(
-                f"           “{fate.cluster.name}”: {fate.before} → {fate.after} of {fate.rows} held-out rows"
+                f"           “{fate.name}”: {fate.before} → {fate.after} of {fate.rows} held-out rows"
             )
     minutes, seconds = divmod(round(60 * run.minutes), 60)
     lines.append(

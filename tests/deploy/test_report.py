@@ -61,7 +61,17 @@ def page(tmp_path: Path, results: Results) -> str:
 def test_a_clusters_errors_are_counted_on_held_out_rows_only(results: Results) -> None:
     assert results.clusters is not None
     [fate] = cluster_fates(results.clusters.clusters, ANSWERS)
-    assert (fate.rows, fate.before, fate.after) == (2, 2, 1)
+    assert (fate.name, fate.rows, fate.before, fate.after) == ("card_lost read as refund", 2, 2, 1)
+
+
+def test_clusters_that_differ_in_words_only_are_one_kind_of_error(results: Results) -> None:
+    assert results.clusters is not None
+    [cluster] = results.clusters.clusters
+    other = cluster.model_copy(
+        update={"cluster_id": "c-2", "name": "card_lost read as refund: late", "size": 4}
+    )
+    [fate] = cluster_fates([cluster, other], ANSWERS)
+    assert fate.failures == cluster.size + 4
 
 
 def test_every_figure_comes_with_its_n_and_its_interval(tmp_path: Path, results: Results) -> None:
