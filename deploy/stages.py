@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 
 @dataclass
@@ -39,11 +39,14 @@ class Stages:
         self.done: list[Stage] = []
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("[bold]{task.description:<12}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("[bold]{task.description}", table_column=Column(min_width=10, no_wrap=True)),
+            BarColumn(bar_width=16, table_column=Column(min_width=16)),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(min_width=4)),
+            TimeElapsedColumn(table_column=Column(min_width=7)),
+            TextColumn(
+                "{task.fields[words]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+            ),
+            expand=True,
             console=console,
             transient=True,
             disable=not console.is_terminal,
