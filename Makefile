@@ -12,7 +12,7 @@ demo: $(SETUP)
 	@$(BIN)/tuneloop demo
 
 up: $(SETUP)
-	@$(BIN)/tuneloop up --with-demo
+	@$(BIN)/tuneloop up --with-demo || test $$? -eq 130 # Ctrl-C is how it ends
 
 test: $(SETUP)
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
