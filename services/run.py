@@ -66,7 +66,6 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
