@@ -2,18 +2,14 @@
 
 from shared.events.envelope import Event, InvalidMessage, Topic, derived_id, now, read, record
 from shared.events.improvement import (
-    AdversarialScore,
     CandidateEvaluated,
     CandidateTrained,
     Cluster,
-    Confusion,
     CycleRequested,
     DatasetCounts,
     DatasetPublished,
     DatasetRefused,
     FailureClustersFound,
-    LabelScore,
-    Scorecard,
     TrainingFailed,
     TrainingProgressed,
 )
@@ -29,6 +25,7 @@ from shared.events.promotion import (
     Verdict,
 )
 from shared.events.review import PredictionCorrected, ReviewGiven
+from shared.events.scorecard import AdversarialScore, Confusion, LabelScore, Scorecard
 from shared.events.workloads import WorkloadAdded
 from shared.fields import Difference, FrozenAdapter, FrozenFile, Rate
 
