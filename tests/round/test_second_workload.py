@@ -182,13 +182,11 @@ async def round_with_kills(
     assert verdict.result().champion == judged.candidate.name
 
     thumbs = sum(one.thumb is not None for one in app.answered)
-    assert await count_is(laptop, "predictions_v1", "prediction_id", len(app.answered) + 1)
-    assert await count_is(laptop, "feedback_v1", "feedback_id", thumbs)
+    await eventually(lambda: count_is(laptop, "predictions_v1", "prediction_id", len(app.answered) + 1))
+    await eventually(lambda: count_is(laptop, "feedback_v1", "feedback_id", thumbs))
     assert len({event.feedback_id for event in watch.seen(FeedbackGiven)}) == thumbs
-    corrected = {event.prediction_id for event in watch.seen(PredictionCorrected)}
-    assert await count_is(laptop, "corrections_v1", "prediction_id", len(corrected))
-    paired = {event.prediction_id for event in watch.seen(ShadowPairRecorded)}
-    assert await count_is(laptop, "pairs_v1", "prediction_id", len(paired))
+    await eventually(lambda: is_said_once(laptop, "corrections_v1", watch.seen(PredictionCorrected)))
+    await eventually(lambda: is_said_once(laptop, "pairs_v1", watch.seen(ShadowPairRecorded)))
     rows = list(Files(laptop.addresses.files_uri, laptop.addresses.state_folder).rows(dataset.train))
     assert len({row["text"] for row in rows}) == len(rows) == dataset.counts.seed + dataset.counts.corrected
     return len(app.answered) + 1
@@ -210,6 +208,19 @@ async def is_answering(session: aiohttp.ClientSession, gateway: str, name: str, 
 
 
 async def count_is(laptop: Laptop, view: str, key: str, expected: int) -> bool:
+    counted = await count_of(laptop, view, key)
+    assert counted <= expected, f"{view} has {counted} rows, more than the {expected} that were acknowledged"
+    return counted == expected
+
+
+async def is_said_once(
+    laptop: Laptop, view: str, said: Sequence[PredictionCorrected] | Sequence[ShadowPairRecorded]
+) -> bool:
+    """True once as many predictions were said as are stored: what is stored is said a moment later."""
+    return await count_of(laptop, view, "prediction_id") == len({event.prediction_id for event in said})
+
+
+async def count_of(laptop: Laptop, view: str, key: str) -> int:
     tables = await connect(laptop.addresses.clickhouse_url, patience_seconds=30)
     try:
         [row] = await tables.rows(
@@ -219,10 +230,7 @@ async def count_is(laptop: Laptop, view: str, key: str, expected: int) -> bool:
     finally:
         await tables.close()
     assert row["n"] == row["ids"], f"{view} counts something twice"
-    assert row["n"] <= expected, (
-        f"{view} has {row['n']} rows, more than the {expected} that were acknowledged"
-    )
-    return bool(row["n"] == expected)
+    return int(row["n"])
 
 
 async def eventually(true: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
