@@ -35,7 +35,7 @@ setup: $(SETUP)
 
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes on a machine without a GPU.
 $(SETUP): pyproject.toml deploy/requirements/lock.txt deploy/requirements/models.txt
-	@echo "Setting up $(VENV) (about 2 GB, a few minutes the first time) …"
+	@echo "Setting up $(VENV) (3.2 GB, a few minutes the first time) …"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	@$(BIN)/pip install --quiet -r deploy/requirements/lock.txt
