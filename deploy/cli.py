@@ -19,7 +19,7 @@ from deploy.laptop.laptop import Laptop, LaptopError, LaptopSettings, running, s
 from deploy.workloads.definition import BadWorkload
 from deploy.workloads.install import install, install_demo
 from shared.labels import NoTokenLeft
-from shared.models import ModelServerDown
+from shared.model_server import ModelServerDown
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -39,7 +39,7 @@ def asyncapi() -> dict[str, Any]:
     """The whole flow as AsyncAPI 3.0.0 with Kafka bindings 0.5.0."""
     operations: dict[str, Any] = {}
     for service, part in FLOW.items():
-        for action, kinds in (("receive", part.hears), ("send", part.says)):
+        for action, kinds in (("receive", part.consumes), ("send", part.produces)):
             for kind in sorted(kinds, key=lambda kind: kind.topic.name):
                 operation: dict[str, Any] = {
                     "action": action,
@@ -77,24 +77,26 @@ def drawing() -> str:
     lines += [f"  {name}[{name}]" for name in drawn]
     lines += ["  app -- HTTP --> model_gateway", "  app -- HTTP --> prediction_logging"]
     lines += ["  reviewer -- HTTP --> human_review"]
-    lines += [f"  ops -- {kind.__name__} --> {hearer}" for kind, hearer in _from_outside() if hearer in drawn]
+    lines += [
+        f"  ops -- {kind.__name__} --> {consumer}" for kind, consumer in _from_outside() if consumer in drawn
+    ]
     lines += ["  ops -- WorkloadAdded --> everyone([every service])"]
-    for speaker in drawn:
-        for hearer in drawn:
-            carried = sorted(kind.__name__ for kind in FLOW[speaker].says & FLOW[hearer].hears)
-            if carried and speaker != hearer:
-                lines.append(f"  {speaker} -- {'<br>'.join(carried)} --> {hearer}")
+    for producer in drawn:
+        for consumer in drawn:
+            carried = sorted(kind.__name__ for kind in FLOW[producer].produces & FLOW[consumer].consumes)
+            if carried and producer != consumer:
+                lines.append(f"  {producer} -- {'<br>'.join(carried)} --> {consumer}")
     return "\n".join([*lines, "```", ""])
 
 
 def _from_outside() -> list[tuple[type[Event], str]]:
-    """Who hears what only the console and the command line say; everyone hears of a new workload."""
-    only_outside = FLOW["console"].says - FLOW["human_review"].says - {WorkloadAdded}
+    """Who consumes what only the console and the command line produce; everyone consumes a new workload."""
+    only_outside = FLOW["console"].produces - FLOW["human_review"].produces - {WorkloadAdded}
     return [
         (kind, name)
         for kind in sorted(only_outside, key=lambda kind: kind.__name__)
         for name, part in FLOW.items()
-        if kind in part.hears
+        if kind in part.consumes
     ]
 
 

@@ -62,12 +62,12 @@ class Stages:
     @contextmanager
     def stage(self, name: str, words: str = "") -> Iterator[Stage]:
         stage = Stage(name, self._progress, self._progress.add_task(name, total=None, words=words))
-        self._say(f"{name}: {words}" if words else name)
+        self._print(f"{name}: {words}" if words else name)
         yield stage
         stage.seconds = time.monotonic() - stage.started
         self._progress.update(stage.task, words=stage.sentence, completed=1, total=1)
         self.done.append(stage)
-        self._say(f"{name}: {stage.sentence}  ({stage.seconds:.0f} s)")
+        self._print(f"{name}: {stage.sentence}  ({stage.seconds:.0f} s)")
 
     def summary(self) -> Table:
         table = Table.grid(padding=(0, 2), expand=False)
@@ -78,6 +78,6 @@ class Stages:
             table.add_row(f" {stage.name}", stage.sentence, f"{stage.seconds:.0f} s")
         return table
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         if not self.console.is_terminal:
             self.console.print(line, soft_wrap=True, highlight=False, markup=False)

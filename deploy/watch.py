@@ -24,7 +24,7 @@ class Watch:
         self._seen: list[Event] = []
         self._changed = asyncio.Condition()
 
-    async def hear(self, event: Event) -> None:
+    async def apply(self, event: Event) -> None:
         async with self._changed:
             self._seen.append(event)
             self._changed.notify_all()
@@ -74,7 +74,7 @@ async def watching(bootstrap_servers: str, kinds: Iterable[type[Event]] = EVENTS
                     with suppress(InvalidMessage):
                         kind = by_topic[str(message.topic())]
                         event = read(kind, message.value(), message.headers() or ())
-                        asyncio.run_coroutine_threadsafe(watch.hear(event), loop)
+                        asyncio.run_coroutine_threadsafe(watch.apply(event), loop)
         finally:
             assigned.set()
             consumer.close()

@@ -24,7 +24,7 @@ def main() -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    # FastStream repeats what shared/broker.py and shared/hearing.py log in our words; kafka-python tells all.
+    # FastStream repeats what shared/broker.py and shared/consumer.py log in our words.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     logging.getLogger("kafka").setLevel(logging.WARNING)
     asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))

@@ -18,16 +18,16 @@ from faststream.confluent import KafkaBroker
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from shared.addresses import Addresses
-from shared.broker import make_broker, make_say, pause_seconds
+from shared.broker import make_broker, make_publish, pause_seconds
+from shared.clickhouse import ClickHouse, clickhouse_at
+from shared.consumer import make_dead_letters, subscribe
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
-from shared.hearing import hear, make_dead_letters
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 from shared.problems import Problem, answer_with_problems
-from shared.service import Service, Surroundings
+from shared.service import Service, ServiceContext
 from shared.state import read_state
-from shared.tables import Tables, tables_at
 from shared.topics import declare, topics_of
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Readiness:
-    """Whether this process has read its state and hears events."""
+    """Whether this process has read its state and consumes events."""
 
     is_ready: bool = False
 
 
 async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) -> None:
-    """Runs the named services until SIGTERM or SIGINT; `/health/ready` says when they hear events."""
+    """Runs the named services until SIGTERM or SIGINT; `/health/ready` says when they consume events."""
     readiness = Readiness()
     registry = CollectorRegistry()
     app = FastAPI(title="tuneloop", description=", ".join(names))
@@ -105,10 +105,10 @@ def operations(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
     return router
 
 
-def build(name: str, surroundings: Surroundings) -> Service:
+def build(name: str, context: ServiceContext) -> Service:
     """The service of this name, built by its `app.build`."""
     module = importlib.import_module(f"services.{name}.app")
-    service: Service = module.build(surroundings)
+    service: Service = module.build(context)
     return service
 
 
@@ -124,37 +124,44 @@ class _Stack:
         addresses = self._addresses
         client_id = "+".join(self._names)
         self._broker: KafkaBroker = make_broker(addresses.kafka_bootstrap_servers, client_id, self._registry)
-        self._tables: Tables = tables_at(addresses.clickhouse_url)
+        self._clickhouse: ClickHouse = clickhouse_at(addresses.clickhouse_url)
         self._models = ModelServer(addresses.models_url)
         files = Files(addresses.files_uri, addresses.state_folder / "cache")
         for name in self._names:
             folder = addresses.state_folder / name
             folder.mkdir(parents=True, exist_ok=True)
-            say = make_say(self._broker, name)
-            surroundings = Surroundings(
-                addresses, say, self._tables, files, self._models, now, self._registry, folder
+            publish = make_publish(self._broker, name)
+            context = ServiceContext(
+                addresses, publish, self._clickhouse, files, self._models, now, self._registry, folder
             )
-            self.services.append(build(name, surroundings))
+            self.services.append(build(name, context))
         return self
 
     async def start(self, readiness: Readiness) -> None:
         """Topics, tables, state, then events and background work; returns when all of it runs."""
-        kinds = {kind for name in self._names for kind in FLOW[name].hears | FLOW[name].says}
+        kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
         servers = self._addresses.kafka_bootstrap_servers
         await _until_kafka_answers(
             partial(declare, topics_of(kinds), servers, self._addresses.kafka_replication, 0)
         )
         for service in self.services:
             if service.tables_sql:
-                await self._tables.apply(service.tables_sql)
+                await self._clickhouse.apply(service.tables_sql)
         await self._read_state()
         for service in self.services:
             if service.start is not None:
                 await service.start()
         dead_letters = make_dead_letters(self._broker, self._registry)
         for service in self.services:
-            for kind, handler in service.hears.items():
-                hear(self._broker, service.name, kind, handler, dead_letters, from_now=service.hears_from_now)
+            for kind, handler in service.consumes.items():
+                subscribe(
+                    self._broker,
+                    service.name,
+                    kind,
+                    handler,
+                    dead_letters,
+                    from_now=service.consumes_from_now,
+                )
         await self._broker.start()
         for service in self.services:
             for work in service.background:
@@ -164,14 +171,14 @@ class _Stack:
 
     async def _read_state(self) -> None:
         kinds = sorted(
-            {kind for service in self.services for kind in service.hears if kind.is_state},
+            {kind for service in self.services for kind in service.consumes if kind.is_state},
             key=lambda kind: kind.topic.name,
         )
         servers = self._addresses.kafka_bootstrap_servers
         events = await _until_kafka_answers(partial(read_state, kinds, servers, patience_seconds=10))
         for service in self.services:
             for event in events:
-                handler = service.hears.get(type(event))
+                handler = service.consumes.get(type(event))
                 if callable(handler):
                     await handler(event)
 
@@ -181,7 +188,7 @@ class _Stack:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._broker.stop()
         await self._models.close()
-        await self._tables.close()
+        await self._clickhouse.close()
 
 
 async def _until_kafka_answers(work: Callable[[], T]) -> T:

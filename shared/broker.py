@@ -29,8 +29,8 @@ MAX_MESSAGE_BYTES = 1_000_000  # Kafka's own default limit
 log = logging.getLogger(__name__)
 
 
-class Say(Protocol):
-    """Says events: returns when the broker has them. The same event said twice is the same event."""
+class Publish(Protocol):
+    """Returns when the broker has the events. The same event published twice is the same event."""
 
     async def __call__(self, *events: Event) -> None: ...
 
@@ -97,14 +97,14 @@ def _tracers() -> TracerProvider:
     return configured if isinstance(configured, TracerProvider) else TracerProvider()
 
 
-def make_say(broker: KafkaBroker, source: str) -> Say:
-    """How the service `source` says events. Raises what the broker raises: then nothing was said for sure."""
+def make_publish(broker: KafkaBroker, source: str) -> Publish:
+    """How the service `source` publishes events. Raises what the broker raises: nothing is then sure."""
 
-    async def say(*events: Event) -> None:
+    async def publish(*events: Event) -> None:
         for start in range(0, len(events), 1000):
             await asyncio.gather(*(_publish(broker, event, source) for event in events[start : start + 1000]))
 
-    return say
+    return publish
 
 
 async def _publish(broker: KafkaBroker, event: Event, source: str) -> None:

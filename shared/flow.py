@@ -1,4 +1,4 @@
-"""The whole system on one page: who hears what, who says what.
+"""The whole system on one page: who consumes what, who produces what.
 
 Services start from this page: a test holds every service's wiring against it, and the AsyncAPI document and
 the drawing in the README are made from the wiring.
@@ -16,20 +16,20 @@ from shared.events.envelope import Event
 class Part:
     """One service's part in the flow, and what it owns."""
 
-    hears: frozenset[type[Event]]
-    says: frozenset[type[Event]]
+    consumes: frozenset[type[Event]]
+    produces: frozenset[type[Event]]
     owns: str
 
 
-def part(hears: set[type[Event]], says: set[type[Event]], owns: str) -> Part:
-    return Part(frozenset(hears), frozenset(says), owns)
+def part(consumes: set[type[Event]], produces: set[type[Event]], owns: str) -> Part:
+    return Part(frozenset(consumes), frozenset(produces), owns)
 
 
 FLOW: dict[str, Part] = {
     "model_gateway": part(
         {e.WorkloadAdded, e.ModelPromoted, e.ModelRolledBack},
         {e.PredictionLogged},
-        "nothing: it answers, by the flag",
+        "its outbox: it answers, by the champion alias",
     ),
     "prediction_logging": part(
         {e.WorkloadAdded, e.PredictionLogged, e.FeedbackGiven},

@@ -1,7 +1,7 @@
 """Work that takes longer than a second: a child process whose state is a row.
 
 A killed child is started again and resumes from its own scratch folder; a killed service finds its unfinished
-jobs in the table. What a finished job has to say is said again at start until it is marked as said.
+jobs in the table. What a finished job has to publish is published again until it is marked so.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from shared.clickhouse import ClickHouse
 from shared.events.envelope import now
-from shared.tables import Tables
 
 MOST_ATTEMPTS = 3
 RETRY_SECONDS = 2.0  # after the first crash, and as much more after each further one
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 class JobState(StrEnum):
     WANTED = "wanted"
-    FINISHED = "finished"  # it has a result; its events may not have been said yet
-    SAID = "said"
+    FINISHED = "finished"  # it has a result; its events may not have been published yet
+    PUBLISHED = "said"
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ def jobs_table(service: str) -> str:
 class JobTable:
     """A service's jobs in its own table `<service>_jobs` (see `jobs_table`)."""
 
-    def __init__(self, tables: Tables, service: str) -> None:
-        self._tables, self._table = tables, f"{service}_jobs"
+    def __init__(self, clickhouse: ClickHouse, service: str) -> None:
+        self._clickhouse, self._table = clickhouse, f"{service}_jobs"
 
     async def want(self, job_id: str, kind: str, task: Mapping[str, Any]) -> None:
         """Adds a job. Wanting the same id again changes nothing."""
-        if not await self._tables.rows(
+        if not await self._clickhouse.rows(
             f"SELECT 1 FROM {self._table} WHERE job_id = {{job_id:String}} LIMIT 1", job_id=job_id
         ):
             await self.keep(Job(job_id, kind, task))
 
-    async def unsaid(self) -> list[Job]:
-        rows = await self._tables.rows(
+    async def unpublished(self) -> list[Job]:
+        rows = await self._clickhouse.rows(
             f"SELECT * FROM {self._table} FINAL WHERE state != 'said' ORDER BY changed_at, job_id"
         )
         return [
@@ -99,7 +99,7 @@ class JobTable:
             "revision": job.revision,
             "changed_at": now(),
         }
-        await self._tables.insert(self._table, [row])
+        await self._clickhouse.insert(self._table, [row])
 
 
 class JobRunner:
@@ -123,15 +123,15 @@ class JobRunner:
         self._wake.set()
 
     async def run_for_ever(self) -> None:
-        """Runs what is wanted, says what is finished, and waits for more."""
+        """Runs what is wanted, publishes what is finished, and waits for more."""
         while True:
             self._wake.clear()
-            for job in await self._table.unsaid():
+            for job in await self._table.unpublished():
                 if job.state is JobState.WANTED:
                     job = await self._run(job)
                 if job.state is JobState.FINISHED:
                     await self._on_done(job)
-                    await self._table.keep(replace(job, state=JobState.SAID, revision=job.revision + 1))
+                    await self._table.keep(replace(job, state=JobState.PUBLISHED, revision=job.revision + 1))
             try:
                 await asyncio.wait_for(self._wake.wait(), timeout=5)
             except TimeoutError:

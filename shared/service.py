@@ -11,24 +11,24 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from shared.addresses import Addresses
-from shared.broker import Say
+from shared.broker import Publish
+from shared.clickhouse import ClickHouse
+from shared.consumer import Batch, Handler
 from shared.events.envelope import Event
 from shared.files import Files
-from shared.hearing import Batch, Handler
-from shared.models import ModelServer
-from shared.tables import Tables
+from shared.model_server import ModelServer
 
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ServiceContext:
     """What the runner gives a service to build itself from. Nothing here belongs to one service alone."""
 
     addresses: Addresses
-    say: Say
-    """Says events in this service's name."""
-    tables: Tables
+    publish: Publish
+    """Publishes events in this service's name."""
+    clickhouse: ClickHouse
     files: Files
     models: ModelServer
     clock: Clock
@@ -39,17 +39,17 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Service:
-    """A built service: what it hears, its HTTP routes, and what runs beside."""
+    """A built service: what it consumes, its HTTP routes, and what runs beside."""
 
     name: str
-    hears: Mapping[type[Event], Handler | Batch]
+    consumes: Mapping[type[Event], Handler | Batch]
     tables_sql: str = ""
-    hears_from_now: bool = False
+    consumes_from_now: bool = False
     """Live watchers begin with what comes next; everybody else begins with the oldest event."""
     routers: Sequence[APIRouter] = ()
     mount: Callable[[FastAPI], None] | None = None
     """For a service whose HTTP is more than routes (the console's pages)."""
     start: Callable[[], Awaitable[None]] | None = None
-    """Runs once its tables exist and all state has been read, before other events are heard."""
+    """Runs once its tables exist and all state has been read, before other events are consumed."""
     background: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
     """Run until they are cancelled; one that ends by an exception is started again after a pause."""

@@ -1,4 +1,4 @@
-"""State events at start: what workloads and champions there are, before anything else is heard."""
+"""State events at start: what workloads and champions there are, before anything else is consumed."""
 
 from __future__ import annotations
 

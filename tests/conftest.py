@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from shared.tables import Tables, connect
-from tests.servers.clickhouse import clickhouse, execute
+from shared.clickhouse import ClickHouse, connect
+from tests.servers.clickhouse import embedded_clickhouse, execute
 from tests.servers.kafka import apache_kafka, embedded_kafka
 
 # Threads that spin while they wait starve the servers of other tests; torch reads this when it is imported.
@@ -21,7 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 @pytest.fixture(scope="session")
 def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A ClickHouse that all tests share: CLICKHOUSE_URL's, or one started for them."""
-    with clickhouse(tmp_path_factory.mktemp("clickhouse")) as url:
+    with embedded_clickhouse(tmp_path_factory.mktemp("clickhouse")) as url:
         yield url
 
 
@@ -36,11 +36,11 @@ def database_url(clickhouse_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def tables(database_url: str) -> AsyncIterator[Tables]:
+async def clickhouse(database_url: str) -> AsyncIterator[ClickHouse]:
     """A client of a database that nobody else uses."""
-    tables = await connect(database_url, patience_seconds=30)
-    yield tables
-    await tables.close()
+    clickhouse = await connect(database_url, patience_seconds=30)
+    yield clickhouse
+    await clickhouse.close()
 
 
 @pytest.fixture(scope="session", params=["embedded", "apache"])

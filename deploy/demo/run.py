@@ -15,9 +15,9 @@ from rich.console import Console
 
 from deploy.demo.licences import licences, write_rows
 from deploy.demo.memory import MemoryWatch
-from deploy.demo.play import Play
 from deploy.demo.report import Run, write_report
 from deploy.demo.results import Results, as_percent, cluster_fates
+from deploy.demo.scenario import Scenario
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
@@ -51,7 +51,7 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
             console.print(f"console {laptop.services_url}   gateway {laptop.gateway_url}/v1", highlight=False)
             session = await running.enter_async_context(aiohttp.ClientSession())
             watch = await running.enter_async_context(watching(laptop.addresses.kafka_bootstrap_servers))
-            results = await Play(laptop, data, stages, watch, session).run()
+            results = await Scenario(laptop, data, stages, watch, session).run()
     run = Run(_machine(), (time.monotonic() - started) / 60, memory.peak_bytes / 1e9)
     workload = data.definition.workload
     write_report(report, workload, stages.done, results, run)

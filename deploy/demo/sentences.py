@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy.demo.players import Answered
 from deploy.demo.results import as_percent, as_points
+from deploy.demo.simulated_users import Answered
 from shared.events import (
     CandidateEvaluated,
     CandidateTrained,

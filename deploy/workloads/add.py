@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from deploy.workloads.rows import LabelledRow
 from shared.addresses import Addresses
-from shared.broker import make_broker, make_say
+from shared.broker import make_broker, make_publish
 from shared.events import Event, WorkloadAdded, now
 from shared.files import Files
 from shared.labels import answers_for, candidate_answers
-from shared.models import ModelServer, PromptTooLong
+from shared.model_server import ModelServer, PromptTooLong
 from shared.topics import declare, topics_of
 from shared.workload import Workload
 
@@ -67,7 +67,7 @@ async def say_once(*events: Event, addresses: Addresses) -> None:
     broker = make_broker(servers, "tuneloop-command-line", CollectorRegistry())
     await broker.connect()
     try:
-        await make_say(broker, "console")(*events)
+        await make_publish(broker, "console")(*events)
     finally:
         await broker.stop()
 

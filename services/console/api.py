@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from services.console.desk import Desk
-from services.console.rounds import Snapshot, Standing, current_stage
+from services.console.commands import Commands
+from services.console.cycle_status import Snapshot, Standing, current_stage
 from services.console.views import TablesDoNotAnswer
 from shared.events import Rate, WorkloadAdded
 from shared.fields import Name
@@ -59,18 +59,18 @@ class Status(WorkloadStands):
     last_cycle: dict[str, Any] | None
 
 
-def routes(desk: Desk) -> APIRouter:
+def routes(commands: Commands) -> APIRouter:
     router = APIRouter(prefix="/workloads", tags=["workloads"])
 
     @router.get("")
     async def workloads() -> list[WorkloadStands]:
-        with_names = sorted(desk.workloads.all(), key=lambda one: one.name)
-        return [_stands(await _snapshot(desk, one)) for one in with_names]
+        with_names = sorted(commands.workloads.all(), key=lambda one: one.name)
+        return [_stands(await _snapshot(commands, one)) for one in with_names]
 
     @router.get("/{name}/status")
     async def status(name: str) -> Status:
-        snapshot = await _snapshot(desk, _known(desk, name))
-        counts = await _asked(desk.store.counts(name))
+        snapshot = await _snapshot(commands, _known(commands, name))
+        counts = await _asked(commands.store.counts(name))
         cycle = snapshot.cycle
         return Status(
             **_stands(snapshot).model_dump(),
@@ -85,31 +85,31 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/{name}/cycles", status_code=202)
     async def start_cycle(name: str, wish: Wish) -> dict[str, str]:
-        _known(desk, name)
-        return {"cycle_id": await desk.start_cycle(name, wish.requested_by, wish.reason)}
+        _known(commands, name)
+        return {"cycle_id": await commands.start_cycle(name, wish.requested_by, wish.reason)}
 
     @router.post("/{name}/rollback", status_code=202)
     async def roll_back(name: str, wish: Wish) -> dict[str, str]:
-        _known(desk, name)
-        if not desk.can_roll_back(name):
+        _known(commands, name)
+        if not commands.can_roll_back(name):
             raise Problem(
                 409, "Nothing to roll back to", f"“{name}” has had no champion before the present one."
             )
-        return {"request_id": await desk.roll_back(name, wish.requested_by, wish.reason)}
+        return {"request_id": await commands.roll_back(name, wish.requested_by, wish.reason)}
 
     return router
 
 
-def _known(desk: Desk, name: str) -> WorkloadAdded:
-    added = desk.workloads.get(name)
+def _known(commands: Commands, name: str) -> WorkloadAdded:
+    added = commands.workloads.get(name)
     if added is None:
-        known = ", ".join(sorted(one.name for one in desk.workloads.all())) or "none yet"
+        known = ", ".join(sorted(one.name for one in commands.workloads.all())) or "none yet"
         raise Problem(404, "Unknown workload", f"There is no workload “{name}”. Known: {known}.")
     return added
 
 
-async def _snapshot(desk: Desk, added: WorkloadAdded) -> Snapshot:
-    return await _asked(desk.snapshot(added.definition))
+async def _snapshot(commands: Commands, added: WorkloadAdded) -> Snapshot:
+    return await _asked(commands.snapshot(added.definition))
 
 
 async def _asked(asking: Awaitable[T]) -> T:

@@ -1,36 +1,38 @@
-"""The console, put together: it hears everything, owns no table, and says only what people decided."""
+"""The console, put together: consumes everything, owns no table, publishes only what people decided."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 
 from services.console.api import routes
-from services.console.desk import Desk
+from services.console.commands import Commands
 from services.console.feed import PLENTY, Feed
 from services.console.handlers import Handlers
 from services.console.store import ConsoleStore
+from shared.consumer import Batch, Handler
 from shared.events import EVENTS, ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
-from shared.hearing import Batch, Handler
-from shared.service import Service, Surroundings
-from shared.standing import Champions, Workloads
+from shared.projections import Champions, Workloads
+from shared.service import Service, ServiceContext
 
 
-def build(around: Surroundings) -> Service:
+def build(context: ServiceContext) -> Service:
     feed, workloads, champions = Feed(), Workloads(), Champions()
     handlers = Handlers(feed, workloads, champions)
-    desk = Desk(workloads, champions, feed, ConsoleStore(around.tables), around.say, around.clock)
+    commands = Commands(
+        workloads, champions, feed, ConsoleStore(context.clickhouse), context.publish, context.clock
+    )
 
     def mount(app: FastAPI) -> None:
         from services.console.pages.mounting import mount_pages  # the door: NiceGUI comes in here
 
-        mount_pages(app, desk)
+        mount_pages(app, commands)
 
     return Service(
         name="console",
-        hears=_wiring(handlers),
-        hears_from_now=True,
-        routers=(routes(desk),),
+        consumes=_wiring(handlers),
+        consumes_from_now=True,
+        routers=(routes(commands),),
         mount=mount,
     )
 

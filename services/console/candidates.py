@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import log
 
-from services.console import facts
+from services.console import page_queries
+from services.console.cycle_status import Snapshot
 from services.console.feed import Tone
 from services.console.figures import count, evidence, interval, percent, points, rows, span
-from services.console.rounds import Snapshot
 from shared.events import Difference, Rate
 
 SIGNS = {"PROMOTE": "▲", "HOLD": "⏸", "REJECT": "✕"}
@@ -95,7 +95,7 @@ def towards_bound(e_value: float, needed: float) -> float:
     return max(0.0, min(1.0, log(max(e_value, 1e-9)) / log(needed)))
 
 
-def _scale(evaluations: Sequence[facts.Evaluation]) -> float:
+def _scale(evaluations: Sequence[page_queries.Evaluation]) -> float:
     cards = [one.scorecard for one in evaluations]
     shown = [card.held_out_difference for card in cards] + [card.golden_difference for card in cards]
     ends = [max(abs(one.low), abs(one.high)) for one in shown if one is not None and one.n]
@@ -104,11 +104,11 @@ def _scale(evaluations: Sequence[facts.Evaluation]) -> float:
 
 def _row(
     run_id: str,
-    run: facts.Run | None,
-    scored: facts.Evaluation | None,
-    judged: facts.Judged | None,
-    pairs: facts.Pairs | None,
-    versions: dict[str, facts.Dataset],
+    run: page_queries.Run | None,
+    scored: page_queries.Evaluation | None,
+    judged: page_queries.Judged | None,
+    pairs: page_queries.Pairs | None,
+    versions: dict[str, page_queries.Dataset],
     champion: str,
     scale: float,
 ) -> CandidateRow:
@@ -142,7 +142,7 @@ def _row(
     )
 
 
-def known_at(run: facts.Run | None) -> datetime:
+def known_at(run: page_queries.Run | None) -> datetime:
     assert run is not None  # the only one left of three
     return run.changed_at
 
@@ -157,7 +157,7 @@ def _cell(value: Difference | None, scale: float) -> Cell:
     return Cell(f"{points(value.delta)} points", f"{span(value)}, {rows(value.n)}", whisker(value, scale))
 
 
-def _pairs(pairs: facts.Pairs | None, judged: facts.Judged | None) -> tuple[str, ...]:
+def _pairs(pairs: page_queries.Pairs | None, judged: page_queries.Judged | None) -> tuple[str, ...]:
     """The pairs that the verdict stands on, or those so far."""
     shown = judged.evidence if judged and judged.evidence.pairs else pairs
     if shown is None:
@@ -168,14 +168,14 @@ def _pairs(pairs: facts.Pairs | None, judged: facts.Judged | None) -> tuple[str,
     )
 
 
-def _evidence(judged: facts.Judged | None) -> str:
+def _evidence(judged: page_queries.Judged | None) -> str:
     if judged is None or not judged.evidence.pairs:
         return ""
     return f"e-value {evidence(judged.evidence.e_value)}, needs {evidence(judged.evidence.e_value_needed)}"
 
 
 def _verdict(
-    run: facts.Run | None, scored: facts.Evaluation | None, judged: facts.Judged | None
+    run: page_queries.Run | None, scored: page_queries.Evaluation | None, judged: page_queries.Judged | None
 ) -> tuple[str, str, Tone, str]:
     if judged is not None:
         tone = {"PROMOTE": Tone.GOOD, "REJECT": Tone.ERROR}.get(judged.verdict, Tone.NEUTRAL)

@@ -67,11 +67,11 @@ class Feed:
         self._seen: set[str] = set()
         self._seen_in_order: deque[str] = deque()
         self.changes = 0
-        """Grows with every event heard: a page that saw this number has nothing to draw."""
+        """Grows with every event consumed: a page that saw this number has nothing to draw."""
         self.turns = 0
         """Grows with those that are no mere traffic: only then the tables are worth reading at once."""
 
-    def hear(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Adds an event. The same event again changes nothing."""
         if self._is_known(event.event_id):
             return

@@ -1,4 +1,4 @@
-"""What the console does with what it hears: it remembers the newest, the workloads and who is champion."""
+"""What the console does with each event: it remembers the newest, the workloads and who is champion."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.feed import Feed
+from shared.consumer import ConsumerRecord
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
-from shared.hearing import Heard
-from shared.standing import Champions, Workloads
+from shared.projections import Champions, Workloads
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,16 @@ class Handlers:
     champions: Champions
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        self.workloads.hear(event)
-        self.feed.hear(event)
+        self.workloads.apply(event)
+        self.feed.add(event)
 
     async def on_champion_changed(self, event: ModelPromoted | ModelRolledBack) -> None:
-        self.champions.hear(event)
-        self.feed.hear(event)
+        self.champions.apply(event)
+        self.feed.add(event)
 
     async def on_event(self, event: Event) -> None:
-        self.feed.hear(event)
+        self.feed.add(event)
 
-    async def on_many(self, heard: list[Heard[Any]]) -> None:
-        for one in heard:
-            self.feed.hear(one.event)
+    async def on_many(self, consumed: list[ConsumerRecord[Any]]) -> None:
+        for one in consumed:
+            self.feed.add(one.event)

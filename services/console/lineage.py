@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.console import facts
+from services.console import page_queries
+from services.console.cycle_status import Snapshot
 from services.console.figures import count
-from services.console.rounds import Snapshot
 from shared.events import Confusion, LabelScore, Scorecard
 
 MOST_CONFUSIONS = 8
@@ -28,8 +28,8 @@ class Link:
 class Origin:
     """What only the chain needs to know: the cycle's clusters, and the corrections up to its cut."""
 
-    cycle: facts.Cycle | None
-    clusters: Sequence[facts.Cluster]
+    cycle: page_queries.Cycle | None
+    clusters: Sequence[page_queries.Cluster]
     corrections: int
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from services.console.facts import Item
+from services.console.page_queries import Item
 
 UNDO, SKIP, FIND = "u", "s", "/"
 KEYS = "123456789" + "".join(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in (UNDO, SKIP))

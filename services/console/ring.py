@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import asin, cos, pi, sin
 
-from services.console.rounds import STAGES, Stage, StageSays, Standing
+from services.console.cycle_status import STAGES, Stage, StageSays, Standing
 
 SIZE = 360.0
 RADIUS = 122.0

@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.console import facts
-from services.console.rounds import Snapshot
+from services.console import page_queries
+from services.console.cycle_status import Snapshot
 from services.console.views import Row, Views, millis, number, utc
 from shared.events import DatasetCounts, Evidence, Guardrail, Rate, Scorecard
 from shared.intervals import wilson
@@ -37,11 +37,11 @@ class ConsoleStore(Views):
             evaluations=await self.evaluations(name),
             pairs=await self.pairs(name),
             verdicts=await self.verdicts(name),
-            reigns=await self.reigns(name),
+            revisions=await self.revisions(name),
             audited=await self.audited(name, champion),
         )
 
-    async def traffic(self, workload: str, since: datetime, doubt_below: float) -> facts.Traffic:
+    async def traffic(self, workload: str, since: datetime, doubt_below: float) -> page_queries.Traffic:
         predictions = await self.first(
             "predictions_v1",
             "SELECT count() AS n, countIf(confidence < {doubt:Float64}) AS doubted, max(predicted_at) "
@@ -61,7 +61,7 @@ class ConsoleStore(Views):
             since=millis(since),
         )
         n = number(predictions, "n")
-        return facts.Traffic(
+        return page_queries.Traffic(
             n,
             number(predictions, "doubted"),
             number(feedback, "n"),
@@ -69,7 +69,7 @@ class ConsoleStore(Views):
             utc(predictions["last_at"]) if n else None,
         )
 
-    async def reviewing(self, workload: str) -> facts.Reviewing:
+    async def reviewing(self, workload: str) -> page_queries.Reviewing:
         queue = await self.first(
             "review_items_v1",
             "SELECT countIf(state = 'open') AS open, countIf(state = 'disputed') AS disputed "
@@ -83,7 +83,7 @@ class ConsoleStore(Views):
             workload=workload,
         )
         n = number(corrections, "n")
-        return facts.Reviewing(
+        return page_queries.Reviewing(
             number(queue, "open"),
             number(queue, "disputed"),
             n,
@@ -99,7 +99,7 @@ class ConsoleStore(Views):
         )
         return wilson(number(row, "agreed"), number(row, "n"))
 
-    async def last_cycle(self, workload: str) -> facts.Cycle | None:
+    async def last_cycle(self, workload: str) -> page_queries.Cycle | None:
         row = await self.first(
             "cycles_v1",
             "SELECT cycle_id, cut, reason, requested_by FROM cycles_v1 WHERE workload = {workload:String} "
@@ -108,7 +108,7 @@ class ConsoleStore(Views):
         )
         return _cycle(row) if row else None
 
-    async def cycle(self, workload: str, cycle_id: str) -> facts.Cycle | None:
+    async def cycle(self, workload: str, cycle_id: str) -> page_queries.Cycle | None:
         row = await self.first(
             "cycles_v1",
             "SELECT cycle_id, cut, reason, requested_by FROM cycles_v1 "
@@ -118,7 +118,7 @@ class ConsoleStore(Views):
         )
         return _cycle(row) if row else None
 
-    async def clusters(self, workload: str) -> list[facts.Cluster]:
+    async def clusters(self, workload: str) -> list[page_queries.Cluster]:
         """Those of the last cycle that found any, the largest first."""
         newest = await self.first(
             "clusters_v1",
@@ -128,7 +128,7 @@ class ConsoleStore(Views):
         )
         return await self.clusters_of(workload, newest["cycle_id"]) if newest else []
 
-    async def clusters_of(self, workload: str, cycle_id: str) -> list[facts.Cluster]:
+    async def clusters_of(self, workload: str, cycle_id: str) -> list[page_queries.Cluster]:
         """Those of one cycle, the largest first."""
         rows = await self.rows(
             "clusters_v1",
@@ -139,7 +139,7 @@ class ConsoleStore(Views):
             cycle=cycle_id,
         )
         return [
-            facts.Cluster(row["cycle_id"], row["name"], int(row["size"]), utc(row["found_at"]))
+            page_queries.Cluster(row["cycle_id"], row["name"], int(row["size"]), utc(row["found_at"]))
             for row in rows
         ]
 
@@ -153,7 +153,7 @@ class ConsoleStore(Views):
         )
         return number(row, "n")
 
-    async def datasets(self, workload: str) -> list[facts.Dataset]:
+    async def datasets(self, workload: str) -> list[page_queries.Dataset]:
         """Newest first."""
         rows = await self.rows(
             "datasets_v1",
@@ -165,7 +165,7 @@ class ConsoleStore(Views):
             workload=workload,
         )
         return [
-            facts.Dataset(
+            page_queries.Dataset(
                 row["dataset_id"],
                 int(row["version"]),
                 row["cycle"],
@@ -179,16 +179,16 @@ class ConsoleStore(Views):
             for row in rows
         ]
 
-    async def last_refusal(self, workload: str) -> facts.Refusal | None:
+    async def last_refusal(self, workload: str) -> page_queries.Refusal | None:
         row = await self.first(
             "dataset_refusals_v1",
             "SELECT ifNull(cycle_id, '') AS cycle, reason, refused_at FROM dataset_refusals_v1 "
             "WHERE workload = {workload:String} ORDER BY refused_at DESC LIMIT 1",
             workload=workload,
         )
-        return facts.Refusal(row["cycle"], row["reason"], utc(row["refused_at"])) if row else None
+        return page_queries.Refusal(row["cycle"], row["reason"], utc(row["refused_at"])) if row else None
 
-    async def runs(self, workload: str) -> list[facts.Run]:
+    async def runs(self, workload: str) -> list[page_queries.Run]:
         """Newest first."""
         rows = await self.rows(
             "runs_v1",
@@ -199,7 +199,7 @@ class ConsoleStore(Views):
             workload=workload,
         )
         return [
-            facts.Run(
+            page_queries.Run(
                 row["run_id"],
                 row["dataset_id"],
                 row["cycle"],
@@ -214,7 +214,7 @@ class ConsoleStore(Views):
             for row in rows
         ]
 
-    async def evaluations(self, workload: str) -> list[facts.Evaluation]:
+    async def evaluations(self, workload: str) -> list[page_queries.Evaluation]:
         """Newest first."""
         rows = await self.rows(
             "scorecards_v1",
@@ -225,7 +225,7 @@ class ConsoleStore(Views):
             workload=workload,
         )
         return [
-            facts.Evaluation(
+            page_queries.Evaluation(
                 row["run_id"],
                 row["dataset_id"],
                 row["cycle"],
@@ -237,7 +237,7 @@ class ConsoleStore(Views):
             for row in rows
         ]
 
-    async def pairs(self, workload: str) -> list[facts.Pairs]:
+    async def pairs(self, workload: str) -> list[page_queries.Pairs]:
         """One row a run, the newest first."""
         rows = await self.rows(
             "pairs_v1",
@@ -250,7 +250,7 @@ class ConsoleStore(Views):
             workload=workload,
         )
         return [
-            facts.Pairs(
+            page_queries.Pairs(
                 row["run_id"],
                 int(row["n"]),
                 int(row["differing"]),
@@ -261,7 +261,7 @@ class ConsoleStore(Views):
             for row in rows
         ]
 
-    async def verdicts(self, workload: str) -> list[facts.Judged]:
+    async def verdicts(self, workload: str) -> list[page_queries.Judged]:
         """Newest first."""
         rows = await self.rows(
             "verdicts_v1",
@@ -273,7 +273,7 @@ class ConsoleStore(Views):
         )
         return [_judged(row) for row in rows]
 
-    async def reigns(self, workload: str) -> list[facts.Reign]:
+    async def revisions(self, workload: str) -> list[page_queries.AliasRevision]:
         """Oldest first."""
         rows = await self.rows(
             "champions_v1",
@@ -282,7 +282,8 @@ class ConsoleStore(Views):
             workload=workload,
         )
         return [
-            facts.Reign(row["adapter"], row["kind"], row["run_id"] or "", utc(row["since"])) for row in rows
+            page_queries.AliasRevision(row["adapter"], row["kind"], row["run_id"] or "", utc(row["since"]))
+            for row in rows
         ]
 
     async def audited(self, workload: str, adapter: str) -> Rate:
@@ -312,7 +313,7 @@ class ConsoleStore(Views):
         )
         return (utc(row["first_at"]), utc(row["last_at"])) if number(row, "n") else None
 
-    async def buckets(self, workload: str, since: datetime, width: timedelta) -> list[facts.Bucket]:
+    async def buckets(self, workload: str, since: datetime, width: timedelta) -> list[page_queries.Bucket]:
         """Predictions since then in stretches of `width`, in order; stretches without any are left out."""
         seconds = int(width.total_seconds())
         asked = {"workload": workload, "since": millis(since), "seconds": seconds}
@@ -339,7 +340,7 @@ class ConsoleStore(Views):
             )
             audits = {int(row["start"]): row for row in rows}
         return [
-            facts.Bucket(
+            page_queries.Bucket(
                 datetime.fromtimestamp(int(row["start"]), UTC),
                 int(row["n"]),
                 float(row["confidence"]),
@@ -349,12 +350,12 @@ class ConsoleStore(Views):
             for row in predictions
         ]
 
-    async def counts(self, workload: str) -> facts.Counts:
+    async def counts(self, workload: str) -> page_queries.Counts:
         async def rows_in(view: str, condition: str = "") -> int:
             sql = f"SELECT count() AS n FROM {view} WHERE workload = {{workload:String}}{condition}"
             return number(await self.first(view, sql, workload=workload), "n")
 
-        return facts.Counts(
+        return page_queries.Counts(
             await rows_in("predictions_v1"),
             await rows_in("feedback_v1"),
             await rows_in("corrections_v1"),
@@ -364,7 +365,7 @@ class ConsoleStore(Views):
 
     async def to_review(
         self, workload: str, reviewer: str, done: Sequence[str], most: int
-    ) -> list[facts.Item]:
+    ) -> list[page_queries.Item]:
         """The next items for this reviewer, most wanted first, without those in `done`."""
         items = await self.rows(
             "review_items_v1",
@@ -396,12 +397,12 @@ class ConsoleStore(Views):
         return [_item(item, by_id[item["prediction_id"]]) for item in items if item["prediction_id"] in by_id]
 
 
-def _cycle(row: Row) -> facts.Cycle:
-    return facts.Cycle(row["cycle_id"], utc(row["cut"]), row["reason"], row["requested_by"])
+def _cycle(row: Row) -> page_queries.Cycle:
+    return page_queries.Cycle(row["cycle_id"], utc(row["cut"]), row["reason"], row["requested_by"])
 
 
-def _judged(row: Row) -> facts.Judged:
-    return facts.Judged(
+def _judged(row: Row) -> page_queries.Judged:
+    return page_queries.Judged(
         row["run_id"],
         row["dataset_id"],
         row["cycle"],
@@ -415,8 +416,8 @@ def _judged(row: Row) -> facts.Judged:
     )
 
 
-def _item(item: Row, prediction: Row) -> facts.Item:
-    return facts.Item(
+def _item(item: Row, prediction: Row) -> page_queries.Item:
+    return page_queries.Item(
         item["prediction_id"],
         item["kind"],
         tuple(item["options"]),

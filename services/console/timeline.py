@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.console.facts import Bucket, Reign
 from services.console.figures import percent, share
+from services.console.page_queries import AliasRevision, Bucket
 from shared.events import Rate
 from shared.intervals import wilson
 
@@ -38,12 +38,12 @@ class AuditPoint:
     right: Rate
 
 
-def audit_points(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> list[AuditPoint]:
+def audit_points(buckets: Sequence[Bucket], revisions: Sequence[AliasRevision]) -> list[AuditPoint]:
     """Buckets put together until a point has AUDITED_A_POINT answers; none across a change of champion.
 
     What is left over at a change or at the end makes a point of its own, with its wider interval.
     """
-    changes = sorted(one.since for one in reigns)
+    changes = sorted(one.since for one in revisions)
     points: list[AuditPoint] = []
     waiting: list[Bucket] = []
 
@@ -64,9 +64,9 @@ def audit_points(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> list[Aud
     return points
 
 
-def chart(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> dict[str, Any]:
+def chart(buckets: Sequence[Bucket], revisions: Sequence[AliasRevision]) -> dict[str, Any]:
     """An ECharts option. Times are milliseconds since 1970, shares are in per cent."""
-    points = audit_points(buckets, reigns)
+    points = audit_points(buckets, revisions)
     confidence = [[_millis(one.start), _percent(one.confidence)] for one in buckets]
     right = [[_millis(one.at), _percent(one.right.value), share(one.right)] for one in points]
     low = [[_millis(one.at), _percent(one.right.low)] for one in points]
@@ -82,7 +82,7 @@ def chart(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> dict[str, Any]:
     axis = {"axisLabel": {"color": QUIET, "hideOverlap": True}}
     return {
         "animation": False,
-        "aria": {"enabled": True, "label": {"description": summary(buckets, reigns)}},
+        "aria": {"enabled": True, "label": {"description": summary(buckets, revisions)}},
         "grid": {"left": 48, "right": 20, "top": 56, "bottom": 28},
         "legend": {"top": 0, "left": 0, "textStyle": {"color": QUIET}, "data": [RIGHT, SURE], "itemGap": 18},
         "tooltip": {"trigger": "item", "confine": True, ":formatter": TOOLTIP},
@@ -106,7 +106,7 @@ def chart(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> dict[str, Any]:
                 "color": CHAMPION,
                 "lineStyle": {"width": 2.5},
                 "data": right,
-                "markLine": _changes(reigns, buckets),
+                "markLine": _changes(revisions, buckets),
             },
             {
                 "name": SURE,
@@ -120,23 +120,23 @@ def chart(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> dict[str, Any]:
     }
 
 
-def summary(buckets: Sequence[Bucket], reigns: Sequence[Reign]) -> str:
+def summary(buckets: Sequence[Bucket], revisions: Sequence[AliasRevision]) -> str:
     """The chart in a sentence, for whoever does not see it, with every n and the interval."""
     n = sum(one.predictions for one in buckets)
     if not n:
         return "No predictions yet."
     confidence = sum(one.confidence * one.predictions for one in buckets) / n
     audit = wilson(sum(one.right for one in buckets), sum(one.audited for one in buckets))
-    since = [one for one in reigns if one.since >= buckets[0].start]
+    since = [one for one in revisions if one.since >= buckets[0].start]
     return (
         f"Mean confidence {percent(confidence)} over {n:,} predictions; right in the random audit: "
         f"{share(audit)}; champion changes: {len(since)}."
     )
 
 
-def _changes(reigns: Sequence[Reign], buckets: Sequence[Bucket]) -> dict[str, Any]:
+def _changes(revisions: Sequence[AliasRevision], buckets: Sequence[Bucket]) -> dict[str, Any]:
     first = buckets[0].start if buckets else None
-    shown = [one for one in reigns if first is None or one.since >= first]
+    shown = [one for one in revisions if first is None or one.since >= first]
     return {
         "symbol": ["none", "triangle"],
         "symbolSize": 8,

@@ -8,7 +8,7 @@ from typing import Any
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from shared.tables import Tables
+from shared.clickhouse import ClickHouse
 
 Row = Mapping[str, Any]
 
@@ -18,8 +18,8 @@ class TablesDoNotAnswer(Exception):
 
 
 class Views:
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
         self._published: set[str] = set()
 
     async def first(self, view: str, sql: str, **parameters: Any) -> Row:
@@ -39,7 +39,7 @@ class Views:
 
     async def _ask(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         try:
-            return await self._tables.rows(sql, **parameters)
+            return await self._clickhouse.rows(sql, **parameters)
         except (ClickHouseError, OSError) as error:
             raise TablesDoNotAnswer(f"ClickHouse: {type(error).__name__}") from error
 

@@ -6,20 +6,20 @@ from services.data_augmentation.handlers import Handlers, Outcome
 from services.data_augmentation.store import TABLES_SQL, DatasetStore
 from shared.events import FailureClustersFound, WorkloadAdded
 from shared.jobs import JobRunner, JobTable, jobs_table
-from shared.service import Service, Surroundings
-from shared.standing import Workloads
+from shared.projections import Workloads
+from shared.service import Service, ServiceContext
 
 NAME = "data_augmentation"
 
 
-def build(around: Surroundings) -> Service:
-    table = JobTable(around.tables, NAME)
-    outcome = Outcome(DatasetStore(around.tables), around.say, around.clock)
-    jobs = JobRunner(table, NAME, around.state_folder, outcome.on_progress, outcome.on_done)
+def build(context: ServiceContext) -> Service:
+    table = JobTable(context.clickhouse, NAME)
+    outcome = Outcome(DatasetStore(context.clickhouse), context.publish, context.clock)
+    jobs = JobRunner(table, NAME, context.state_folder, outcome.on_progress, outcome.on_done)
     handlers = Handlers(Workloads(), jobs)
     return Service(
         name=NAME,
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             FailureClustersFound: handlers.on_failure_clusters_found,
         },

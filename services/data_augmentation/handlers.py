@@ -1,4 +1,4 @@
-"""Takes a workload or a cycle's failures, wants a dataset of it, and says what came of it."""
+"""Takes a workload or a cycle's failures, wants a dataset of it, and publishes what came of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.data_augmentation.store import DatasetStore, Published, Seed
-from shared.broker import Say
+from shared.broker import Publish
 from shared.events import DatasetRefused, FailureClustersFound, WorkloadAdded, derived_id
 from shared.jobs import Job, JobRunner
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 
 
 class UnknownWorkload(Exception):
-    """A cycle of a workload that this service has not heard of yet. It will: try again."""
+    """A cycle of a workload that this service has not consumed yet. It will: try again."""
 
 
 def trains_differently(before: WorkloadAdded, after: WorkloadAdded) -> bool:
@@ -40,7 +40,7 @@ class Handlers:
         if held is None or (held.revision < event.revision and trains_differently(held, event)):
             dataset_id = derived_id("dataset", event.name, "revision", str(event.revision))
             await self._want(dataset_id, event, None)
-        self.workloads.hear(event)
+        self.workloads.apply(event)
 
     async def on_failure_clusters_found(self, event: FailureClustersFound) -> None:
         added = self.workloads.get(event.workload)
@@ -59,10 +59,10 @@ class Handlers:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Stores what a job's child made, then says it. Doing it again says the same events again."""
+    """Stores what a job's child made, then publishes it. Doing it again publishes the same events again."""
 
     store: DatasetStore
-    say: Say
+    publish: Publish
     clock: Clock
     phases: dict[str, str] = field(default_factory=dict)
     """Job id → what its child was last busy with, so that a refusal can say it."""
@@ -74,13 +74,13 @@ class Outcome:
         if job.result is None:
             refused = self._refused(job)
             await self.store.refuse(refused)
-            await self.say(refused)
+            await self.publish(refused)
             return
         published = Published.model_validate(job.result["published"])
         if "seed" in job.result:
             await self.store.keep_seed(Seed.model_validate(job.result["seed"]), published.event.published_at)
         await self.store.keep(published)
-        await self.say(published.event)
+        await self.publish(published.event)
 
     def _refused(self, job: Job) -> DatasetRefused:
         found, added = job.task["found"], job.task["added"]

@@ -16,6 +16,7 @@ from services.data_augmentation.rows import Row, valid_rows
 from services.data_augmentation.split import newest_of_each, split
 from services.data_augmentation.store import DatasetStore, Published, Seed
 from shared.addresses import Addresses
+from shared.clickhouse import connect
 from shared.events import (
     DatasetCounts,
     DatasetPublished,
@@ -25,7 +26,6 @@ from shared.events import (
     now,
 )
 from shared.files import DigestMismatch, Files
-from shared.tables import connect
 
 ROWS_PER_PROGRESS = 128
 
@@ -34,7 +34,7 @@ class Refused(Exception):
     """No dataset comes of this, however often it is tried. The message says why and what to do."""
 
 
-def say(**line: Any) -> None:
+def emit(**line: Any) -> None:
     print(json.dumps(line), flush=True)
 
 
@@ -48,11 +48,11 @@ class DatasetMaker:
         reason = cannot_redact(self._workload.language, self._workload.privacy.entities)
         if reason is not None:
             raise Refused(f"no dataset without redaction: {reason}")
-        say(progress={"phase": "loading the redactor", "done": 0, "total": 0})
+        emit(progress={"phase": "loading the redactor", "done": 0, "total": 0})
         from services.data_augmentation.redactor import Redactor
 
         self._redactor = Redactor(self._workload.language, self._workload.privacy)
-        say(progress={"phase": "reading rows", "done": 0, "total": 0})
+        emit(progress={"phase": "reading rows", "done": 0, "total": 0})
 
     async def from_rows(self) -> dict[str, Any]:
         """The workload's own rows, with the corrections that the latest version had, if there is one."""
@@ -128,7 +128,7 @@ class DatasetMaker:
             redacted.append(replace(row, text=clean.text))
             self._replaced += clean.entities
             if len(redacted) % ROWS_PER_PROGRESS == 0 or len(redacted) == len(rows):
-                say(progress={"phase": "redacting", "done": len(redacted), "total": len(rows)})
+                emit(progress={"phase": "redacting", "done": len(redacted), "total": len(rows)})
         return redacted
 
     def _build(
@@ -204,15 +204,15 @@ class DatasetMaker:
 async def work(task: Mapping[str, Any], addresses: Addresses) -> dict[str, Any]:
     """Does what a task says ({"dataset_id", "added", "found" or null}). Raises Refused."""
     added = WorkloadAdded.model_validate(task["added"])
-    tables = await connect(addresses.clickhouse_url)
+    clickhouse = await connect(addresses.clickhouse_url)
     try:
         files = Files(addresses.files_uri, addresses.state_folder / "cache")
-        maker = DatasetMaker(added, task["dataset_id"], DatasetStore(tables), files)
+        maker = DatasetMaker(added, task["dataset_id"], DatasetStore(clickhouse), files)
         if task["found"] is None:
             return await maker.from_rows()
         return await maker.from_cycle(FailureClustersFound.model_validate(task["found"]))
     finally:
-        await tables.close()
+        await clickhouse.close()
 
 
 def load_no_torch() -> None:
@@ -227,11 +227,11 @@ def main() -> int:
     try:
         result = asyncio.run(work(order["task"], Addresses()))
     except Refused as refused:
-        say(refused=str(refused))
+        emit(refused=str(refused))
     except (DigestMismatch, FileNotFoundError) as error:
-        say(refused=f"{error}. Restore the file, or add the workload or start the cycle anew.")
+        emit(refused=f"{error}. Restore the file, or add the workload or start the cycle anew.")
     else:
-        say(result=result)
+        emit(result=result)
     return 0
 
 

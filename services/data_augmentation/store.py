@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from shared.clickhouse import ClickHouse
 from shared.events import DatasetPublished, DatasetRefused, FrozenFile
 from shared.fields import Part
-from shared.tables import Tables
 
 TABLES_SQL = Path(__file__).with_name("tables.sql").read_text("utf-8")
 IDS_PER_QUERY = 1000
@@ -37,7 +37,7 @@ class Published(Part):
 
 @dataclass(frozen=True)
 class DatasetStore:
-    tables: Tables
+    clickhouse: ClickHouse
 
     async def keep_seed(self, seed: Seed, frozen_at: datetime) -> None:
         row = {
@@ -49,11 +49,11 @@ class DatasetStore:
             "redacted_values": seed.redacted_values,
             "frozen_at": frozen_at,
         }
-        await self.tables.insert("seeds", [row])
+        await self.clickhouse.insert("seeds", [row])
 
     async def seed_of(self, workload: str) -> Seed | None:
         """The seed rows of the workload's latest revision that could be read; None if none could yet."""
-        rows = await self.tables.rows(
+        rows = await self.clickhouse.rows(
             "SELECT * FROM seeds FINAL WHERE workload = {workload:String} ORDER BY revision DESC LIMIT 1",
             workload=workload,
         )
@@ -88,11 +88,11 @@ class DatasetStore:
             **event.counts.model_dump(),
             "published_at": event.published_at,
         }
-        await self.tables.insert("datasets", [row])
+        await self.clickhouse.insert("datasets", [row])
 
     async def latest(self, workload: str) -> Published | None:
         """The newest dataset version; None before the first."""
-        rows = await self.tables.rows(
+        rows = await self.clickhouse.rows(
             "SELECT * FROM datasets FINAL WHERE workload = {workload:String} ORDER BY version DESC LIMIT 1",
             workload=workload,
         )
@@ -122,14 +122,14 @@ class DatasetStore:
             "reason": refused.reason,
             "refused_at": refused.refused_at,
         }
-        await self.tables.insert("dataset_refusals", [row])
+        await self.clickhouse.insert("dataset_refusals", [row])
 
     async def texts(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, str]:
         """Prediction id → what the user wrote. Ids that nobody logged are missing."""
         texts: dict[str, str] = {}
         ids = iter(prediction_ids)
         while chunk := list(islice(ids, IDS_PER_QUERY)):
-            rows = await self.tables.rows(
+            rows = await self.clickhouse.rows(
                 "SELECT prediction_id, input FROM predictions_v1 "
                 "WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}",
                 workload=workload,

@@ -7,22 +7,22 @@ import asyncio
 from services.failure_clustering.handlers import Handlers, Outcome
 from services.failure_clustering.settings import Settings
 from services.failure_clustering.store import TABLES_SQL, FailureStore
+from shared.consumer import Batch
 from shared.events import CycleRequested, PredictionCorrected, PredictionFlagged, WorkloadAdded
-from shared.hearing import Batch
 from shared.jobs import JobRunner, JobTable, jobs_table
-from shared.service import Service, Surroundings
-from shared.standing import Workloads
+from shared.projections import Workloads
+from shared.service import Service, ServiceContext
 
 NAME = "failure_clustering"
 
 
-def build(around: Surroundings) -> Service:
+def build(context: ServiceContext) -> Service:
     settings = Settings()
-    store = FailureStore(around.tables)
-    table = JobTable(around.tables, NAME)
-    outcome = Outcome(store, around.files, around.say, around.clock)
-    jobs = JobRunner(table, NAME, around.state_folder, outcome.on_progress, outcome.on_done)
-    handlers = Handlers(store, around.files, jobs, around.say, around.clock, Workloads(), settings)
+    store = FailureStore(context.clickhouse)
+    table = JobTable(context.clickhouse, NAME)
+    outcome = Outcome(store, context.files, context.publish, context.clock)
+    jobs = JobRunner(table, NAME, context.state_folder, outcome.on_progress, outcome.on_done)
+    handlers = Handlers(store, context.files, jobs, context.publish, context.clock, Workloads(), settings)
 
     async def start_due_cycles() -> None:
         while True:
@@ -31,7 +31,7 @@ def build(around: Surroundings) -> Service:
 
     return Service(
         name=NAME,
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             PredictionFlagged: Batch(handlers.on_prediction_flagged),
             PredictionCorrected: Batch(handlers.on_prediction_corrected),

@@ -18,7 +18,7 @@ AT_ONCE = 128
 def embed(texts: Sequence[str], on_progress: Callable[[int], None]) -> NDArray[np.float32]:
     """One row of unit length per text, shape (texts, 384), by all-MiniLM-L6-v2.
 
-    About 70 short texts a second and core. `on_progress` hears how many are done.
+    About 70 short texts a second and core. `on_progress` is told how many are done.
     """
     transformers_logging.disable_progress_bar()
     model = SentenceTransformer(str(get_model_path()))

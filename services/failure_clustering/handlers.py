@@ -15,7 +15,8 @@ from services.failure_clustering.cycle_is_due import why_cycle_is_due
 from services.failure_clustering.failure import is_suspicion
 from services.failure_clustering.settings import Settings
 from services.failure_clustering.store import FailureStore
-from shared.broker import Say
+from shared.broker import Publish
+from shared.consumer import ConsumerRecord
 from shared.events import (
     CycleRequested,
     FailureClustersFound,
@@ -26,10 +27,9 @@ from shared.events import (
     derived_id,
 )
 from shared.files import Files
-from shared.hearing import Heard
 from shared.jobs import Job, JobRunner
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +41,19 @@ class Handlers:
     store: FailureStore
     files: Files
     jobs: JobRunner
-    say: Say
+    publish: Publish
     clock: Clock
     workloads: Workloads
     settings: Settings
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        self.workloads.hear(event)
+        self.workloads.apply(event)
 
-    async def on_prediction_flagged(self, batch: Sequence[Heard[PredictionFlagged]]) -> None:
-        await self.store.keep_suspicions(heard.event for heard in batch if is_suspicion(heard.event))
+    async def on_prediction_flagged(self, batch: Sequence[ConsumerRecord[PredictionFlagged]]) -> None:
+        await self.store.keep_suspicions(consumed.event for consumed in batch if is_suspicion(consumed.event))
 
-    async def on_prediction_corrected(self, batch: Sequence[Heard[PredictionCorrected]]) -> None:
-        await self.store.keep_corrections(heard.event for heard in batch)
+    async def on_prediction_corrected(self, batch: Sequence[ConsumerRecord[PredictionCorrected]]) -> None:
+        await self.store.keep_corrections(consumed.event for consumed in batch)
 
     async def on_cycle_requested(self, event: CycleRequested) -> None:
         """Freezes what was known at the cut, once: a job that runs again gets the very same lists."""
@@ -75,7 +75,7 @@ class Handlers:
             await self.store.keep_cycle(event)
 
     async def start_due_cycles(self) -> None:
-        """Says CycleRequested for each workload whose cycle is due; said twice, it is the same cycle."""
+        """CycleRequested for each workload whose cycle is due; published twice, it is the same cycle."""
         for added in self.workloads.all():
             last_cut = await self.store.last_cut(added.name)
             since = last_cut or added.added_at
@@ -84,7 +84,7 @@ class Handlers:
             reason = why_cycle_is_due(added.definition.cycle, since, at, news.failures, news.corrections)
             if reason is not None:
                 cycle_id = derived_id("cycle", added.name, last_cut.isoformat() if last_cut else "first")
-                await self.say(
+                await self.publish(
                     CycleRequested(
                         cycle_id=cycle_id, workload=added.name, cut=at, reason=reason, requested_by="tuneloop"
                     )
@@ -103,7 +103,7 @@ class Outcome:
 
     store: FailureStore
     files: Files
-    say: Say
+    publish: Publish
     clock: Clock
 
     async def on_progress(self, job: Job, progress: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ class Outcome:
     async def on_done(self, job: Job) -> None:
         found = await self._unclustered(job) if job.result is None else FailureClustersFound(**job.result)
         await self.store.keep_found(found, await asyncio.to_thread(self.files.rows, found.failures))
-        await self.say(found)
+        await self.publish(found)
 
     async def _unclustered(self, job: Job) -> FailureClustersFound:
         """No clusters, but all corrections: one can learn from them without knowing how they group."""

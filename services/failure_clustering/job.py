@@ -15,9 +15,9 @@ from services.failure_clustering.failure import Failure
 from services.failure_clustering.names import name_groups
 from services.failure_clustering.store import FailureStore
 from shared.addresses import Addresses
+from shared.clickhouse import connect
 from shared.events import Cluster, CycleRequested, FailureClustersFound, FrozenFile, derived_id, now
 from shared.files import Files
-from shared.tables import connect
 
 
 class Clustering:
@@ -30,7 +30,7 @@ class Clustering:
         self._files, self._out = files, out
 
     async def run(self, store: FailureStore) -> FailureClustersFound:
-        """The event to say. Failures whose text is no longer kept stand alone."""
+        """The event to publish. Failures whose text is no longer kept stand alone."""
         texts = await store.texts(self._cycle.workload, [one.prediction_id for one in self._failures])
         kept = [failure for failure in self._failures if failure.prediction_id in texts]
         clusters, cluster_of = self._clusters(kept, [texts[failure.prediction_id] for failure in kept])
@@ -82,21 +82,21 @@ class Clustering:
         )
 
     def _progress(self, phase: str, done: int, total: int) -> None:
-        say(self._out, progress={"phase": phase, "done": done, "total": total})
+        emit(self._out, progress={"phase": phase, "done": done, "total": total})
 
 
-def say(out: TextIO, **line: Any) -> None:
+def emit(out: TextIO, **line: Any) -> None:
     print(json.dumps(line), file=out, flush=True)
 
 
 async def work(task: Mapping[str, Any], addresses: Addresses, out: TextIO) -> dict[str, Any]:
     """Does what a task says: {"cycle", "failures", "corrections"}."""
     files = Files(addresses.files_uri, addresses.state_folder / "cache")
-    tables = await connect(addresses.clickhouse_url)
+    clickhouse = await connect(addresses.clickhouse_url)
     try:
-        found = await Clustering(task, files, out).run(FailureStore(tables))
+        found = await Clustering(task, files, out).run(FailureStore(clickhouse))
     finally:
-        await tables.close()
+        await clickhouse.close()
     return found.model_dump(mode="json")
 
 
@@ -105,7 +105,7 @@ def main() -> int:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     order = json.load(sys.stdin)
-    say(out, result=asyncio.run(work(order["task"], Addresses(), out)))
+    emit(out, result=asyncio.run(work(order["task"], Addresses(), out)))
     return 0
 
 

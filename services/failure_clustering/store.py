@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import Any
 
 from services.failure_clustering.failure import Failure
+from shared.clickhouse import ClickHouse
 from shared.events import CycleRequested, FailureClustersFound, PredictionCorrected, PredictionFlagged
-from shared.tables import Tables
 
 TABLES_SQL = files("services.failure_clustering").joinpath("tables.sql").read_text()
 IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
@@ -31,27 +31,27 @@ class News:
 class FailureStore:
     """All SQL of this service."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
 
     async def keep_suspicions(self, events: Iterable[PredictionFlagged]) -> None:
         rows = [event.model_dump(exclude={"adapter", "confidence"}) for event in events]
-        await self._tables.insert(
+        await self._clickhouse.insert(
             "failure_suspicions", [row | {"reason": row["reason"].value} for row in rows]
         )
 
     async def keep_corrections(self, events: Iterable[PredictionCorrected]) -> None:
         left_out = {"adapter", "confidence", "reviewers", "review_ids"}
-        await self._tables.insert(
+        await self._clickhouse.insert(
             "failure_corrections", [event.model_dump(exclude=left_out) for event in events]
         )
 
     async def keep_cycle(self, event: CycleRequested) -> None:
-        await self._tables.insert("cycles", [event.model_dump()])
+        await self._clickhouse.insert("cycles", [event.model_dump()])
 
     async def knows_cycle(self, event: CycleRequested) -> bool:
         return bool(
-            await self._tables.rows(
+            await self._clickhouse.rows(
                 """SELECT 1 FROM cycles
                 WHERE workload = {workload:String} AND cycle_id = {cycle_id:String} LIMIT 1""",
                 workload=event.workload,
@@ -61,7 +61,7 @@ class FailureStore:
 
     async def last_cut(self, workload: str) -> datetime | None:
         """The latest cut of all cycles of the workload."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             "SELECT cut FROM cycles WHERE workload = {workload:String} ORDER BY cut DESC LIMIT 1",
             workload=workload,
         )
@@ -69,7 +69,7 @@ class FailureStore:
 
     async def news(self, workload: str, since: datetime) -> News:
         """What is known now and was not known at that time."""
-        (row,) = await self._tables.rows(
+        (row,) = await self._clickhouse.rows(
             f"""WITH
                 corrected AS (
                     SELECT prediction_id, argMax(answer != right_answer, corrected_at) AS wrong
@@ -89,7 +89,7 @@ class FailureStore:
 
     async def corrections_at(self, workload: str, cut: datetime) -> list[dict[str, str]]:
         """Every correction known at the cut, the newest of each prediction, ordered by prediction."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             f"""SELECT prediction_id, predicted_at, right_answer FROM failure_corrections FINAL
             WHERE workload = {{workload:String}} AND corrected_at <= {CUT}
             ORDER BY prediction_id, corrected_at DESC LIMIT 1 BY prediction_id""",
@@ -107,7 +107,7 @@ class FailureStore:
 
     async def failures_at(self, workload: str, since: datetime, cut: datetime) -> list[Failure]:
         """The failures known at the cut among predictions made after `since`, ordered by prediction."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             f"""WITH
                 corrected AS (
                     SELECT
@@ -135,7 +135,7 @@ class FailureStore:
         """Prediction id → text, for those that are still kept."""
         texts: dict[str, str] = {}
         for start in range(0, len(prediction_ids), IDS_AT_ONCE):
-            rows = await self._tables.rows(
+            rows = await self._clickhouse.rows(
                 """SELECT prediction_id, input FROM predictions_v1
                 WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
                 workload=workload,
@@ -147,11 +147,11 @@ class FailureStore:
     async def keep_found(self, found: FailureClustersFound, members: Iterable[dict[str, Any]]) -> None:
         """The clusters and who belongs to them; `members` are the rows of `found.failures`."""
         cycle = {"workload": found.workload, "cycle_id": found.cycle_id, "cut": found.cut}
-        await self._tables.insert(
+        await self._clickhouse.insert(
             "clusters",
             [cycle | cluster.model_dump() | {"found_at": found.found_at} for cluster in found.clusters],
         )
-        await self._tables.insert(
+        await self._clickhouse.insert(
             "cluster_members",
             [
                 cycle | {"prediction_id": member["prediction_id"], "cluster_id": member["cluster_id"] or ""}

@@ -16,13 +16,13 @@ from services.human_review.items import Kind, OpenItem
 from services.human_review.look_ahead import LookAhead
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
-from shared.broker import Say
+from shared.broker import Publish
 from shared.events import Rate, ReviewGiven, WorkloadAdded, derived_id
 from shared.fields import Id, Moment, Name, WorkloadName
 from shared.intervals import wilson
 from shared.problems import Problem
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 
 
 class Item(BaseModel):
@@ -80,7 +80,12 @@ class Share(BaseModel):
 
 
 def make_router(
-    ahead: LookAhead, store: ReviewStore, workloads: Workloads, say: Say, clock: Clock, settings: Settings
+    ahead: LookAhead,
+    store: ReviewStore,
+    workloads: Workloads,
+    publish: Publish,
+    clock: Clock,
+    settings: Settings,
 ) -> APIRouter:
     router = APIRouter(prefix="/reviews", tags=["human review"])
 
@@ -122,7 +127,7 @@ def make_router(
             right_answer=review.right_answer,
             given_at=review.given_at or clock(),
         )
-        await _say_in_time(say, given, settings.accept)
+        await _publish_in_time(publish, given, settings.accept)
         ahead.judged(given.prediction_id, given.reviewer)
         return Accepted(review_id=given.review_id)
 
@@ -136,10 +141,10 @@ def make_router(
     return router
 
 
-async def _say_in_time(say: Say, given: ReviewGiven, longest: timedelta) -> None:
+async def _publish_in_time(publish: Publish, given: ReviewGiven, longest: timedelta) -> None:
     try:
         async with asyncio.timeout(longest.total_seconds()):
-            await say(given)
+            await publish(given)
     except (TimeoutError, KafkaException) as error:
         raise Problem(
             503,

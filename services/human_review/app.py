@@ -10,18 +10,18 @@ from services.human_review.handlers import Handlers
 from services.human_review.look_ahead import LookAhead
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
+from shared.consumer import Batch
 from shared.events import PredictionFlagged, ReviewGiven, ShadowPairRecorded, WorkloadAdded
-from shared.hearing import Batch
-from shared.service import Service, Surroundings
-from shared.standing import Workloads
+from shared.projections import Workloads
+from shared.service import Service, ServiceContext
 
 
-def build(around: Surroundings) -> Service:
+def build(context: ServiceContext) -> Service:
     settings = Settings()
     workloads = Workloads()
-    store = ReviewStore(around.tables)
-    handlers = Handlers(store, around.say, around.clock, workloads)
-    ahead = LookAhead(store, around.clock, settings)
+    store = ReviewStore(context.clickhouse)
+    handlers = Handlers(store, context.publish, context.clock, workloads)
+    ahead = LookAhead(store, context.clock, settings)
 
     async def join_waiting_reviews() -> None:
         while True:
@@ -30,13 +30,13 @@ def build(around: Surroundings) -> Service:
 
     return Service(
         name="human_review",
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             PredictionFlagged: Batch(handlers.on_prediction_flagged),
             ShadowPairRecorded: Batch(handlers.on_shadow_pair_recorded),
             ReviewGiven: Batch(handlers.on_review_given),
         },
         tables_sql=files("services.human_review").joinpath("tables.sql").read_text(),
-        routers=[make_router(ahead, store, workloads, around.say, around.clock, settings)],
+        routers=[make_router(ahead, store, workloads, context.publish, context.clock, settings)],
         background=[join_waiting_reviews],
     )

@@ -11,7 +11,8 @@ from services.human_review.blind_pair import blind_options
 from services.human_review.items import Kind, QueuedItem
 from services.human_review.priority import priority
 from services.human_review.store import IDS_AT_ONCE, Prediction, ReviewStore
-from shared.broker import Say
+from shared.broker import Publish
+from shared.consumer import ConsumerRecord
 from shared.events import (
     PredictionCorrected,
     PredictionFlagged,
@@ -19,9 +20,8 @@ from shared.events import (
     ShadowPairRecorded,
     WorkloadAdded,
 )
-from shared.hearing import Heard
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 from shared.workload import Review
 
 
@@ -30,21 +30,21 @@ class Handlers:
     """What happens on each event. Every batch may come again: rows replace by key, events keep their ids."""
 
     store: ReviewStore
-    say: Say
+    publish: Publish
     clock: Clock
     workloads: Workloads
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        self.workloads.hear(event)
+        self.workloads.apply(event)
 
-    async def on_prediction_flagged(self, batch: Sequence[Heard[PredictionFlagged]]) -> None:
-        await self._queue([self._flagged(heard.event) for heard in batch])
+    async def on_prediction_flagged(self, batch: Sequence[ConsumerRecord[PredictionFlagged]]) -> None:
+        await self._queue([self._flagged(consumed.event) for consumed in batch])
 
-    async def on_shadow_pair_recorded(self, batch: Sequence[Heard[ShadowPairRecorded]]) -> None:
-        await self._queue([_paired(heard.event) for heard in batch if heard.event.differs])
+    async def on_shadow_pair_recorded(self, batch: Sequence[ConsumerRecord[ShadowPairRecorded]]) -> None:
+        await self._queue([_paired(consumed.event) for consumed in batch if consumed.event.differs])
 
-    async def on_review_given(self, batch: Sequence[Heard[ReviewGiven]]) -> None:
-        reviews = [heard.event for heard in batch]
+    async def on_review_given(self, batch: Sequence[ConsumerRecord[ReviewGiven]]) -> None:
+        reviews = [consumed.event for consumed in batch]
         await self.store.keep_reviews(reviews)
         await self._decide_all((review.workload, review.prediction_id) for review in reviews)
 
@@ -93,7 +93,7 @@ class Handlers:
         ]
         states = {prediction_id: reached.state for prediction_id, reached in outcomes.items()}
         await self.store.keep_corrections(corrections)
-        await self.say(*corrections)
+        await self.publish(*corrections)
         await self.store.keep_outcomes(workload, states, self.clock())  # last: join_waiting goes by it
 
     def _flagged(self, event: PredictionFlagged) -> QueuedItem:

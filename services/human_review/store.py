@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from services.human_review.agreement import Opinion, State
 from services.human_review.items import Kind, OpenItem, QueuedItem
+from shared.clickhouse import ClickHouse
 from shared.events import PredictionCorrected, ReviewGiven
-from shared.tables import Tables
 
 MOST_WAITING = 1000
 IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
@@ -29,8 +29,8 @@ class Prediction:
 class ReviewStore:
     """All SQL of this service."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
 
     async def queue(self, items: Iterable[QueuedItem]) -> None:
         rows = [
@@ -38,14 +38,14 @@ class ReviewStore:
             | {"kind": item.kind.value, "strength": item.kind.strength, "options": list(item.options)}
             for item in items
         ]
-        await self._tables.insert("review_items", rows)
+        await self._clickhouse.insert("review_items", rows)
 
     async def keep_reviews(self, reviews: Iterable[ReviewGiven]) -> None:
-        await self._tables.insert("reviews", [review.model_dump() for review in reviews])
+        await self._clickhouse.insert("reviews", [review.model_dump() for review in reviews])
 
     async def opinions(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, list[Opinion]]:
         """Prediction id → one opinion per reviewer, for those predictions that have any."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT prediction_id, review_id, reviewer, right_answer, given_at FROM reviews FINAL
             WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
             ORDER BY given_at, review_id""",
@@ -61,7 +61,7 @@ class ReviewStore:
 
     async def kinds(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, Kind]:
         """Prediction id → the strongest reason why it is in the queue."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT prediction_id, toString(argMax(kind, strength)) AS strongest FROM review_items
             WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
             GROUP BY prediction_id""",
@@ -72,7 +72,7 @@ class ReviewStore:
 
     async def predictions(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, Prediction]:
         """Those of the predictions that are logged."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT prediction_id, predicted_at, adapter, answer, confidence FROM predictions_v1
             WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
             workload=workload,
@@ -95,16 +95,16 @@ class ReviewStore:
             }
             for prediction_id, state in states.items()
         ]
-        await self._tables.insert("review_outcomes", rows)
+        await self._clickhouse.insert("review_outcomes", rows)
 
     async def keep_corrections(self, corrections: Iterable[PredictionCorrected]) -> None:
-        await self._tables.insert(
+        await self._clickhouse.insert(
             "corrections", [correction.model_dump(exclude={"review_ids"}) for correction in corrections]
         )
 
     async def waiting(self) -> dict[str, list[str]]:
         """Workload → predictions that were reviewed and not decided on, newest first and at most 1000."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT workload, prediction_id FROM reviews
             WHERE (workload, prediction_id) NOT IN (SELECT workload, prediction_id FROM review_outcomes)
             GROUP BY workload, prediction_id ORDER BY max(given_at) DESC LIMIT {most:UInt32}""",
@@ -123,7 +123,7 @@ class ReviewStore:
         At most 500, and whether they are all there are. Texts of `known` items are not read again.
         """
         # The view says the same, four times slower: it joins everything ever reviewed.
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT prediction_id, kind, options, answer, confidence, reviews_wanted FROM (
                 SELECT * FROM review_items FINAL
                 WHERE workload = {workload:String}
@@ -163,13 +163,13 @@ class ReviewStore:
 
     async def agreement(self, workload: str) -> tuple[int, int]:
         """Predictions judged by two or more reviewers, and in how many of them the first two agree."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             "SELECT n, agreed FROM agreement_v1 WHERE workload = {workload:String}", workload=workload
         )
         return (rows[0]["n"], rows[0]["agreed"]) if rows else (0, 0)
 
     async def _texts(self, workload: str, ids: list[str]) -> dict[str, tuple[str, Mapping[str, float]]]:
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT prediction_id, input, probabilities FROM predictions_v1
             WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
             workload=workload,

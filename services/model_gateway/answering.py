@@ -8,16 +8,16 @@ import time
 from dataclasses import dataclass
 
 from services.model_gateway import refusals
-from services.model_gateway.flag import Flag
-from services.model_gateway.flipping import Flipping
-from services.model_gateway.journal import Journal, NotRecorded
+from services.model_gateway.alias_switch import AliasSwitch
+from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.label_tokens import LabelTokens
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
+from services.model_gateway.outbox import NotRecorded, Outbox
 from shared.events import PredictionLogged, WorkloadAdded
 from shared.files import DigestMismatch
 from shared.labels import LabelAnswer, label_answer
-from shared.models import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.service import Clock
 from shared.time_ordered_ids import time_ordered_id
 
@@ -35,11 +35,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Answering:
-    flag: Flag
-    flipping: Flipping
+    alias: ChampionAlias
+    alias_switch: AliasSwitch
     tokens: LabelTokens
     models: ModelServer
-    journal: Journal
+    outbox: Outbox
     metrics: Metrics
     clock: Clock
     answer_seconds: float
@@ -47,9 +47,9 @@ class Answering:
     async def answer(self, asked: Asked) -> PredictionLogged:
         """The answer, on record. Raises Problem."""
         began = time.perf_counter()
-        workload = self.flag.workloads.get(asked.workload)
+        workload = self.alias.workloads.get(asked.workload)
         if workload is None:
-            raise refusals.unknown_workload(known.name for known in self.flag.workloads.all())
+            raise refusals.unknown_workload(known.name for known in self.alias.workloads.all())
         scored = await self._scored(workload, asked.text)
         moment = self.clock()
         prediction = PredictionLogged(
@@ -66,7 +66,7 @@ class Answering:
             attributes=asked.attributes,
         )
         try:
-            await self.journal.append(prediction.model_dump_json().encode())
+            await self.outbox.append(prediction.model_dump_json().encode())
         except NotRecorded as error:
             log.error("no answer without its record: %s", error)
             raise refusals.not_recorded() from error
@@ -91,19 +91,19 @@ class Answering:
             self.metrics.model_seconds.labels(workload.name).observe(time.perf_counter() - began)
 
     async def _by_champion(self, workload: WorkloadAdded, text: str) -> Scored:
-        serving = self.flag.serving.get(workload.name)
+        serving = self.alias.serving.get(workload.name)
         if serving is None:
-            if self.flag.champions.of(workload.name) is not None:
+            if self.alias.champions.of(workload.name) is not None:
                 raise refusals.champion_not_loaded(workload.name)
             raise refusals.no_champion(workload.name)
         try:
             return await self._score(workload, serving.adapter.name, text)
         except UnknownModel:  # the model server was started anew and lost what was loaded
-            adapter = self.flag.serving[workload.name].adapter
+            adapter = self.alias.serving[workload.name].adapter
             log.warning(
                 "%s: the model server does not know %s; loading it again", workload.name, adapter.name
             )
-            await self.flipping.load_again(adapter)
+            await self.alias_switch.load_again(adapter)
             return await self._score(workload, adapter.name, text)
 
     async def _score(self, workload: WorkloadAdded, adapter: str, text: str) -> Scored:

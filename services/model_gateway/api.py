@@ -19,9 +19,9 @@ from services.model_gateway.openai_requests import (
     EmptyText,
     TextTooLong,
 )
-from shared.bodies import body_of, parsed
 from shared.events import PredictionLogged
 from shared.problems import Problem
+from shared.request_bodies import body_of, parsed
 
 Whole = Callable[[PredictionLogged, Asked], dict[str, Any]]
 Chunks = Callable[[PredictionLogged, Asked], list[dict[str, Any]]]
@@ -29,7 +29,7 @@ Chunks = Callable[[PredictionLogged, Asked], list[dict[str, Any]]]
 
 def routes(answering: Answering, body_most_bytes: int) -> APIRouter:
     router = APIRouter(tags=["answers"])
-    metrics, flag = answering.metrics, answering.flag
+    metrics, alias = answering.metrics, answering.alias
 
     async def answered(
         request: Request, kind: type[ChatRequest] | type[CompletionRequest], whole: Whole, chunks: Chunks
@@ -38,7 +38,7 @@ def routes(answering: Answering, body_most_bytes: int) -> APIRouter:
         workload, status = "unknown", 500
         try:
             asked = _asked(kind, await body_of(request, body_most_bytes))
-            if flag.workloads.get(asked.workload) is not None:
+            if alias.workloads.get(asked.workload) is not None:
                 workload = asked.workload
             prediction = await answering.answer(asked)
             status = 200
@@ -68,8 +68,8 @@ def routes(answering: Answering, body_most_bytes: int) -> APIRouter:
         return replies.model_list(
             {
                 workload.name: int(workload.added_at.timestamp())
-                for workload in flag.workloads.all()
-                if workload.name in flag.serving
+                for workload in alias.workloads.all()
+                if workload.name in alias.serving
             }
         )
 

@@ -1,49 +1,51 @@
-"""Puts the gateway together. It answers from its kept flag before any broker is there."""
+"""Puts the gateway together. It answers from its kept alias before any broker is there."""
 
 from __future__ import annotations
 
+from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.answering import Answering
 from services.model_gateway.api import routes
+from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.delivery import Delivery
-from services.model_gateway.flag import Flag
-from services.model_gateway.flipping import Flipping
 from services.model_gateway.handlers import Handlers
-from services.model_gateway.journal import Journal
 from services.model_gateway.label_tokens import LabelTokens
 from services.model_gateway.metrics import Metrics
+from services.model_gateway.outbox import Outbox
 from services.model_gateway.settings import Settings
+from services.model_gateway.state_folder import rename_files_of_0_1
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
-from shared.service import Service, Surroundings
+from shared.service import Service, ServiceContext
 
 
-def build(around: Surroundings) -> Service:
+def build(context: ServiceContext) -> Service:
     settings = Settings()
-    journal = Journal(
-        around.state_folder / "journal",
-        segment_bytes=settings.journal_segment_bytes,
-        most_bytes=settings.journal_most_bytes,
-        fsync=settings.journal_fsync,
+    rename_files_of_0_1(context.state_folder)
+    outbox = Outbox(
+        context.state_folder / "outbox",
+        segment_bytes=settings.outbox_segment_bytes,
+        most_bytes=settings.outbox_most_bytes,
+        fsync=settings.outbox_fsync,
     )
-    flag = Flag.restored(around.state_folder / "flag.json")
-    metrics = Metrics(around.registry, journal)
-    tokens = LabelTokens(around.models)
-    flipping = Flipping(flag, around.files, around.models, tokens, metrics)
+    alias = ChampionAlias.restored(context.state_folder / "champion_alias.json")
+    metrics = Metrics(context.registry, outbox)
+    tokens = LabelTokens(context.models)
+    alias_switch = AliasSwitch(alias, context.files, context.models, tokens, metrics)
     answering = Answering(
-        flag, flipping, tokens, around.models, journal, metrics, around.clock, settings.answer_seconds
+        alias, alias_switch, tokens, context.models, outbox, metrics, context.clock, settings.answer_seconds
     )
-    handlers = Handlers(flag, flipping)
+    handlers = Handlers(alias, alias_switch)
 
     async def start() -> None:
-        await flipping.flip_what_is_wanted()
+        await alias_switch.switch_to_what_is_wanted()
 
     return Service(
         name="model_gateway",
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             ModelPromoted: handlers.on_model_promoted,
             ModelRolledBack: handlers.on_model_rolled_back,
         },
         routers=[routes(answering, settings.body_most_bytes)],
         start=start,
-        background=[flipping.run_for_ever, Delivery(journal, around.say).run_for_ever],
+        background=[alias_switch.run_for_ever, Delivery(outbox, context.publish).run_for_ever],
     )

@@ -1,26 +1,26 @@
-"""State events set the flag; its adapter is loaded beside, so that hearing never waits for a model."""
+"""State events move the alias; its adapter is loaded beside, so that consuming never waits for a model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.model_gateway.flag import Flag
-from services.model_gateway.flipping import Flipping
+from services.model_gateway.alias_switch import AliasSwitch
+from services.model_gateway.champion_alias import ChampionAlias
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 
 
 @dataclass(frozen=True)
 class Handlers:
-    flag: Flag
-    flipping: Flipping
+    alias: ChampionAlias
+    alias_switch: AliasSwitch
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        if self.flag.workloads.hear(event):
-            await self.flag.keep()
-            self.flipping.look_again()
+        if self.alias.workloads.apply(event):
+            await self.alias.keep()
+            self.alias_switch.look_again()
 
     async def on_model_promoted(self, event: ModelPromoted) -> None:
-        self.flipping.hear(event)
+        self.alias_switch.apply(event)
 
     async def on_model_rolled_back(self, event: ModelRolledBack) -> None:
-        self.flipping.hear(event)
+        self.alias_switch.apply(event)

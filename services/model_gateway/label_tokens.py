@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from shared.events import WorkloadAdded
-from shared.models import ModelServer, ModelServerRefused
+from shared.model_server import ModelServer, ModelServerRefused
 
 
 @dataclass

@@ -1,16 +1,16 @@
-"""What operators watch: requests, latency, the model server's part, the journal, the flips."""
+"""What operators watch: requests, latency, the model server's part, the outbox, the alias switches."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.model_gateway.journal import Journal
+from services.model_gateway.outbox import Outbox
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0)
 
 
 class Metrics:
-    def __init__(self, registry: CollectorRegistry, journal: Journal) -> None:
+    def __init__(self, registry: CollectorRegistry, outbox: Outbox) -> None:
         self.requests = Counter(
             "tuneloop_gateway_requests", "Requests for an answer", ("workload", "status"), registry=registry
         )
@@ -28,20 +28,20 @@ class Metrics:
             registry=registry,
             buckets=_SECONDS,
         )
-        self.flips = Counter(
-            "tuneloop_gateway_flips",
-            "What became of a flag: flipped, refused (its files are not what the event says), or late",
+        self.switches = Counter(
+            "tuneloop_gateway_alias_switches",
+            "What became of a new champion: switched, refused (wrong files), or late",
             ("workload", "outcome"),
             registry=registry,
         )
-        self.flip_seconds = Histogram(
-            "tuneloop_gateway_flip_seconds",
-            "From hearing of a champion to its first possible answer",
+        self.switch_seconds = Histogram(
+            "tuneloop_gateway_alias_switch_seconds",
+            "From consuming a champion's event to its first possible answer",
             ("workload",),
             registry=registry,
             buckets=_SECONDS,
         )
         backlog = Gauge(
-            "tuneloop_gateway_journal_backlog_bytes", "Records not yet in Kafka", registry=registry
+            "tuneloop_gateway_outbox_backlog_bytes", "Records not yet in Kafka", registry=registry
         )
-        backlog.set_function(lambda: journal.backlog_bytes)
+        backlog.set_function(lambda: outbox.backlog_bytes)

@@ -11,10 +11,10 @@ class Settings(BaseSettings):
 
     answer_seconds: float = Field(default=30.0, gt=0)
     """How long the model server may take for one answer."""
-    journal_fsync: bool = False
+    outbox_fsync: bool = False
     """Off: a record survives the death of this process. On: of the machine too, for some 4 ms an answer."""
-    journal_segment_bytes: int = Field(default=8 << 20, ge=1)
-    journal_most_bytes: int = Field(default=8 << 30, ge=1)
+    outbox_segment_bytes: int = Field(default=8 << 20, ge=1)
+    outbox_most_bytes: int = Field(default=8 << 30, ge=1)
     """What may wait for Kafka on the disk. Past it no request is answered: none could be recorded."""
     body_most_bytes: int = Field(default=1 << 20, ge=1)
     """A whole request, with the history of a chat; the text itself has its own limit of 64 KiB."""

@@ -1,4 +1,4 @@
-"""The HTTP intake: it checks, says, and answers 202 once Kafka has everything."""
+"""The HTTP intake: it checks, publishes, and answers 202 once Kafka has everything."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from services.prediction_logging.intake import LineError, NotJson, WrongLines, lines_of, predictions
-from services.prediction_logging.misfits import UNKNOWN_WORKLOAD, feedback_misfit
+from services.prediction_logging.invalid_predictions import UNKNOWN_WORKLOAD, why_feedback_invalid
 from services.prediction_logging.settings import Settings
-from shared.bodies import body_of, parsed, problem_of
-from shared.broker import Say
+from shared.broker import Publish
 from shared.events import Event, FeedbackGiven, Thumb, derived_id
 from shared.fields import Id, Share, WorkloadName
 from shared.problems import Problem
+from shared.projections import Workloads
+from shared.request_bodies import body_of, parsed, problem_of
 from shared.service import Clock
-from shared.standing import Workloads
 from shared.time_ordered_ids import time_ordered_id
 
 MOST_ERRORS_LISTED = 100
@@ -50,7 +50,7 @@ class Accepted(BaseModel):
     ids: list[str]
 
 
-def routes(workloads: Workloads, say: Say, clock: Clock, settings: Settings) -> APIRouter:
+def routes(workloads: Workloads, publish: Publish, clock: Clock, settings: Settings) -> APIRouter:
     router = APIRouter(tags=["logging"])
 
     def id_of(kind: str, key: str | None) -> Callable[[int], str]:
@@ -72,7 +72,7 @@ def routes(workloads: Workloads, say: Say, clock: Clock, settings: Settings) -> 
             events = predictions(lines, workloads, id_of("prediction", idempotency_key), clock())
         except WrongLines as wrong:
             raise _wrong_lines(wrong, workloads) from None
-        await _say(say, events, settings.say_seconds)
+        await _publish_in_time(publish, events, settings.publish_timeout_seconds)
         return Accepted(ids=[event.prediction_id for event in events])
 
     @router.post("/feedback", status_code=202)
@@ -84,18 +84,18 @@ def routes(workloads: Workloads, say: Say, clock: Clock, settings: Settings) -> 
             event = FeedbackGiven(**made, feedback_id=feedback_id, given_at=clock())
         except ValidationError as error:
             raise problem_of(error) from None
-        if feedback_misfit(event, workloads) == UNKNOWN_WORKLOAD:
+        if why_feedback_invalid(event, workloads) == UNKNOWN_WORKLOAD:
             raise _unknown_workload(workloads)
-        await _say(say, [event], settings.say_seconds)
+        await _publish_in_time(publish, [event], settings.publish_timeout_seconds)
         return Accepted(ids=[feedback_id])
 
     return router
 
 
-async def _say(say: Say, events: Sequence[Event], seconds: float) -> None:
+async def _publish_in_time(publish: Publish, events: Sequence[Event], seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await say(*events)
+            await publish(*events)
     except (TimeoutError, KafkaException) as error:
         raise Problem(
             503,

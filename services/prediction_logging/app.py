@@ -9,24 +9,28 @@ from services.prediction_logging.handlers import Handlers
 from services.prediction_logging.metrics import Metrics
 from services.prediction_logging.settings import Settings
 from services.prediction_logging.store import PredictionStore
+from shared.consumer import Batch
 from shared.events import FeedbackGiven, PredictionLogged, WorkloadAdded
-from shared.hearing import Batch
-from shared.service import Service, Surroundings
-from shared.standing import Workloads
+from shared.projections import Workloads
+from shared.service import Service, ServiceContext
 
 
-def build(around: Surroundings) -> Service:
+def build(context: ServiceContext) -> Service:
     workloads = Workloads()
     handlers = Handlers(
-        PredictionStore(around.tables), around.say, around.clock, workloads, Metrics(around.registry)
+        PredictionStore(context.clickhouse),
+        context.publish,
+        context.clock,
+        workloads,
+        Metrics(context.registry),
     )
     return Service(
         name="prediction_logging",
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             PredictionLogged: Batch(handlers.on_prediction_logged),
             FeedbackGiven: Batch(handlers.on_feedback_given),
         },
         tables_sql=files(__package__).joinpath("tables.sql").read_text(),
-        routers=[routes(workloads, around.say, around.clock, Settings())],
+        routers=[routes(workloads, context.publish, context.clock, Settings())],
     )

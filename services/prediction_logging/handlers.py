@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.prediction_logging.flags import reasons
+from services.prediction_logging.invalid_predictions import why_feedback_invalid, why_invalid
 from services.prediction_logging.metrics import Metrics
-from services.prediction_logging.misfits import feedback_misfit, misfit
 from services.prediction_logging.store import PredictionStore
-from shared.broker import Say
+from shared.broker import Publish
+from shared.consumer import ConsumerRecord, Invalid
 from shared.events import (
     Event,
     FeedbackGiven,
@@ -23,9 +24,8 @@ from shared.events import (
     PredictionLogged,
     WorkloadAdded,
 )
-from shared.hearing import Heard, Invalid
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 
 E = TypeVar("E", bound=Event)
 
@@ -33,24 +33,24 @@ E = TypeVar("E", bound=Event)
 @dataclass(frozen=True)
 class Handlers:
     store: PredictionStore
-    say: Say
+    publish: Publish
     clock: Clock
     workloads: Workloads
     metrics: Metrics
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        self.workloads.hear(event)
+        self.workloads.apply(event)
 
-    async def on_prediction_logged(self, heard: list[Heard[PredictionLogged]]) -> list[Invalid]:
-        good, invalid = sorted_out(heard, lambda event: misfit(event, self.workloads))
+    async def on_prediction_logged(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
+        good, invalid = sorted_out(consumed, lambda event: why_invalid(event, self.workloads))
         await self.store.keep_predictions(good)
         self.metrics.count_predictions(one.event for one in good)
         disliked = await self.store.disliked((one.event.workload, one.event.prediction_id) for one in good)
         await self._flag([flag for one in good for flag in self._flags(one.event, disliked)])
         return invalid
 
-    async def on_feedback_given(self, heard: list[Heard[FeedbackGiven]]) -> list[Invalid]:
-        good, invalid = sorted_out(heard, lambda event: feedback_misfit(event, self.workloads))
+    async def on_feedback_given(self, consumed: list[ConsumerRecord[FeedbackGiven]]) -> list[Invalid]:
+        good, invalid = sorted_out(consumed, lambda event: why_feedback_invalid(event, self.workloads))
         await self.store.keep_feedback(good)
         negative = [one.event for one in good if one.event.is_negative]
         stored = await self.store.stored((event.workload, event.prediction_id) for event in negative)
@@ -80,17 +80,17 @@ class Handlers:
 
     async def _flag(self, flags: Sequence[PredictionFlagged]) -> None:
         await self.store.keep_flags(flags)
-        await self.say(*flags)
+        await self.publish(*flags)
         self.metrics.count_flags(flags)
 
 
 def sorted_out(
-    heard: Sequence[Heard[E]], misfit_of: Callable[[E], str | None]
-) -> tuple[list[Heard[E]], list[Invalid]]:
+    consumed: Sequence[ConsumerRecord[E]], misfit_of: Callable[[E], str | None]
+) -> tuple[list[ConsumerRecord[E]], list[Invalid]]:
     """What can be kept, and what is to be set aside."""
-    good: list[Heard[E]] = []
+    good: list[ConsumerRecord[E]] = []
     invalid: list[Invalid] = []
-    for one in heard:
+    for one in consumed:
         reason = misfit_of(one.event)
         if reason is None:
             good.append(one)

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from services.prediction_logging.misfits import misfit
+from services.prediction_logging.invalid_predictions import why_invalid
 from shared.events import PredictionLogged
 from shared.fields import Id, Moment, Name, Share, Text, WorkloadName
-from shared.standing import Workloads
+from shared.projections import Workloads
 
 MOST_EVENT_BYTES = 900_000  # Kafka takes records up to 1 MB
 
@@ -93,7 +93,7 @@ def predictions(
         except ValidationError as error:
             errors += _errors(number, error)
             continue
-        if problem := misfit(event, workloads):
+        if problem := why_invalid(event, workloads):
             field, _, said = problem.rpartition(": ")
             errors.append(LineError(number, field or "workload", said))
         elif (before := seen.setdefault(event.prediction_id, number)) != number:

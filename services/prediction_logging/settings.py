@@ -12,5 +12,5 @@ class Settings(BaseSettings):
     body_most_bytes: int = Field(default=8 << 20, ge=1)
     most_predictions: int = Field(default=10_000, ge=1)
     """In one request. More would hold up the requests beside it."""
-    say_seconds: float = Field(default=10.0, gt=0)
+    publish_timeout_seconds: float = Field(default=10.0, gt=0)
     """How long a request waits for Kafka before it is told to come again."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.clickhouse import ClickHouse
+from shared.consumer import ConsumerRecord
 from shared.events import Event, FeedbackGiven, PredictionFlagged, PredictionLogged, derived_id
-from shared.hearing import Heard
-from shared.tables import Tables
 
 IDS_IN_ONE_QUERY = 500  # parameters travel in the request's address
 
@@ -31,18 +31,18 @@ class Stored:
 
 
 class PredictionStore:
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
 
-    async def keep_predictions(self, heard: Sequence[Heard[PredictionLogged]]) -> None:
-        for slice_ in _slices(heard):
+    async def keep_predictions(self, consumed: Sequence[ConsumerRecord[PredictionLogged]]) -> None:
+        for slice_ in _slices(consumed):
             rows = [_prediction_row(one) for one in slice_]
-            await self._tables.insert("predictions", rows, token=_token(slice_))
+            await self._clickhouse.insert("predictions", rows, token=_token(slice_))
 
-    async def keep_feedback(self, heard: Sequence[Heard[FeedbackGiven]]) -> None:
-        for slice_ in _slices(heard):
+    async def keep_feedback(self, consumed: Sequence[ConsumerRecord[FeedbackGiven]]) -> None:
+        for slice_ in _slices(consumed):
             rows = [_feedback_row(one) for one in slice_]
-            await self._tables.insert("feedback", rows, token=_token(slice_))
+            await self._clickhouse.insert("feedback", rows, token=_token(slice_))
 
     async def keep_flags(self, flags: Sequence[PredictionFlagged]) -> None:
         rows = [
@@ -54,7 +54,7 @@ class PredictionStore:
             }
             for flag in flags
         ]
-        await self._tables.insert("flags", rows)
+        await self._clickhouse.insert("flags", rows)
 
     async def disliked(self, keys: Iterable[Key]) -> set[Key]:
         """Those of the predictions that have negative feedback."""
@@ -88,19 +88,19 @@ class PredictionStore:
         for start in range(0, len(ordered), IDS_IN_ONE_QUERY):
             some = ordered[start : start + IDS_IN_ONE_QUERY]
             workloads = sorted({workload for workload, _ in some})
-            rows += await self._tables.rows(sql, workloads=workloads, ids=[name for _, name in some])
+            rows += await self._clickhouse.rows(sql, workloads=workloads, ids=[name for _, name in some])
         return rows
 
 
-def _slices(heard: Sequence[Heard[Any]]) -> Iterator[list[Heard[Any]]]:
+def _slices(consumed: Sequence[ConsumerRecord[Any]]) -> Iterator[list[ConsumerRecord[Any]]]:
     """One block for each partition, so that the same records make the same block again."""
-    by_partition: dict[int, list[Heard[Any]]] = defaultdict(list)
-    for one in heard:
+    by_partition: dict[int, list[ConsumerRecord[Any]]] = defaultdict(list)
+    for one in consumed:
         by_partition[one.partition].append(one)
     yield from by_partition.values()
 
 
-def _token(slice_: Sequence[Heard[Event]]) -> str:
+def _token(slice_: Sequence[ConsumerRecord[Event]]) -> str:
     """Place and content. The place alone would drop other rows in silence: a record that was set aside the
     first time, or a topic that was made anew and counts from 0 again."""
     first, last = slice_[0], slice_[-1]
@@ -108,8 +108,8 @@ def _token(slice_: Sequence[Heard[Event]]) -> str:
     return f"{first.event.topic.name}/{first.partition}/{first.offset}-{last.offset}/{content}"
 
 
-def _prediction_row(heard: Heard[PredictionLogged]) -> Mapping[str, Any]:
-    event = heard.event
+def _prediction_row(consumed: ConsumerRecord[PredictionLogged]) -> Mapping[str, Any]:
+    event = consumed.event
     return {
         "prediction_id": event.prediction_id,
         "workload": event.workload,
@@ -122,13 +122,13 @@ def _prediction_row(heard: Heard[PredictionLogged]) -> Mapping[str, Any]:
         "latency_ms": event.latency_ms,
         "tokens_in": event.tokens_in,
         "attributes": event.attributes,
-        "kafka_partition": heard.partition,
-        "kafka_offset": heard.offset,
+        "kafka_partition": consumed.partition,
+        "kafka_offset": consumed.offset,
     }
 
 
-def _feedback_row(heard: Heard[FeedbackGiven]) -> Mapping[str, Any]:
-    event = heard.event
+def _feedback_row(consumed: ConsumerRecord[FeedbackGiven]) -> Mapping[str, Any]:
+    event = consumed.event
     return {
         "feedback_id": event.feedback_id,
         "prediction_id": event.prediction_id,
@@ -138,8 +138,8 @@ def _feedback_row(heard: Heard[FeedbackGiven]) -> Mapping[str, Any]:
         "comment": event.comment or "",
         "is_negative": event.is_negative,
         "given_at": event.given_at,
-        "kafka_partition": heard.partition,
-        "kafka_offset": heard.offset,
+        "kafka_partition": consumed.partition,
+        "kafka_offset": consumed.offset,
     }
 
 

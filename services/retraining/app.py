@@ -6,20 +6,20 @@ from services.retraining.handlers import Handlers, Outcome
 from services.retraining.store import TABLES_SQL, RunStore
 from shared.events import DatasetPublished, ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.jobs import JobRunner, JobTable, jobs_table
-from shared.service import Service, Surroundings
-from shared.standing import Champions, Workloads
+from shared.projections import Champions, Workloads
+from shared.service import Service, ServiceContext
 
 NAME = "retraining"
 
 
-def build(around: Surroundings) -> Service:
-    champions, store, table = Champions(), RunStore(around.tables), JobTable(around.tables, NAME)
-    outcome = Outcome(champions, store, table, around.say, around.clock, around.state_folder)
-    jobs = JobRunner(table, NAME, around.state_folder, outcome.on_progress, outcome.on_done)
-    handlers = Handlers(Workloads(), champions, store, jobs, around.clock)
+def build(context: ServiceContext) -> Service:
+    champions, store, table = Champions(), RunStore(context.clickhouse), JobTable(context.clickhouse, NAME)
+    outcome = Outcome(champions, store, table, context.publish, context.clock, context.state_folder)
+    jobs = JobRunner(table, NAME, context.state_folder, outcome.on_progress, outcome.on_done)
+    handlers = Handlers(Workloads(), champions, store, jobs, context.clock)
     return Service(
         name=NAME,
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             ModelPromoted: handlers.on_champion_changed,
             ModelRolledBack: handlers.on_champion_changed,

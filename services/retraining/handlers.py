@@ -1,4 +1,4 @@
-"""A dataset version becomes a run: trained, then evaluated, and said at every step."""
+"""A dataset version becomes a run: trained, then evaluated, and published at every step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.retraining.store import RunStore
-from services.retraining.tasks import (
+from services.retraining.job_messages import (
     EVALUATE,
     TRAIN,
     EvaluateResult,
@@ -18,7 +17,8 @@ from services.retraining.tasks import (
     TrainResult,
     TrainTask,
 )
-from shared.broker import Say
+from services.retraining.store import RunStore
+from shared.broker import Publish
 from shared.events import (
     DatasetPublished,
     ModelPromoted,
@@ -29,12 +29,12 @@ from shared.events import (
     derived_id,
 )
 from shared.jobs import Job, JobRunner, JobTable
+from shared.projections import Champions, Workloads
 from shared.service import Clock
-from shared.standing import Champions, Workloads
 
 
 class UnknownWorkload(Exception):
-    """A dataset of a workload that this service has not heard of yet. It will: try again."""
+    """A dataset of a workload that this service has not consumed yet. It will: try again."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Handlers:
     clock: Clock
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        self.workloads.hear(event)
+        self.workloads.apply(event)
 
     async def on_champion_changed(self, event: ModelPromoted | ModelRolledBack) -> None:
-        self.champions.hear(event)
+        self.champions.apply(event)
 
     async def on_dataset_published(self, event: DatasetPublished) -> None:
-        """One run per dataset, however often it is heard of."""
+        """One run per dataset, however often it is published."""
         added = self.workloads.get(event.workload)
         if added is None:
             raise UnknownWorkload(f"no WorkloadAdded for {event.workload} has arrived yet")
@@ -64,12 +64,12 @@ class Handlers:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Stores what a child process made, then says it. Doing it again says the same events again."""
+    """Stores what a child process made, then publishes it. Doing it again publishes the same events again."""
 
     champions: Champions
     store: RunStore
     jobs: JobTable
-    say: Say
+    publish: Publish
     clock: Clock
     folder: Path
     """Where the jobs have their scratch folders."""
@@ -79,7 +79,7 @@ class Outcome:
         progressed = TrainingProgressed(
             run_id=task.run_id, workload=task.dataset.workload, progressed_at=self.clock(), **progress
         )
-        await self.say(progressed)
+        await self.publish(progressed)
 
     async def on_done(self, job: Job) -> None:
         if job.result is None:
@@ -104,13 +104,13 @@ class Outcome:
         )
         await self.store.evaluating(trained)
         await self.jobs.want(f"{task.run_id}-evaluate", EVALUATE, evaluate.model_dump(mode="json"))
-        await self.say(trained)
+        await self.publish(trained)
 
     async def _evaluated(self, job: Job, result: EvaluateResult) -> None:
         evaluated = result.evaluated
         await self.store.keep_answers(result.answers, evaluated.evaluated_at)
         await self.store.evaluated(evaluated, EvaluateTask.model_validate(job.task).trained)
-        await self.say(evaluated)
+        await self.publish(evaluated)
 
     async def _failed(self, job: Job) -> None:
         task = TrainTask.model_validate(job.task)
@@ -122,4 +122,4 @@ class Outcome:
             failed_at=self.clock(),
         )
         await self.store.failed(failed, task.dataset)
-        await self.say(failed)
+        await self.publish(failed)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from services.retraining.job_messages import EVALUATE, TRAIN, EvaluateTask, Refused, TrainTask
 from services.retraining.settings import Settings
-from services.retraining.tasks import EVALUATE, TRAIN, EvaluateTask, Refused, TrainTask
 from shared.addresses import Addresses
 from shared.files import DigestMismatch, Files
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 
 
 class Lines:
@@ -22,7 +22,7 @@ class Lines:
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
-    def say(self, **line: Any) -> None:
+    def emit(self, **line: Any) -> None:
         self._out.write(json.dumps(line) + "\n")
         self._out.flush()
 
@@ -33,7 +33,7 @@ def work(order: dict[str, Any], progress: Callable[..., None]) -> Any:
     files = Files(addresses.files_uri, addresses.state_folder / "cache")
     try:
         if order["kind"] == TRAIN:
-            from services.retraining.training import train_candidate
+            from services.retraining.candidate_training import train_candidate
 
             task = TrainTask.model_validate(order["task"])
             return train_candidate(task, Path(order["folder"]), files, addresses, settings, progress)
@@ -50,7 +50,7 @@ async def _evaluate(
     settings: Settings,
     progress: Callable[..., None],
 ) -> Any:
-    from services.retraining.candidate import evaluate_candidate
+    from services.retraining.candidate_evaluation import evaluate_candidate
 
     async with ModelServer(addresses.models_url) as models:
         return await evaluate_candidate(
@@ -62,11 +62,11 @@ def main() -> int:
     lines = Lines(sys.stdout)
     sys.stdout = sys.stderr
     try:
-        result = work(json.load(sys.stdin), lambda **progress: lines.say(progress=progress))
+        result = work(json.load(sys.stdin), lambda **progress: lines.emit(progress=progress))
     except Refused as refused:
-        lines.say(refused=str(refused))
+        lines.emit(refused=str(refused))
     else:
-        lines.say(result=result.model_dump(mode="json"))
+        lines.emit(result=result.model_dump(mode="json"))
     return 0
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,
     CandidateTrained,
@@ -17,7 +18,6 @@ from shared.events import (
     TrainingFailed,
 )
 from shared.fields import Part
-from shared.tables import Tables
 
 TABLES_SQL = Path(__file__).with_name("tables.sql").read_text("utf-8")
 
@@ -41,7 +41,7 @@ class ModelAnswers(Part):
 
 @dataclass(frozen=True)
 class RunStore:
-    tables: Tables
+    clickhouse: ClickHouse
 
     async def training(self, run_id: str, dataset: DatasetPublished, at: datetime) -> None:
         await self._keep(run_id, dataset, RunState.TRAINING, at)
@@ -69,7 +69,7 @@ class RunStore:
             "scorecard": event.scorecard.model_dump_json(),
             "evaluated_at": event.evaluated_at,
         }
-        await self.tables.insert("scorecards", [row])
+        await self.clickhouse.insert("scorecards", [row])
         await self._keep(
             event.run_id,
             event,
@@ -96,11 +96,11 @@ class RunStore:
             }
             for one in answers
         ]
-        await self.tables.insert("model_answers", rows)
+        await self.clickhouse.insert("model_answers", rows)
 
     async def answers_of(self, models: Sequence[str]) -> list[ModelAnswers]:
         """Everything these models (an adapter's digest, a base model's name) have answered so far."""
-        rows = await self.tables.rows(
+        rows = await self.clickhouse.rows(
             "SELECT * FROM model_answers FINAL WHERE model IN {models:Array(String)}", models=list(models)
         )
         return [
@@ -134,4 +134,4 @@ class RunStore:
             "changed_at": at,
             "place": list(RunState).index(state),
         }
-        await self.tables.insert("runs", [row | known])
+        await self.clickhouse.insert("runs", [row | known])

@@ -10,22 +10,30 @@ from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
+from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
-from shared.hearing import Batch
-from shared.service import Service, Surroundings
-from shared.standing import Workloads
+from shared.projections import Workloads
+from shared.service import Service, ServiceContext
 
 
-def build(around: Surroundings) -> Service:
-    store, workloads, wake = ShadowStore(around.tables), Workloads(), asyncio.Event()
-    judging = Judging(store, around.say, around.clock, workloads, on_settled=wake.set)
+def build(context: ServiceContext) -> Service:
+    store, workloads, wake = ShadowStore(context.clickhouse), Workloads(), asyncio.Event()
+    judging = Judging(store, context.publish, context.clock, workloads, on_settled=wake.set)
     shadow = Shadow(
-        store, around.say, around.clock, workloads, judging, around.models, around.files, Settings(), wake
+        store,
+        context.publish,
+        context.clock,
+        workloads,
+        judging,
+        context.models,
+        context.files,
+        Settings(),
+        wake,
     )
     handlers = Handlers(store, workloads, judging, wake)
     return Service(
         name="shadow_deployment",
-        hears={
+        consumes={
             WorkloadAdded: handlers.on_workload_added,
             CandidateEvaluated: handlers.on_candidate_evaluated,
             PredictionCorrected: Batch(handlers.on_predictions_corrected),

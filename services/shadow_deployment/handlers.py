@@ -1,4 +1,4 @@
-"""What the shadow does about what it hears."""
+"""What the shadow does on each event."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.store import ShadowStore
+from shared.consumer import ConsumerRecord
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
-from shared.hearing import Heard
-from shared.standing import Workloads
+from shared.projections import Workloads
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Handlers:
     wake: asyncio.Event
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
-        self.workloads.hear(event)
+        self.workloads.apply(event)
         self.wake.set()
 
     async def on_candidate_evaluated(self, event: CandidateEvaluated) -> None:
@@ -28,8 +28,8 @@ class Handlers:
         await self.judging.consider(event.workload)
         self.wake.set()
 
-    async def on_predictions_corrected(self, heard: list[Heard[PredictionCorrected]]) -> None:
-        events = [one.event for one in heard]
+    async def on_predictions_corrected(self, consumed: list[ConsumerRecord[PredictionCorrected]]) -> None:
+        events = [one.event for one in consumed]
         await self.store.keep_right_answers(events)
         for workload in sorted({event.workload for event in events}):
             await self.judging.consider(workload)

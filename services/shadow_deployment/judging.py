@@ -1,6 +1,6 @@
-"""Brings verdicts about: asks the pure function, keeps what it says, says it, and moves the flag.
+"""Brings verdicts about: asks the pure function, keeps what it says, publishes it, and moves the alias.
 
-One workload's decisions are taken one after the other; this process is the only writer of the flag.
+One workload's decisions are taken one after the other; this process is the only writer of the alias.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from services.shadow_deployment.flag import promoted, rolled_back
+from services.shadow_deployment.champion_history import promoted, rolled_back
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.verdict import Judgement, judge, settle
-from shared.broker import Say
+from shared.broker import Publish
 from shared.events import CandidateEvaluated, CandidateJudged, RollbackRequested, Verdict
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 from shared.workload import Promotion
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Judging:
     store: ShadowStore
-    say: Say
+    publish: Publish
     clock: Clock
     workloads: Workloads
     on_settled: Callable[[], None]
@@ -34,9 +34,9 @@ class Judging:
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def consider(self, workload: str) -> CandidateEvaluated | None:
-        """Says what was decided and not yet said, decides what can be decided; who stays in the shadow?"""
+        """Publishes what is pending, decides what can be decided; who stays in the shadow?"""
         async with self._locks[workload]:
-            await self._say_what_is_unsaid(workload)
+            await self._publish_what_is_pending(workload)
             added = self.workloads.get(workload)
             if added is None:
                 return None  # its definition is on its way
@@ -59,18 +59,18 @@ class Judging:
     async def roll_back(self, event: RollbackRequested) -> None:
         """The champion before the current one answers again; the same request changes nothing again."""
         async with self._locks[event.workload]:
-            await self._say_what_is_unsaid(event.workload)  # a promotion under way comes first
+            await self._publish_what_is_pending(event.workload)  # a promotion under way comes first
             history = await self.store.history(event.workload)
-            if event.request_id not in {reign.request_id for reign in history}:
+            if event.request_id not in {revision.request_id for revision in history}:
                 if await self.store.was_in_vain(event):
                     return
-                reign = rolled_back(history, event, self.clock())
-                if reign is None:
+                revision = rolled_back(history, event, self.clock())
+                if revision is None:
                     await self.store.keep_rollback_in_vain(event)
                     log.warning("%s: rollback requested, but there is no earlier champion", event.workload)
                     return
-                await self.store.keep_reign(reign)
-                await self._say_what_is_unsaid(event.workload)
+                await self.store.keep_alias_revision(revision)
+                await self._publish_what_is_pending(event.workload)
         await self.consider(event.workload)
 
     async def _decide(self, candidate: CandidateEvaluated, promotion: Promotion) -> CandidateEvaluated | None:
@@ -115,27 +115,27 @@ class Judging:
             guardrails=judgement.guardrails,
             judged_at=self.clock(),
         )
-        await self.store.keep_verdict(event, is_said=False)
-        await self._say_what_is_unsaid(candidate.workload)
+        await self.store.keep_verdict(event, is_published=False)
+        await self._publish_what_is_pending(candidate.workload)
 
-    async def _say_what_is_unsaid(self, workload: str) -> None:
-        """Stored, then said, then marked as said: killed in between, all of it happens again from here."""
-        unsaid = await self.store.unsaid_verdicts(workload)
-        for judged in unsaid:
+    async def _publish_what_is_pending(self, workload: str) -> None:
+        """Stored, published, marked as published: killed in between, all of it happens again from here."""
+        unpublished = await self.store.unpublished_verdicts(workload)
+        for judged in unpublished:
             if judged.verdict is Verdict.PROMOTE:
-                await self._raise_flag(judged)
-        reigns = [reign for reign in await self.store.history(workload) if not reign.is_said]
-        if not unsaid and not reigns:
+                await self._move_alias(judged)
+        revisions = [revision for revision in await self.store.history(workload) if not revision.is_published]
+        if not unpublished and not revisions:
             return
-        await self.say(*unsaid, *(reign.event() for reign in reigns))
-        for judged in unsaid:
-            await self.store.keep_verdict(judged, is_said=True)
-        for reign in reigns:
-            await self.store.keep_reign(replace(reign, is_said=True))
+        await self.publish(*unpublished, *(revision.event() for revision in revisions))
+        for judged in unpublished:
+            await self.store.keep_verdict(judged, is_published=True)
+        for revision in revisions:
+            await self.store.keep_alias_revision(replace(revision, is_published=True))
         self.on_settled()
 
-    async def _raise_flag(self, judged: CandidateJudged) -> None:
+    async def _move_alias(self, judged: CandidateJudged) -> None:
         history = await self.store.history(judged.workload)
-        if judged.run_id in {reign.run_id for reign in history}:
+        if judged.run_id in {revision.run_id for revision in history}:
             return
-        await self.store.keep_reign(promoted(history, judged))
+        await self.store.keep_alias_revision(promoted(history, judged))

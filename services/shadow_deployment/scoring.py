@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from shared.events import WorkloadAdded
 from shared.labels import LabelAnswer, label_answer
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from services.shadow_deployment.flag import superfluous
+from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.scoring import Scoring
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import Request, ShadowStore
-from shared.broker import Say, pause_seconds
+from shared.broker import Publish, pause_seconds
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
 from shared.files import DigestMismatch, Files
-from shared.models import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.projections import Workloads
 from shared.service import Clock
-from shared.standing import Workloads
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 @dataclass
 class Shadow:
     store: ShadowStore
-    say: Say
+    publish: Publish
     clock: Clock
     workloads: Workloads
     judging: Judging
@@ -96,12 +96,12 @@ class Shadow:
         if not pairs:
             return False
         await self.store.keep_pairs(pairs)
-        await self.say(*pairs)
+        await self.publish(*pairs)
         await self.judging.consider(workload)
         return True
 
     async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> bool:
-        """Loads the candidate beside the champion, and says again the pairs that a kill left unsaid."""
+        """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind."""
         promotion = workload.definition.promotion
         try:
             folder = await asyncio.to_thread(self.files.adapter_folder, candidate.candidate)
@@ -114,7 +114,7 @@ class Shadow:
             reason = f"The model server will not load it: {error}."
             await self.judging.reject(candidate, reason, promotion)
             return False
-        await self.say(*await self.store.pair_events(candidate.workload, candidate.run_id))
+        await self.publish(*await self.store.pair_events(candidate.workload, candidate.run_id))
         self._prepared[candidate.workload] = candidate.run_id
         return True
 
@@ -179,7 +179,7 @@ class Shadow:
         loaded = await self.models.loaded()
         for added in self.workloads.all():
             settled = await self.store.adapters(added.name)
-            history = await self.store.history(added.name)  # after: what is settled has its flag by now
+            history = await self.store.history(added.name)  # after: what is settled has its revision
             in_shadow = {name for name, is_settled in settled.items() if not is_settled}
             for name in superfluous(loaded, settled, history, in_shadow):
                 await self.models.unload_adapter(name)

@@ -1,4 +1,4 @@
-"""All SQL of the shadow: candidates, pairs, right answers, verdicts and the flag's history."""
+"""All SQL of the shadow: candidates, pairs, right answers, verdicts and the alias's history."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from services.shadow_deployment.flag import Kind, Reign
+from services.shadow_deployment.champion_history import AliasRevision, Kind
 from services.shadow_deployment.verdict import Pair
+from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -18,7 +19,6 @@ from shared.events import (
     RollbackRequested,
     ShadowPairRecorded,
 )
-from shared.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Request:
 class ShadowStore:
     """The tables of `tables.sql`. Keeping the same thing again changes nothing."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
 
     async def keep_candidate(self, event: CandidateEvaluated) -> None:
         row = {
@@ -46,11 +46,11 @@ class ShadowStore:
             "event": event.model_dump_json(),
             "evaluated_at": event.evaluated_at,
         }
-        await self._tables.insert("shadow_candidates", [row])
+        await self._clickhouse.insert("shadow_candidates", [row])
 
     async def waiting(self, workload: str) -> list[CandidateEvaluated]:
         """Candidates without a verdict, the oldest first."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             "SELECT event FROM shadow_candidates FINAL WHERE workload = {workload:String} "
             "AND run_id NOT IN (SELECT run_id FROM verdicts WHERE workload = {workload:String}) "
             "ORDER BY evaluated_at, run_id",
@@ -59,8 +59,8 @@ class ShadowStore:
         return [CandidateEvaluated.model_validate_json(row["event"]) for row in rows]
 
     async def adapters(self, workload: str) -> dict[str, bool]:
-        """The name of every candidate there ever was → whether all about it is settled and said."""
-        rows = await self._tables.rows(
+        """The name of every candidate there ever was → whether all about it is settled and published."""
+        rows = await self._clickhouse.rows(
             "SELECT candidate, min(run_id IN ("
             "  SELECT run_id FROM verdicts WHERE workload = {workload:String} AND said = 1"
             ")) AS settled FROM shadow_candidates FINAL WHERE workload = {workload:String} "
@@ -70,8 +70,8 @@ class ShadowStore:
         return {row["candidate"]: bool(row["settled"]) for row in rows}
 
     async def workloads_with_work(self) -> list[str]:
-        """Workloads with a candidate that is not judged, or with something decided and not yet said."""
-        rows = await self._tables.rows(
+        """Workloads with a candidate that is not judged, or with something decided and not yet published."""
+        rows = await self._clickhouse.rows(
             """SELECT DISTINCT workload FROM (
                 SELECT workload FROM shadow_candidates FINAL WHERE run_id NOT IN (SELECT run_id FROM verdicts)
                 UNION ALL SELECT workload FROM verdicts FINAL WHERE said = 0
@@ -81,10 +81,10 @@ class ShadowStore:
         return [str(row["workload"]) for row in rows]
 
     async def keep_pairs(self, pairs: Sequence[ShadowPairRecorded]) -> None:
-        await self._tables.insert("pairs", [pair.model_dump() for pair in pairs])
+        await self._clickhouse.insert("pairs", [pair.model_dump() for pair in pairs])
 
     async def pair_events(self, workload: str, run_id: str) -> list[ShadowPairRecorded]:
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             "SELECT * FROM pairs FINAL WHERE workload = {workload:String} AND run_id = {run_id:String} "
             "ORDER BY predicted_at, prediction_id",
             workload=workload,
@@ -94,7 +94,7 @@ class ShadowStore:
 
     async def pairs(self, workload: str, run_id: str) -> list[Pair]:
         """In the order of their requests."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             "SELECT champion_answer, candidate_answer, right_answer FROM pairs_v1 "
             "WHERE workload = {workload:String} AND run_id = {run_id:String} "
             "ORDER BY predicted_at, prediction_id",
@@ -107,7 +107,7 @@ class ShadowStore:
 
     async def pair_counts(self, workload: str, run_id: str, recorded_after: datetime) -> tuple[int, int]:
         """All pairs of a run; and those recorded after a time that differ and wait for their review."""
-        [row] = await self._tables.rows(
+        [row] = await self._clickhouse.rows(
             "SELECT count() AS pairs, countIf(differs AND right_answer = '' "
             "  AND recorded_at > {recorded_after:DateTime64(3, 'UTC')}) AS waiting "
             "FROM pairs_v1 WHERE workload = {workload:String} AND run_id = {run_id:String}",
@@ -121,7 +121,7 @@ class ShadowStore:
         self, candidate: CandidateEvaluated, champion: str, limit: int, *, skipped: Collection[str] = ()
     ) -> list[Request]:
         """The oldest requests after the dataset's cut that this champion answered and no pair holds yet."""
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
             WHERE workload = {workload:String} AND adapter = {champion:String}
               AND predicted_at > {cut:DateTime64(3, 'UTC')}
@@ -151,11 +151,11 @@ class ShadowStore:
 
     async def keep_right_answers(self, events: Sequence[PredictionCorrected]) -> None:
         fields = {"workload", "prediction_id", "right_answer", "corrected_at"}
-        await self._tables.insert(
+        await self._clickhouse.insert(
             "shadow_right_answers", [event.model_dump(include=fields) for event in events]
         )
 
-    async def keep_verdict(self, event: CandidateJudged, *, is_said: bool) -> None:
+    async def keep_verdict(self, event: CandidateJudged, *, is_published: bool) -> None:
         row = {
             "run_id": event.run_id,
             "workload": event.workload,
@@ -169,54 +169,54 @@ class ShadowStore:
             "guardrails": json.dumps([guardrail.model_dump() for guardrail in event.guardrails]),
             "judged_at": event.judged_at,
             "event": event.model_dump_json(),
-            "said": int(is_said),
+            "said": int(is_published),
         }
-        await self._tables.insert("verdicts", [row])
+        await self._clickhouse.insert("verdicts", [row])
 
-    async def unsaid_verdicts(self, workload: str) -> list[CandidateJudged]:
-        rows = await self._tables.rows(
+    async def unpublished_verdicts(self, workload: str) -> list[CandidateJudged]:
+        rows = await self._clickhouse.rows(
             "SELECT event FROM verdicts FINAL WHERE workload = {workload:String} AND said = 0 "
             "ORDER BY judged_at, run_id",
             workload=workload,
         )
         return [CandidateJudged.model_validate_json(row["event"]) for row in rows]
 
-    async def keep_reign(self, reign: Reign) -> None:
+    async def keep_alias_revision(self, revision: AliasRevision) -> None:
         row = {
-            "workload": reign.workload,
-            "revision": reign.revision,
-            "adapter": reign.champion.name,
-            "uri": reign.champion.uri,
-            "digest": reign.champion.digest,
-            "base_model": reign.champion.base_model,
-            "previous": reign.previous.name if reign.previous else "",
-            "kind": reign.kind.value,
-            "run_id": reign.run_id,
-            "since": reign.since,
-            "request_id": reign.request_id,
-            "reason": reign.reason,
-            "requested_by": reign.requested_by,
-            "said": int(reign.is_said),
+            "workload": revision.workload,
+            "revision": revision.revision,
+            "adapter": revision.champion.name,
+            "uri": revision.champion.uri,
+            "digest": revision.champion.digest,
+            "base_model": revision.champion.base_model,
+            "previous": revision.previous.name if revision.previous else "",
+            "kind": revision.kind.value,
+            "run_id": revision.run_id,
+            "since": revision.since,
+            "request_id": revision.request_id,
+            "reason": revision.reason,
+            "requested_by": revision.requested_by,
+            "said": int(revision.is_published),
         }
-        await self._tables.insert("champions", [row])
+        await self._clickhouse.insert("champions", [row])
 
-    async def history(self, workload: str) -> list[Reign]:
-        """The flag's history, by revision: its last entry answers users."""
-        rows = await self._tables.rows(
+    async def history(self, workload: str) -> list[AliasRevision]:
+        """The alias's history, by revision: its last entry answers users."""
+        rows = await self._clickhouse.rows(
             "SELECT * FROM champions FINAL WHERE workload = {workload:String} ORDER BY revision",
             workload=workload,
         )
-        history: list[Reign] = []
+        history: list[AliasRevision] = []
         for row in rows:
-            history.append(_reign(row, history[-1].champion if history else None))
+            history.append(_alias_revision(row, history[-1].champion if history else None))
         return history
 
     async def keep_rollback_in_vain(self, event: RollbackRequested) -> None:
         fields = {"workload", "request_id", "requested_at"}
-        await self._tables.insert("rollbacks_in_vain", [event.model_dump(include=fields)])
+        await self._clickhouse.insert("rollbacks_in_vain", [event.model_dump(include=fields)])
 
     async def was_in_vain(self, event: RollbackRequested) -> bool:
-        rows = await self._tables.rows(
+        rows = await self._clickhouse.rows(
             "SELECT 1 FROM rollbacks_in_vain "
             "WHERE workload = {workload:String} AND request_id = {request_id:String} LIMIT 1",
             workload=event.workload,
@@ -225,11 +225,11 @@ class ShadowStore:
         return bool(rows)
 
 
-def _reign(row: Mapping[str, Any], previous: FrozenAdapter | None) -> Reign:
+def _alias_revision(row: Mapping[str, Any], previous: FrozenAdapter | None) -> AliasRevision:
     champion = FrozenAdapter(
         name=row["adapter"], uri=row["uri"], digest=row["digest"], base_model=row["base_model"]
     )
-    return Reign(
+    return AliasRevision(
         workload=row["workload"],
         revision=row["revision"],
         champion=champion,
@@ -240,7 +240,7 @@ def _reign(row: Mapping[str, Any], previous: FrozenAdapter | None) -> Reign:
         request_id=row["request_id"],
         reason=row["reason"],
         requested_by=row["requested_by"],
-        is_said=bool(row["said"]),
+        is_published=bool(row["said"]),
     )
 
 

@@ -44,7 +44,7 @@ class Event(BaseModel):
 
     topic: ClassVar[Topic]
     is_state: ClassVar[bool] = False
-    """State events are kept for ever and read from the beginning by every process that hears them."""
+    """State events are kept for ever and read from the beginning by every process that consumes them."""
 
     def cause(self) -> tuple[str, ...]:
         """What this event follows from; the same cause gives the same event id."""

@@ -1,4 +1,4 @@
-"""The shadow, the verdict and the flag."""
+"""The shadow, the verdict and the champion alias."""
 
 from __future__ import annotations
 

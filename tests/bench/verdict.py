@@ -126,13 +126,13 @@ def _reviews_until_promotion(most_waiting: int, random: np.random.Generator) -> 
 
 
 def main() -> None:
-    tables = {
+    clickhouse = {
         f"Requests until promotion (alpha {ALPHA:.0%}, {RUNS} runs per row)": requests_table(),
         "False promotions in 40,000 requests": errors_table(),
         "Why pairs count in the order of their requests": order_table(),
         "Why few pairs wait for review at once": queue_table(),
     }
-    for title, rows in tables.items():
+    for title, rows in clickhouse.items():
         print(f"{title}\n\n" + "\n".join(rows) + "\n")
 
 

@@ -16,13 +16,14 @@ import psutil
 import simple_icd_10_cm as icd
 from rich.console import Console
 
-from deploy.demo.players import App, Reviewer
+from deploy.demo.simulated_users import App, Reviewer
 from deploy.follow import follow_to
 from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
 from deploy.stages import Stage, Stages
 from deploy.watch import Watch, watching
 from deploy.workloads.add import add_workload
 from deploy.workloads.rows import LabelledRow
+from shared.clickhouse import connect
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -35,7 +36,6 @@ from shared.events import (
     ShadowPairRecorded,
 )
 from shared.files import Files
-from shared.tables import connect
 from shared.workload import Cycle, Promotion, Review, Split, Training, Workload
 from tests.servers.model import base_model_folder
 
@@ -221,14 +221,14 @@ async def is_said_once(
 
 
 async def count_of(laptop: Laptop, view: str, key: str) -> int:
-    tables = await connect(laptop.addresses.clickhouse_url, patience_seconds=30)
+    clickhouse = await connect(laptop.addresses.clickhouse_url, patience_seconds=30)
     try:
-        [row] = await tables.rows(
+        [row] = await clickhouse.rows(
             f"SELECT count() AS n, uniqExact({key}) AS ids FROM {view} WHERE workload = {{workload:String}}",
             workload=MEDICAL_CODES.name,
         )
     finally:
-        await tables.close()
+        await clickhouse.close()
     assert row["n"] == row["ids"], f"{view} counts something twice"
     return int(row["n"])
 

@@ -18,7 +18,7 @@ from tests.servers.model import ROOT, free_port
 
 
 @contextmanager
-def clickhouse(folder: Path) -> Iterator[str]:
+def embedded_clickhouse(folder: Path) -> Iterator[str]:
     """Gives `http://user:password@host:port/tuneloop`, ready for queries; gone at the end if started here."""
     if running := os.environ.get("CLICKHOUSE_URL"):
         yield running

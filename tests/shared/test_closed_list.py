@@ -11,28 +11,28 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 CLOSED_LIST = {
     "addresses",
-    "bodies",
+    "request_bodies",
     "broker",
     "cpu_dtype",
     "events",
     "fields",
     "files",
     "flow",
-    "hearing",
+    "consumer",
     "intervals",
     "jobs",
     "labels",
-    "models",
+    "model_server",
     "problems",
     "service",
-    "standing",
+    "projections",
     "state",
-    "tables",
+    "clickhouse",
     "time_ordered_ids",
     "topics",
     "workload",
 }
-SERVES_ALL = {"addresses", "broker", "flow", "hearing", "state", "topics"}
+SERVES_ALL = {"addresses", "broker", "flow", "consumer", "state", "topics"}
 """What `services/run.py` puts under every service."""
 
 

@@ -1,4 +1,4 @@
-"""The flow page is true: services hear and say exactly what it says, and know no neighbour."""
+"""The flow page is true: services consume and produce exactly what it says, and know no neighbour."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def test_a_service_makes_exactly_the_events_it_says(service: str) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES
     }
     from_command_line = {NAMES["WorkloadAdded"]} if service == "console" else set()
-    assert made == FLOW[service].says - from_command_line
+    assert made == FLOW[service].produces - from_command_line
 
 
 @pytest.mark.parametrize("service", sorted(FLOW))
-def test_a_service_wires_exactly_the_events_it_hears(service: str) -> None:
+def test_a_service_wires_exactly_the_events_it_consumes(service: str) -> None:
     wired = {
         key.id
         for node in ast.walk(ast.parse((ROOT / "services" / service / "app.py").read_text("utf-8")))
@@ -41,13 +41,13 @@ def test_a_service_wires_exactly_the_events_it_hears(service: str) -> None:
         for key in node.keys
         if isinstance(key, ast.Name) and key.id in NAMES
     }
-    assert wired == {kind.__name__ for kind in FLOW[service].hears} or service == "console"
+    assert wired == {kind.__name__ for kind in FLOW[service].consumes} or service == "console"
 
 
-def test_every_event_is_said_by_someone_and_heard_by_someone() -> None:
+def test_every_event_is_produced_by_someone_and_consumed_by_someone() -> None:
     for kind in EVENTS:
-        assert any(kind in part.says for part in FLOW.values()), f"nobody says {kind.__name__}"
-        assert any(kind in part.hears for part in FLOW.values()), f"nobody hears {kind.__name__}"
+        assert any(kind in part.produces for part in FLOW.values()), f"nobody says {kind.__name__}"
+        assert any(kind in part.consumes for part in FLOW.values()), f"nobody consumes {kind.__name__}"
 
 
 def test_generated_documents_are_up_to_date() -> None:

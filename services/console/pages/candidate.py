@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from services.console.candidates import candidate_rows
-from services.console.desk import Desk
+from services.console.commands import Commands
 from services.console.lineage import Origin, chain, confusions, label_bars
 from services.console.pages.frame import frame, markup
 from services.console.templating import Render
@@ -13,25 +13,25 @@ from services.console.views import TablesDoNotAnswer
 from shared.workload import Workload
 
 
-async def show_candidate(desk: Desk, render: Render, workload: Workload, run_id: str) -> None:
-    with frame(desk, render, "Candidates", workload):
+async def show_candidate(commands: Commands, render: Render, workload: Workload, run_id: str) -> None:
+    with frame(commands, render, "Candidates", workload):
         try:
-            content = await _content(desk, render, workload, run_id)
+            content = await _content(commands, render, workload, run_id)
         except TablesDoNotAnswer:
             ui.label("The tables do not answer. Load this page again in a moment.").classes("banner")
         else:
             markup(content, classes="detail")
 
 
-async def _content(desk: Desk, render: Render, workload: Workload, run_id: str) -> str:
-    now = await desk.snapshot(workload)
+async def _content(commands: Commands, render: Render, workload: Workload, run_id: str) -> str:
+    now = await commands.snapshot(workload)
     row = next((row for row in candidate_rows(now) if row.run_id == run_id), None)
     if row is None:
         return render("unknown.html", workload=workload.name)
     scored = next((one for one in now.evaluations if one.run_id == run_id), None)
     judged = next((one for one in now.verdicts if one.run_id == run_id), None)
     card = scored.scorecard if scored else None
-    origin = await _origin(desk, workload.name, row.cycle_id)
+    origin = await _origin(commands, workload.name, row.cycle_id)
     return render(
         "candidate.html",
         workload=workload.name,
@@ -44,9 +44,9 @@ async def _content(desk: Desk, render: Render, workload: Workload, run_id: str) 
     )
 
 
-async def _origin(desk: Desk, workload: str, cycle_id: str) -> Origin:
-    cycle = await desk.store.cycle(workload, cycle_id)
+async def _origin(commands: Commands, workload: str, cycle_id: str) -> Origin:
+    cycle = await commands.store.cycle(workload, cycle_id)
     if cycle is None:
         return Origin(None, [], 0)
-    clusters = await desk.store.clusters_of(workload, cycle_id)
-    return Origin(cycle, clusters, await desk.store.corrections_until(workload, cycle.cut))
+    clusters = await commands.store.clusters_of(workload, cycle_id)
+    return Origin(cycle, clusters, await commands.store.corrections_until(workload, cycle.cut))

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from nicegui import ui
 
 from services.console.api import stage_in_words
-from services.console.desk import Desk
+from services.console.commands import Commands
+from services.console.cycle_status import Snapshot, Stage, stages
 from services.console.feed import Tone
+from services.console.pages.dialogs import ask_for_cycle, ask_for_rollback
 from services.console.pages.frame import frame, markup, push
-from services.console.pages.wishes import ask_for_cycle, ask_for_rollback
 from services.console.ring import SIGNS, ring
-from services.console.rounds import Snapshot, Stage, stages
 from services.console.templating import Render
 from services.console.timeline import bucket_width, chart, summary
 from services.console.views import TablesDoNotAnswer
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class LoopPage:
     """One browser's first page. It draws again what changed, and nothing else."""
 
-    def __init__(self, desk: Desk, render: Render, workload: Workload) -> None:
-        self._desk, self._render, self._workload = desk, render, workload
+    def __init__(self, commands: Commands, render: Render, workload: Workload) -> None:
+        self._commands, self._render, self._workload = commands, render, workload
         self._seen = self._seen_turns = -1
         self._read_at: datetime | None = None
         self._line_at: datetime | None = None
@@ -43,13 +43,15 @@ class LoopPage:
         }
 
     async def build(self) -> None:
-        with frame(self._desk, self._render, "Loop", self._workload):
+        with frame(self._commands, self._render, "Loop", self._workload):
             with ui.element("div").classes("title"):
                 ui.html(tag="h1", sanitize=True, content=self._workload.title)
                 with ui.element("div").classes("row"):
-                    push("Start a cycle").on("click", lambda: ask_for_cycle(self._desk, self._workload.name))
+                    push("Start a cycle").on(
+                        "click", lambda: ask_for_cycle(self._commands, self._workload.name)
+                    )
                     self._undo = push("Roll back")
-                    self._undo.on("click", lambda: ask_for_rollback(self._desk, self._workload.name))
+                    self._undo.on("click", lambda: ask_for_rollback(self._commands, self._workload.name))
             self._trouble = ui.label(
                 "The tables do not answer. This page tries again every few seconds; what it shows may be old."
             )
@@ -67,7 +69,7 @@ class LoopPage:
         ui.timer(1.0, self._refresh)
 
     async def _refresh(self) -> None:
-        now, feed = self._desk.clock(), self._desk.feed
+        now, feed = self._commands.clock(), self._commands.feed
         age = now - self._read_at if self._read_at else LATEST
         is_due = age >= LATEST or (feed.turns != self._seen_turns and age >= SOONEST)
         if feed.changes != self._seen or is_due:
@@ -88,30 +90,30 @@ class LoopPage:
                 self._trouble.set_visibility(False)
 
     def _draw_live(self) -> None:
-        entries = self._desk.feed.entries(self._workload.name, SHOWN_EVENTS)
+        entries = self._commands.feed.entries(self._workload.name, SHOWN_EVENTS)
         self._feed.set_content(self._render("feed.html", entries=entries, marks=MARKS))
-        progress = self._desk.feed.progress(self._workload.name)
+        progress = self._commands.feed.progress(self._workload.name)
         self._progress.set_content(self._render("progress.html", progress=progress))
 
     async def _draw_board(self) -> None:
-        snapshot = await self._desk.snapshot(self._workload)
+        snapshot = await self._commands.snapshot(self._workload)
         self._board.set_content(self._board_of(snapshot))
-        if self._desk.can_roll_back(self._workload.name):
+        if self._commands.can_roll_back(self._workload.name):
             self._undo.props(remove="disabled")
         else:
             self._undo.props("disabled")
 
     async def _draw_line(self, now: datetime) -> None:
-        store, name = self._desk.store, self._workload.name
+        store, name = self._commands.store, self._workload.name
         span = await store.span(name, now - LOOK_BACK)
         self._chart.set_visibility(span is not None)
         if span is None:
             self._summary.set_text("The line begins with the first request that the gateway answers.")
             return
         buckets = await store.buckets(name, span[0], bucket_width(*span))
-        reigns = await store.reigns(name)
-        self._summary.set_text(summary(buckets, reigns))
-        drawn = chart(buckets, reigns)
+        revisions = await store.revisions(name)
+        self._summary.set_text(summary(buckets, revisions))
+        drawn = chart(buckets, revisions)
         if drawn != self._chart.options:
             self._chart.options.clear()
             self._chart.options.update(drawn)

@@ -7,7 +7,7 @@ from importlib.resources import files
 from fastapi import FastAPI
 from nicegui import ui
 
-from services.console.desk import Desk
+from services.console.commands import Commands
 from services.console.pages.candidate import show_candidate
 from services.console.pages.candidates import CandidatesPage
 from services.console.pages.frame import chosen, frame, markup
@@ -31,29 +31,29 @@ for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, (ev
 </script>"""
 
 
-def mount_pages(app: FastAPI, desk: Desk) -> None:
+def mount_pages(app: FastAPI, commands: Commands) -> None:
     """To be called after the app's own routes: the pages take every address that is left."""
-    render = make_render(desk.clock)
+    render = make_render(commands.clock)
     ui.add_css(HERE.joinpath("console.css").read_text(), shared=True)
     ui.add_head_html(LOCAL_TIMES, shared=True)
 
     def page(path: str, title: str, kind: type[LoopPage] | type[ReviewPage] | type[CandidatesPage]) -> None:
         @ui.page(path, title=f"{title} · tuneloop", response_timeout=SECONDS_TO_ANSWER)
         async def show(workload: str = "") -> None:
-            definition = chosen(desk, workload)
+            definition = chosen(commands, workload)
             if definition is None:
-                with frame(desk, render, title, None):
+                with frame(commands, render, title, None):
                     markup(render("nothing.html"))
                 return
-            await kind(desk, render, definition).build()
+            await kind(commands, render, definition).build()
 
     @ui.page("/candidates/{run_id}", response_timeout=SECONDS_TO_ANSWER)
     async def show_one(run_id: str, workload: str = "") -> None:
-        definition = chosen(desk, workload)
+        definition = chosen(commands, workload)
         if definition is not None:
-            await show_candidate(desk, render, definition, run_id)
+            await show_candidate(commands, render, definition, run_id)
         else:
-            with frame(desk, render, "Candidates", None):
+            with frame(commands, render, "Candidates", None):
                 markup(render("nothing.html"))
 
     page("/", "Loop", LoopPage)

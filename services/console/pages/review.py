@@ -9,11 +9,11 @@ import time
 from nicegui import ui
 from nicegui.events import KeyEventArguments
 
-from services.console.desk import Desk
+from services.console.commands import Commands
 from services.console.figures import count
-from services.console.pages.choosing import Choosing
 from services.console.pages.frame import frame, markup, push
-from services.console.pages.names import remember_name, remembered_name
+from services.console.pages.label_picker import Choosing
+from services.console.pages.reviewer_name import remember_name, remembered_name
 from services.console.reviewing import FIND, SKIP, UNDO, Sitting, choices, is_blind
 from services.console.templating import Render
 from services.console.views import TablesDoNotAnswer
@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 class ReviewPage:
     """One reviewer at one browser. Reviews are said at once; undo brings an item back for another answer."""
 
-    def __init__(self, desk: Desk, render: Render, workload: Workload) -> None:
-        self._desk, self._render, self._workload = desk, render, workload
+    def __init__(self, commands: Commands, render: Render, workload: Workload) -> None:
+        self._commands, self._render, self._workload = commands, render, workload
         self._sitting: Sitting | None = None
         self._is_busy = False
         self._drawn_at = 0.0
 
     async def build(self) -> None:
-        with frame(self._desk, self._render, "Review", self._workload):
+        with frame(self._commands, self._render, "Review", self._workload):
             with ui.element("div").classes("title"):
                 ui.html(self._workload.title, tag="h1", sanitize=True)
                 self._who = ui.element("div").classes("row")
@@ -95,7 +95,7 @@ class ReviewPage:
         if sitting is None or not sitting.wants_more:
             return
         try:
-            items = await self._desk.store.to_review(
+            items = await self._commands.store.to_review(
                 self._workload.name, sitting.reviewer, sitting.past(), FETCHED
             )
         except TablesDoNotAnswer as away:
@@ -133,9 +133,9 @@ class ReviewPage:
             return
         self._is_busy = True
         try:
-            await self._say(sitting, sitting.item.prediction_id, label)
+            await self._publish_in_time(sitting, sitting.item.prediction_id, label)
         except Exception:  # whatever the broker raises: the reviewer must learn that nothing was kept
-            log.exception("a review was not said")
+            log.exception("a review was not published")
             self._complain("That review was not kept: the broker did not take it. Press the key again.")
             return
         finally:
@@ -148,8 +148,8 @@ class ReviewPage:
         if was_last:
             self._draw(f"Kept: {label}.")
 
-    async def _say(self, sitting: Sitting, prediction_id: str, label: str) -> None:
-        review = self._desk.review(self._workload.name, prediction_id, sitting.reviewer, label)
+    async def _publish_in_time(self, sitting: Sitting, prediction_id: str, label: str) -> None:
+        review = self._commands.review(self._workload.name, prediction_id, sitting.reviewer, label)
         saying = asyncio.ensure_future(review)
         _, unfinished = await asyncio.wait({saying}, timeout=PATIENCE_SECONDS)
         if unfinished:

@@ -50,14 +50,14 @@ def send(
     kept: list[Message] = []
     failed: list[Any] = []
 
-    def heard(error: Any, message: Message) -> None:
+    def delivered(error: Any, message: Message) -> None:
         if error is None:
             kept.append(message)
         else:
             failed.append(error)
 
     for value in values:
-        producer.produce(topic, value, partition=partition, on_delivery=heard)
+        producer.produce(topic, value, partition=partition, on_delivery=delivered)
         producer.poll(0)
     assert producer.flush(PATIENCE_SECONDS) == 0
     assert not failed, failed[0]

@@ -46,7 +46,7 @@ class TestKill:
         failures: list[KafkaError] = []
         enough = threading.Event()
 
-        def heard(error: KafkaError | None, message: Message) -> None:
+        def delivered(error: KafkaError | None, message: Message) -> None:
             if error is not None:
                 failures.append(error)
                 return
@@ -61,7 +61,7 @@ class TestKill:
             due = kill * RECORDS_BETWEEN_KILLS
             while not enough.is_set():
                 for _ in range(10):
-                    producer.produce(topic, str(number).encode(), partition=number % 2, on_delivery=heard)
+                    producer.produce(topic, str(number).encode(), partition=number % 2, on_delivery=delivered)
                     number += 1
                 producer.poll(0.001)
             broker.kill()  # with requests on the way

@@ -20,7 +20,7 @@ from deploy.laptop.laptop import LaptopError, LaptopSettings, Running, running, 
 from deploy.laptop.running import keep_running
 from deploy.laptop.supervisor import Child
 from shared.addresses import Addresses
-from shared.tables import connect
+from shared.clickhouse import connect
 from tests.servers.model import ROOT
 
 SERVERS = {"kafka", "clickhouse"}
@@ -67,13 +67,13 @@ async def test_it_starts_survives_a_kill_stops_and_starts_again_where_it_was(
         assert set(system.pids()) == SERVERS
         found = running(settings.data)
         assert (found.addresses, found.services_url) == (system.addresses, system.services_url)
-        tables = await connect(system.addresses.clickhouse_url, patience_seconds=10)
-        await tables.command("CREATE TABLE notes (id String) ENGINE = MergeTree ORDER BY id")
-        await tables.insert("notes", [{"id": "kept"}])
+        clickhouse = await connect(system.addresses.clickhouse_url, patience_seconds=10)
+        await clickhouse.command("CREATE TABLE notes (id String) ENGINE = MergeTree ORDER BY id")
+        await clickhouse.insert("notes", [{"id": "kept"}])
         os.kill(system.pids()["clickhouse"], signal.SIGKILL)
         await asyncio.wait_for(back.wait(), 30)
-        assert await tables.rows("SELECT id FROM notes") == [{"id": "kept"}]
-        await tables.close()
+        assert await clickhouse.rows("SELECT id FROM notes") == [{"id": "kept"}]
+        await clickhouse.close()
     assert not is_locked(settings.data, ".children")
     with pytest.raises(LaptopError, match="does not run"):
         running(settings.data)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from shared import events as e
+from shared.clickhouse import ClickHouse
 from shared.intervals import paired_difference, wilson
-from shared.tables import Tables
 from shared.workload import Workload
 
 VIEWS_SQL = (Path(__file__).parent / "views.sql").read_text()
@@ -112,17 +112,17 @@ def evidence() -> e.Evidence:
     )
 
 
-async def fill(tables: Tables, now: datetime = NOW, seed: int = 1) -> None:
+async def fill(clickhouse: ClickHouse, now: datetime = NOW, seed: int = 1) -> None:
     """Creates the views as tables and fills them with a workload in the shadow of its second cycle."""
-    await tables.apply(VIEWS_SQL)
+    await clickhouse.apply(VIEWS_SQL)
     chance = random.Random(seed)
-    await _traffic(tables, now, chance)
+    await _traffic(clickhouse, now, chance)
     for view, rows in _cycles(now).items():
-        await tables.insert(view, rows)
-    await tables.insert("pairs_v1", [_pair(index, now, chance) for index in range(61)])
+        await clickhouse.insert(view, rows)
+    await clickhouse.insert("pairs_v1", [_pair(index, now, chance) for index in range(61)])
 
 
-async def _traffic(tables: Tables, now: datetime, chance: random.Random) -> None:
+async def _traffic(clickhouse: ClickHouse, now: datetime, chance: random.Random) -> None:
     predictions, flags, corrections, items, feedback = [], [], [], [], []
     for index in range(2400):
         age = timedelta(minutes=8.4 * (2400 - index))
@@ -145,12 +145,12 @@ async def _traffic(tables: Tables, now: datetime, chance: random.Random) -> None
             corrections.append(_correction(prediction, is_right, chance))
     for item in items[:3]:
         item.update(kind="pair", options=[item["answer"], "other"], priority=2.0)
-    await tables.insert("predictions_v1", predictions)
-    await tables.insert("feedback_v1", feedback)
-    await tables.insert("flags_v1", flags)
-    await tables.insert("corrections_v1", corrections)
-    await tables.insert("review_items_v1", items)
-    await tables.insert("agreement_v1", [{"workload": "tickets", "n": 60, "agreed": 56}])
+    await clickhouse.insert("predictions_v1", predictions)
+    await clickhouse.insert("feedback_v1", feedback)
+    await clickhouse.insert("flags_v1", flags)
+    await clickhouse.insert("corrections_v1", corrections)
+    await clickhouse.insert("review_items_v1", items)
+    await clickhouse.insert("agreement_v1", [{"workload": "tickets", "n": 60, "agreed": 56}])
 
 
 def _prediction(index: int, at: datetime, adapter: str, sure: float, chance: random.Random) -> Row:

@@ -1,6 +1,6 @@
 """Serves a console without Kafka: `python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`.
 
-Prints its address, then every event it says as a line of topic and JSON. It hears such lines from its
+Prints its address, then every event it publishes as a line of topic and JSON. It takes such lines from its
 standard input, and ends when that closes.
 """
 
@@ -20,14 +20,14 @@ from prometheus_client import CollectorRegistry
 from services.console.app import build
 from shared import events as e
 from shared.addresses import Addresses
+from shared.clickhouse import connect
+from shared.consumer import Batch, ConsumerRecord
 from shared.events.envelope import Event, now
 from shared.files import Files
-from shared.hearing import Batch, Heard
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
-from shared.service import Service, Surroundings
-from shared.tables import connect
-from tests.servers.clickhouse import clickhouse
+from shared.service import Service, ServiceContext
+from tests.servers.clickhouse import embedded_clickhouse
 from tests.servers.model import free_port
 from tests.services.console import examples
 
@@ -35,22 +35,29 @@ BY_TOPIC = {kind.topic.name: kind for kind in e.EVENTS}
 
 
 async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
-    tables = await connect(clickhouse_url, patience_seconds=30)
+    clickhouse = await connect(clickhouse_url, patience_seconds=30)
     models = ModelServer("http://127.0.0.1:1")
 
-    async def say(*events: Event) -> None:
+    async def publish(*events: Event) -> None:
         for event in events:
             print(event.topic.name, event.model_dump_json(), flush=True)
             await tell(service, event)
 
-    around = Surroundings(
-        Addresses(), say, tables, Files(f"file://{folder}", folder), models, now, CollectorRegistry(), folder
+    context = ServiceContext(
+        Addresses(),
+        publish,
+        clickhouse,
+        Files(f"file://{folder}", folder),
+        models,
+        now,
+        CollectorRegistry(),
+        folder,
     )
-    service = build(around)
+    service = build(context)
     if stage != "empty":
         await tell(service, examples.workload_added())
     if stage == "filled":
-        await examples.fill(tables, now())
+        await examples.fill(clickhouse, now())
         for event in lately():
             await tell(service, event)
     app = FastAPI()
@@ -69,19 +76,19 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
     server.should_exit = True
     await serving
     await models.close()
-    await tables.close()
+    await clickhouse.close()
 
 
 async def tell(service: Service, event: Event) -> None:
-    handler = service.hears[type(event)]
+    handler = service.consumes[type(event)]
     if isinstance(handler, Batch):
-        await handler.handler([Heard(event, 0, 0)])
+        await handler.handler([ConsumerRecord(event, 0, 0)])
     else:
         await handler(event)
 
 
 def lately() -> list[Event]:
-    """What a console that has run since this morning has heard."""
+    """What a console that has run since this morning has consumed."""
     at = now()
     minute = timedelta(minutes=1)
     return [
@@ -137,5 +144,5 @@ def lately() -> list[Event]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         given = sys.argv[2:]
-        url = given[0] if given else stack.enter_context(clickhouse(Path(name) / "clickhouse"))
+        url = given[0] if given else stack.enter_context(embedded_clickhouse(Path(name) / "clickhouse"))
         asyncio.run(serve(sys.argv[1], url, Path(name)))

@@ -32,11 +32,11 @@ class Served:
         self._output = output
         self._input = input_
 
-    async def hear(self, event: Event) -> None:
+    async def consume(self, event: Event) -> None:
         self._input.write(f"{event.topic.name} {event.model_dump_json()}\n".encode())
         await self._input.drain()
 
-    async def next_said(self) -> tuple[str, dict[str, Any]]:
+    async def next_published(self) -> tuple[str, dict[str, Any]]:
         """The next event: its topic and its payload."""
         line = await asyncio.wait_for(self._output.readline(), PATIENCE_SECONDS)
         topic, _, payload = line.decode().partition(" ")
@@ -112,10 +112,10 @@ async def test_what_happens_arrives_by_itself(page: Page, database_url: str) -> 
     async with served("new", database_url) as console:
         await page.open(console.url)
         await page.until(HAS_TEXT.format("Workload tickets added"))
-        await console.hear(progressed(done=23))
+        await console.consume(progressed(done=23))
         assert await page.until("document.querySelector('progress')?.value") == pytest.approx(23 / 60)
         await page.until(HAS_TEXT.format("23 of 60, loss 0.900"))
-        await console.hear(failed())
+        await console.consume(failed())
         await page.until(HAS_TEXT.format("Training failed: out of memory"))
         await page.until("document.querySelector('progress') === null")
 
@@ -130,7 +130,7 @@ async def test_reviews_need_no_mouse(page: Page, database_url: str) -> None:
         await asyncio.sleep(TOO_SOON_SECONDS)  # the time nobody can judge a text in
         await page.press("2")
         await page.press("2")  # pressed twice by mistake: the next item must not take it
-        topic, first = await console.next_said()
+        topic, first = await console.next_published()
         assert topic == "review-given-v1"
         assert (first["reviewer"], first["right_answer"]) == ("ada", "other")
         await page.until(HAS_TEXT.format("Kept: other."))
@@ -138,7 +138,7 @@ async def test_reviews_need_no_mouse(page: Page, database_url: str) -> None:
         await page.until(HAS_TEXT.format("You said other. Answer again to replace it."))
         await asyncio.sleep(TOO_SOON_SECONDS)
         await page.press("1")
-        _, second = await console.next_said()
+        _, second = await console.next_published()
         assert second["prediction_id"] == first["prediction_id"]
         assert second["review_id"] != first["review_id"]
         await page.until(HAS_TEXT.format(f"Kept: {second['right_answer']}."))

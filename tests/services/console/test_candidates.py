@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from services.console import facts
+from services.console import page_queries
 from services.console.candidates import candidate_rows, towards_bound, whisker
+from services.console.cycle_status import Snapshot
 from services.console.feed import Tone
-from services.console.rounds import Snapshot
 from shared.intervals import paired_difference
 from tests.services.console.examples import NOW, definition, evidence, scorecard
 
-RUN = facts.Run("r1", "d1", "c1", "x", "evaluated", 60, 0.6, 100.0, "", NOW)
-CARD = facts.Evaluation("r1", "d1", "c1", "x", "y", scorecard(239, 204, (5, 6)), NOW)
-PAIRS = facts.Pairs("r1", 61, 16, 8, 2, NOW)
-VERDICT = facts.Judged("r1", "d1", "c1", "x", "y", "PROMOTE", "better", evidence(), [], NOW)
+RUN = page_queries.Run("r1", "d1", "c1", "x", "evaluated", 60, 0.6, 100.0, "", NOW)
+CARD = page_queries.Evaluation("r1", "d1", "c1", "x", "y", scorecard(239, 204, (5, 6)), NOW)
+PAIRS = page_queries.Pairs("r1", 61, 16, 8, 2, NOW)
+VERDICT = page_queries.Judged("r1", "d1", "c1", "x", "y", "PROMOTE", "better", evidence(), [], NOW)
 SHADOWED = Snapshot(definition(), champion="x", runs=[RUN], evaluations=[CARD], pairs=[PAIRS])
 
 

@@ -184,87 +184,87 @@ def test_no_sentence_holds_what_a_user_wrote() -> None:
 
 def test_one_of_a_thing_is_not_called_many() -> None:
     feed = Feed()
-    feed.hear(predicted(1))
+    feed.add(predicted(1))
     assert feed.entries()[0].sentence == "1 request answered"
 
 
 def test_traffic_shares_one_line_that_counts() -> None:
     feed = Feed()
     for number in range(1500):
-        feed.hear(predicted(number, minutes=number / 1000))
+        feed.add(predicted(number, minutes=number / 1000))
     assert [line.sentence for line in feed.entries()] == ["1,500 requests answered"]
 
 
 def test_the_same_event_again_is_not_counted_again() -> None:
     feed = Feed()
-    feed.hear(predicted(1))
-    heard = feed.changes
-    feed.hear(predicted(1))
+    feed.add(predicted(1))
+    consumed = feed.changes
+    feed.add(predicted(1))
     assert feed.entries()[0].times == 1
-    assert feed.changes == heard
+    assert feed.changes == consumed
 
 
 def test_traffic_is_news_but_no_turn() -> None:
     feed = Feed()
-    feed.hear(predicted(1))
+    feed.add(predicted(1))
     assert (feed.changes, feed.turns) == (1, 0)
-    feed.hear(examples.promoted())
+    feed.add(examples.promoted())
     assert (feed.changes, feed.turns) == (2, 1)
 
 
 def test_a_line_of_traffic_ends_after_ten_minutes() -> None:
     feed = Feed()
     for minutes in (0, 9, 11):
-        feed.hear(predicted(minutes, minutes))
+        feed.add(predicted(minutes, minutes))
     assert [line.times for line in feed.entries()] == [1, 2]
 
 
 def test_traffic_after_a_rare_event_is_told_after_it() -> None:
     feed = Feed()
-    feed.hear(predicted(1, 0))
-    feed.hear(examples.promoted(at=NOW + timedelta(minutes=1)))
-    feed.hear(predicted(2, 2))
+    feed.add(predicted(1, 0))
+    feed.add(examples.promoted(at=NOW + timedelta(minutes=1)))
+    feed.add(predicted(2, 2))
     assert [line.tone for line in feed.entries()] == [Tone.NEUTRAL, Tone.CHAMPION, Tone.NEUTRAL]
 
 
 def test_lines_of_one_workload_leave_the_others_out() -> None:
     feed = Feed()
-    feed.hear(predicted(1))
-    feed.hear(examples.workload_added(examples.definition("other")))
+    feed.add(predicted(1))
+    feed.add(examples.workload_added(examples.definition("other")))
     assert [line.workload for line in feed.entries("other")] == ["other"]
 
 
 def test_the_list_stops_growing() -> None:
     feed = Feed()
     for revision in range(MOST_ENTRIES + 50):
-        feed.hear(examples.promoted(revision=revision, at=NOW + timedelta(seconds=revision)))
+        feed.add(examples.promoted(revision=revision, at=NOW + timedelta(seconds=revision)))
     assert len(feed.entries()) == MOST_ENTRIES
     assert feed.entries()[0].at == NOW + timedelta(seconds=MOST_ENTRIES + 49)
 
 
 def test_progress_goes_on_until_its_run_ends() -> None:
     feed = Feed()
-    feed.hear(progressed(30))
+    feed.add(progressed(30))
     held = feed.progress("tickets")
     assert held is not None
     assert held.share == 0.5
-    feed.hear(failed())
+    feed.add(failed())
     assert feed.progress("tickets") is None
 
 
 @pytest.mark.parametrize("late", [progressed(10), progressed(31)])
 def test_progress_that_arrives_late_does_not_bring_a_run_back(late: e.TrainingProgressed) -> None:
     feed = Feed()
-    feed.hear(progressed(30))
-    feed.hear(failed())
-    feed.hear(late)
+    feed.add(progressed(30))
+    feed.add(failed())
+    feed.add(late)
     assert feed.progress("tickets") is None
 
 
 def test_progress_never_runs_backwards() -> None:
     feed = Feed()
-    feed.hear(progressed(30))
-    feed.hear(progressed(20))
+    feed.add(progressed(30))
+    feed.add(progressed(20))
     held = feed.progress("tickets")
     assert held is not None
     assert held.done == 30

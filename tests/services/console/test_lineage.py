@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.console import facts
+from services.console import page_queries
+from services.console.cycle_status import Snapshot
 from services.console.lineage import Origin, chain, confusions, label_bars
-from services.console.rounds import Snapshot
 from shared.events import DatasetCounts, LabelScore
 from tests.services.console.examples import NOW, definition, evidence, scorecard
 
-DATASET = facts.Dataset("d2", 2, "c1", NOW, 548, "sha256:0f", "file:///m", DatasetCounts(seed=320), NOW)
-RUN = facts.Run("r2", "d2", "c1", "x", "evaluated", 60, 0.6, 100.0, "", NOW)
-VERDICT = facts.Judged("r2", "d2", "c1", "x", "y", "PROMOTE", "better", evidence(), [], NOW)
-PAIRS = facts.Pairs("r2", 184, 47, 36, 8, NOW)
+DATASET = page_queries.Dataset(
+    "d2", 2, "c1", NOW, 548, "sha256:0f", "file:///m", DatasetCounts(seed=320), NOW
+)
+RUN = page_queries.Run("r2", "d2", "c1", "x", "evaluated", 60, 0.6, 100.0, "", NOW)
+VERDICT = page_queries.Judged("r2", "d2", "c1", "x", "y", "PROMOTE", "better", evidence(), [], NOW)
+PAIRS = page_queries.Pairs("r2", 184, 47, 36, 8, NOW)
 WHOLE = Snapshot(definition(), datasets=[DATASET], runs=[RUN], verdicts=[VERDICT], pairs=[PAIRS])
 ORIGIN = Origin(
-    facts.Cycle("c1", NOW, "a week has passed", "calendar"),
-    [facts.Cluster("c1", "invoice read as refund", 41, NOW)],
+    page_queries.Cycle("c1", NOW, "a week has passed", "calendar"),
+    [page_queries.Cluster("c1", "invoice read as refund", 41, NOW)],
     228,
 )
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.console.rounds import Snapshot, stages
+from services.console.cycle_status import Snapshot, stages
 from services.console.store import ConsoleStore
-from shared.tables import Tables
+from shared.clickhouse import ClickHouse
 from tests.servers.model import ROOT
 from tests.services.console import examples
 from tests.services.console.examples import NOW
@@ -17,21 +17,21 @@ OWNERS = sorted(Path(ROOT, "services").glob("*/tables.sql"))
 
 
 @pytest.fixture
-async def published(tables: Tables) -> Tables:
+async def published(clickhouse: ClickHouse) -> ClickHouse:
     for path in OWNERS:
-        await tables.apply(path.read_text())
-    return tables
+        await clickhouse.apply(path.read_text())
+    return clickhouse
 
 
-async def columns(tables: Tables) -> dict[str, set[str]]:
-    rows = await tables.rows(
+async def columns(clickhouse: ClickHouse) -> dict[str, set[str]]:
+    rows = await clickhouse.rows(
         "SELECT table, groupArray(name) AS names FROM system.columns "
         "WHERE database = currentDatabase() AND table LIKE '%_v1' GROUP BY table"
     )
     return {row["table"]: set(row["names"]) for row in rows}
 
 
-async def test_every_question_can_be_asked_of_the_real_views(published: Tables) -> None:
+async def test_every_question_can_be_asked_of_the_real_views(published: ClickHouse) -> None:
     store = ConsoleStore(published)
     workload = examples.definition()
     assert stages(await store.snapshot(workload, "x", NOW, NOW)) == stages(Snapshot(workload, "x"))
@@ -43,7 +43,7 @@ async def test_every_question_can_be_asked_of_the_real_views(published: Tables) 
     assert (await store.counts("tickets")).predictions == 0
 
 
-async def test_the_stand_ins_have_the_real_views_columns(published: Tables) -> None:
+async def test_the_stand_ins_have_the_real_views_columns(published: ClickHouse) -> None:
     real = await columns(published)
     for statement in examples.VIEWS_SQL.split("CREATE TABLE IF NOT EXISTS ")[1:]:
         await published.command("CREATE TABLE IF NOT EXISTS stand_in_" + statement.strip().rstrip(";"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.console.facts import Item
+from services.console.page_queries import Item
 from services.console.reviewing import KEYS, SKIP, UNDO, Sitting, choices, found
 from tests.services.console.examples import LABELS, NOW
 

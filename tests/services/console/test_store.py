@@ -6,24 +6,24 @@ from datetime import timedelta
 
 import pytest
 
-from services.console.rounds import Snapshot, Stage, Standing, current_stage, stages
+from services.console.cycle_status import Snapshot, Stage, Standing, current_stage, stages
 from services.console.store import ConsoleStore
 from services.console.timeline import bucket_width
 from services.console.views import TablesDoNotAnswer
+from shared.clickhouse import ClickHouse
 from shared.intervals import wilson
-from shared.tables import Tables
 from tests.services.console import examples
 from tests.services.console.examples import NOW, SECOND
 
 
 @pytest.fixture
-async def filled(tables: Tables) -> ConsoleStore:
-    await examples.fill(tables)
-    return ConsoleStore(tables)
+async def filled(clickhouse: ClickHouse) -> ConsoleStore:
+    await examples.fill(clickhouse)
+    return ConsoleStore(clickhouse)
 
 
-async def test_a_database_without_any_view_reads_as_empty(tables: Tables) -> None:
-    store = ConsoleStore(tables)
+async def test_a_database_without_any_view_reads_as_empty(clickhouse: ClickHouse) -> None:
+    store = ConsoleStore(clickhouse)
     workload = examples.definition()
     assert stages(await store.snapshot(workload, "", None, NOW)) == stages(Snapshot(workload))
     assert await store.span("tickets", NOW - timedelta(days=28)) is None
@@ -31,10 +31,10 @@ async def test_a_database_without_any_view_reads_as_empty(tables: Tables) -> Non
     assert (await store.counts("tickets")).predictions == 0
 
 
-async def test_a_view_is_read_as_soon_as_its_owner_publishes_it(tables: Tables) -> None:
-    store = ConsoleStore(tables)
+async def test_a_view_is_read_as_soon_as_its_owner_publishes_it(clickhouse: ClickHouse) -> None:
+    store = ConsoleStore(clickhouse)
     assert (await store.agreement("tickets")).n == 0
-    await examples.fill(tables)
+    await examples.fill(clickhouse)
     assert await store.agreement("tickets") == wilson(56, 60)
 
 
@@ -44,7 +44,7 @@ async def test_a_filled_database_is_in_the_shadow_of_its_second_cycle(filled: Co
     assert snapshot.champion_accuracy() == wilson(239, 300)
     assert [dataset.version for dataset in snapshot.datasets] == [3, 2, 1]
     assert [cluster.size for cluster in snapshot.clusters] == [41, 28, 9]
-    assert [reign.adapter for reign in snapshot.reigns] == [examples.FIRST, SECOND]
+    assert [revision.adapter for revision in snapshot.revisions] == [examples.FIRST, SECOND]
     assert (snapshot.pairs[0].pairs, snapshot.pairs[0].differing) == (61, 16)
     assert snapshot.verdicts[0].evidence.e_value == 310
 
@@ -68,9 +68,13 @@ async def test_another_workload_has_nothing_of_it(filled: ConsoleStore) -> None:
     assert (counts.predictions, counts.corrections, counts.open_review_items) == (0, 0, 0)
 
 
-async def test_the_audit_counts_only_what_was_drawn_at_random(filled: ConsoleStore, tables: Tables) -> None:
+async def test_the_audit_counts_only_what_was_drawn_at_random(
+    filled: ConsoleStore, clickhouse: ClickHouse
+) -> None:
     audited = await filled.audited("tickets", SECOND)
-    rows = await tables.rows("SELECT count() AS n FROM corrections_v1 WHERE adapter = {a:String}", a=SECOND)
+    rows = await clickhouse.rows(
+        "SELECT count() AS n FROM corrections_v1 WHERE adapter = {a:String}", a=SECOND
+    )
     assert 0 < audited.n < rows[0]["n"]
 
 
@@ -91,9 +95,9 @@ async def test_the_most_wanted_item_comes_first_with_its_text(filled: ConsoleSto
     assert items[-1].probabilities[items[-1].answer] == pytest.approx(items[-1].confidence)
 
 
-async def test_nobody_reviews_an_item_twice(filled: ConsoleStore, tables: Tables) -> None:
+async def test_nobody_reviews_an_item_twice(filled: ConsoleStore, clickhouse: ClickHouse) -> None:
     first = (await filled.to_review("tickets", "ada", [], 1))[0].prediction_id
-    await tables.command(
+    await clickhouse.command(
         "ALTER TABLE review_items_v1 UPDATE reviewers = ['ada'] WHERE prediction_id = {id:String} "
         "SETTINGS mutations_sync = 1",
         id=first,
@@ -108,7 +112,7 @@ async def test_what_was_just_done_is_not_offered_again(filled: ConsoleStore) -> 
     assert items[0].prediction_id not in [item.prediction_id for item in rest]
 
 
-async def test_a_refused_query_is_told_from_an_empty_view(tables: Tables) -> None:
-    await tables.command("CREATE TABLE agreement_v1 (wrong String) ENGINE = Memory")
+async def test_a_refused_query_is_told_from_an_empty_view(clickhouse: ClickHouse) -> None:
+    await clickhouse.command("CREATE TABLE agreement_v1 (wrong String) ENGINE = Memory")
     with pytest.raises(TablesDoNotAnswer):
-        await ConsoleStore(tables).agreement("tickets")
+        await ConsoleStore(clickhouse).agreement("tickets")

@@ -38,7 +38,7 @@ def redacted() -> list[str]:
 
 
 def test_planted_values_are_gone(redacted: list[str]) -> None:
-    said = "\n".join(redacted)
+    published = "\n".join(redacted)
     for value in (
         "Hamilton",
         "margaret",
@@ -49,7 +49,7 @@ def test_planted_values_are_gone(redacted: list[str]) -> None:
         "078-05-1120",
         "turing",
     ):
-        assert value.lower() not in said.lower()
+        assert value.lower() not in published.lower()
 
 
 def test_a_placeholder_says_what_stood_there(redacted: list[str]) -> None:
@@ -109,7 +109,7 @@ def test_a_value_is_found_wherever_it_stands() -> None:
 
 
 def test_short_values_are_not_sought_elsewhere() -> None:
-    text = "Al said: al dente"
+    text = "Al published: al dente"
     assert everywhere(text, found(text, "Al")) == found(text, "Al")
 
 

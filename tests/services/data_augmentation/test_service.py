@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from services.data_augmentation.app import build
 from shared.addresses import Addresses
+from shared.clickhouse import ClickHouse
 from shared.events import (
     DatasetPublished,
     DatasetRefused,
@@ -23,9 +24,8 @@ from shared.events import (
 )
 from shared.files import Files
 from shared.flow import FLOW
-from shared.models import ModelServer
-from shared.service import Service, Surroundings
-from shared.tables import Tables
+from shared.model_server import ModelServer
+from shared.service import Service, ServiceContext
 from shared.workload import Privacy, Review, Split, Workload
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -35,8 +35,8 @@ TOPICS = {
 }
 
 
-class Heard:
-    """What the service said, for whoever waits for it."""
+class PublishedEvents:
+    """What the service published, for whoever waits for it."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
@@ -50,11 +50,13 @@ class Heard:
 
 
 class Stage:
-    def __init__(self, service: Service, files: Files, heard: Heard, tables: Tables) -> None:
-        self.service, self.files, self.heard, self.tables = service, files, heard, tables
+    def __init__(
+        self, service: Service, files: Files, published: PublishedEvents, clickhouse: ClickHouse
+    ) -> None:
+        self.service, self.files, self.published, self.clickhouse = service, files, published, clickhouse
 
-    async def hear(self, event: Event) -> None:
-        handler = self.service.hears[type(event)]
+    async def apply(self, event: Event) -> None:
+        handler = self.service.consumes[type(event)]
         assert callable(handler)
         await handler(event)
 
@@ -64,7 +66,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(
-    tables: Tables, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clickhouse: ClickHouse, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
     uri = (tmp_path / "files").as_uri()
     for name, value in {
@@ -73,18 +75,27 @@ async def stage(
         "STATE_FOLDER": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
-    files, heard = Files(uri, tmp_path / "cache"), Heard()
+    files, published = Files(uri, tmp_path / "cache"), PublishedEvents()
     service = build(
-        Surroundings(
-            Addresses(), heard, tables, files, ModelServer(""), lambda: START, CollectorRegistry(), tmp_path
+        ServiceContext(
+            Addresses(),
+            published,
+            clickhouse,
+            files,
+            ModelServer(""),
+            lambda: START,
+            CollectorRegistry(),
+            tmp_path,
         )
     )
-    await tables.apply(service.tables_sql)
-    await tables.command("CREATE TABLE predictions_v1 (workload String, prediction_id String, input String)"
-                         " ENGINE = MergeTree ORDER BY prediction_id")  # fmt: skip
+    await clickhouse.apply(service.tables_sql)
+    await clickhouse.command(
+        "CREATE TABLE predictions_v1 (workload String, prediction_id String, input String) "
+        "ENGINE = MergeTree ORDER BY prediction_id"
+    )
     (work,) = service.background
     running = asyncio.ensure_future(work())
-    yield Stage(service, files, heard, tables)
+    yield Stage(service, files, published, clickhouse)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -118,7 +129,7 @@ async def cycle(stage: Stage, cycle_id: str, inputs: dict[str, tuple[str, str]])
     predictions = [
         {"workload": "tickets", "prediction_id": key, "input": text} for key, (text, _) in inputs.items()
     ]
-    await stage.tables.insert("predictions_v1", predictions)
+    await stage.clickhouse.insert("predictions_v1", predictions)
     corrections = [
         {"prediction_id": key, "predicted_at": START.isoformat(), "right_answer": label}
         for key, (_, label) in inputs.items()
@@ -134,14 +145,14 @@ async def cycle(stage: Stage, cycle_id: str, inputs: dict[str, tuple[str, str]])
     )
 
 
-async def test_it_hears_what_the_flow_says(stage: Stage) -> None:
-    assert set(stage.service.hears) == FLOW["data_augmentation"].hears
+async def test_it_consumes_what_the_flow_says(stage: Stage) -> None:
+    assert set(stage.service.consumes) == FLOW["data_augmentation"].consumes
 
 
 async def test_a_workload_and_its_corrections_become_redacted_dataset_versions(stage: Stage) -> None:
     workload = added(stage.files)
-    await stage.hear(workload)
-    first = await stage.heard.next()
+    await stage.apply(workload)
+    first = await stage.published.next()
     assert isinstance(first, DatasetPublished)
     assert (first.version, first.cycle_id, first.cut) == (1, None, START)
     assert (first.golden.rows, first.held_out.rows, first.train.rows) == (10, 12, 38)
@@ -163,9 +174,9 @@ async def test_a_workload_and_its_corrections_become_redacted_dataset_versions(s
             "no-label": ("The parcel is wet.", "complaint"),
         },
     )
-    await stage.hear(found)
-    await stage.hear(found)
-    second = await stage.heard.next()
+    await stage.apply(found)
+    await stage.apply(found)
+    second = await stage.published.next()
     assert isinstance(second, DatasetPublished)
     assert (second.version, second.cycle_id, second.cut) == (2, "cycle-1", found.cut)
     assert (second.golden, second.held_out) == (first.golden, first.held_out)
@@ -183,25 +194,25 @@ async def test_a_workload_and_its_corrections_become_redacted_dataset_versions(s
     assert manifest["labels"]["billing"]["after"] == manifest["labels"]["billing"]["before"] + 1
     assert manifest["redaction"]["applied_to"] == ["train", "golden", "held_out"]
 
-    await stage.hear(workload)
-    await stage.hear(await cycle(stage, "cycle-2", {"gone": ("", "billing")}))
-    refused = await stage.heard.next()
+    await stage.apply(workload)
+    await stage.apply(await cycle(stage, "cycle-2", {"gone": ("", "billing")}))
+    refused = await stage.published.next()
     assert isinstance(refused, DatasetRefused)
     assert refused.cycle_id == "cycle-2"
     assert "none of 1 corrections" in refused.reason
 
-    rows = await stage.tables.rows("SELECT * FROM datasets_v1 ORDER BY version")
+    rows = await stage.clickhouse.rows("SELECT * FROM datasets_v1 ORDER BY version")
     assert [(row["dataset_id"], row["version"], row["leaks_blocked"]) for row in rows] == [
         (first.dataset_id, 1, 0),
         (second.dataset_id, 2, 1),
     ]
-    refusals = await stage.tables.rows("SELECT cycle_id, reason FROM dataset_refusals_v1")
+    refusals = await stage.clickhouse.rows("SELECT cycle_id, reason FROM dataset_refusals_v1")
     assert refusals == [{"cycle_id": "cycle-2", "reason": refused.reason}]
 
 
 async def test_where_names_cannot_be_found_nothing_is_published(stage: Stage) -> None:
-    await stage.hear(added(stage.files, language="de"))
-    refused = await stage.heard.next()
+    await stage.apply(added(stage.files, language="de"))
+    refused = await stage.published.next()
     assert isinstance(refused, DatasetRefused)
     assert "PERSON" in refused.reason
 
@@ -212,19 +223,19 @@ async def test_a_dead_redactor_means_no_dataset(stage: Stage, tmp_path: Path, mo
     (broken / "presidio_analyzer.py").write_text("raise ImportError('broken on purpose')")
     monkeypatch.setenv("PYTHONPATH", str(broken))
     monkeypatch.setattr("shared.jobs.RETRY_SECONDS", 0.0)
-    await stage.hear(added(stage.files))
-    refused = await stage.heard.next()
+    await stage.apply(added(stage.files))
+    refused = await stage.published.next()
     assert isinstance(refused, DatasetRefused)
     assert "while loading the redactor" in refused.reason
-    assert await stage.tables.rows("SELECT 1 FROM datasets_v1") == []
+    assert await stage.clickhouse.rows("SELECT 1 FROM datasets_v1") == []
 
 
 async def test_a_revision_that_changes_no_training_makes_no_dataset(stage: Stage) -> None:
     emails = Privacy(entities=("EMAIL_ADDRESS",))
-    await stage.hear(added(stage.files, privacy=emails))
-    assert isinstance(await stage.heard.next(), DatasetPublished)
-    await stage.hear(added(stage.files, revision=2, privacy=emails, review=Review(audit_share=0.2)))
-    await stage.hear(added(stage.files, revision=3, privacy=Privacy(entities=("URL", "EMAIL_ADDRESS"))))
-    third = await stage.heard.next()
+    await stage.apply(added(stage.files, privacy=emails))
+    assert isinstance(await stage.published.next(), DatasetPublished)
+    await stage.apply(added(stage.files, revision=2, privacy=emails, review=Review(audit_share=0.2)))
+    await stage.apply(added(stage.files, revision=3, privacy=Privacy(entities=("URL", "EMAIL_ADDRESS"))))
+    third = await stage.published.next()
     assert isinstance(third, DatasetPublished)
     assert third.version == 2

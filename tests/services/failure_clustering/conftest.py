@@ -16,6 +16,8 @@ from services.failure_clustering.handlers import Handlers, Outcome
 from services.failure_clustering.settings import Settings
 from services.failure_clustering.store import TABLES_SQL, FailureStore
 from shared.addresses import Addresses
+from shared.clickhouse import ClickHouse
+from shared.consumer import ConsumerRecord
 from shared.events import (
     CycleRequested,
     Event,
@@ -27,12 +29,10 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.files import Files
-from shared.hearing import Heard
 from shared.jobs import JobRunner, JobTable, jobs_table
-from shared.models import ModelServer
-from shared.service import Surroundings
-from shared.standing import Workloads
-from shared.tables import Tables
+from shared.model_server import ModelServer
+from shared.projections import Workloads
+from shared.service import ServiceContext
 from shared.workload import Cycle, Workload
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
@@ -103,32 +103,32 @@ def requested(cycle_id: str = "cycle-1", cut: datetime = NOON) -> CycleRequested
 
 @dataclass
 class Clusterer:
-    """One failure_clustering: what it hears, what it said, and a clock the test moves."""
+    """One failure_clustering: what it consumes, what it published, and a clock the test moves."""
 
-    tables: Tables
+    clickhouse: ClickHouse
     folder: Path
     cycle: Cycle = field(default_factory=Cycle)
-    said: list[Event] = field(default_factory=list)
+    published: list[Event] = field(default_factory=list)
     time: datetime = ONE
     spoke: asyncio.Event = field(default_factory=asyncio.Event)
     progress: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         workloads = Workloads()
-        workloads.hear(workload_added(self.cycle))
-        self.store = FailureStore(self.tables)
+        workloads.apply(workload_added(self.cycle))
+        self.store = FailureStore(self.clickhouse)
         self.files = Files((self.folder / "files").as_uri(), self.folder / "cache")
-        self.job_table = JobTable(self.tables, "failure_clustering")
-        self.outcome = Outcome(self.store, self.files, self.say, self.clock)
+        self.job_table = JobTable(self.clickhouse, "failure_clustering")
+        self.outcome = Outcome(self.store, self.files, self.publish, self.clock)
         self.jobs = JobRunner(
             self.job_table, "failure_clustering", self.folder, self.on_progress, self.outcome.on_done
         )
         self.handlers = Handlers(
-            self.store, self.files, self.jobs, self.say, self.clock, workloads, Settings()
+            self.store, self.files, self.jobs, self.publish, self.clock, workloads, Settings()
         )
 
-    async def say(self, *events: Event) -> None:
-        self.said += events
+    async def publish(self, *events: Event) -> None:
+        self.published += events
         self.spoke.set()
 
     async def on_progress(self, job: Any, progress: Mapping[str, Any]) -> None:
@@ -139,41 +139,41 @@ class Clusterer:
 
     @property
     def found(self) -> list[FailureClustersFound]:
-        return [event for event in self.said if isinstance(event, FailureClustersFound)]
+        return [event for event in self.published if isinstance(event, FailureClustersFound)]
 
-    async def hear(self, *events: Event) -> None:
+    async def apply(self, *events: Event) -> None:
         """Each kind as a batch of its own."""
         handlers: dict[type[Event], Callable[[Any], Any]] = {
             PredictionFlagged: self.handlers.on_prediction_flagged,
             PredictionCorrected: self.handlers.on_prediction_corrected,
         }
         for kind, handler in handlers.items():
-            await handler([Heard(event, 0, 0) for event in events if isinstance(event, kind)])
+            await handler([ConsumerRecord(event, 0, 0) for event in events if isinstance(event, kind)])
 
     async def log(self, texts: Mapping[str, str]) -> None:
         rows = [
             {"prediction_id": prediction_id, "predicted_at": NOON, "workload": "licences", "input": text}
             for prediction_id, text in texts.items()
         ]
-        await self.tables.insert("predictions_v1", rows)
+        await self.clickhouse.insert("predictions_v1", rows)
 
 
 @pytest.fixture
-async def clusterer(tables: Tables, tmp_path: Path) -> Clusterer:
-    await tables.apply(TABLES_SQL + jobs_table("failure_clustering"))
-    await tables.command(PREDICTIONS)
-    return Clusterer(tables, tmp_path)
+async def clusterer(clickhouse: ClickHouse, tmp_path: Path) -> Clusterer:
+    await clickhouse.apply(TABLES_SQL + jobs_table("failure_clustering"))
+    await clickhouse.command(PREDICTIONS)
+    return Clusterer(clickhouse, tmp_path)
 
 
 @pytest.fixture
-def around(tables: Tables, tmp_path: Path) -> Surroundings:
-    async def say(*_: Event) -> None:
+def context(clickhouse: ClickHouse, tmp_path: Path) -> ServiceContext:
+    async def publish(*_: Event) -> None:
         raise AssertionError("building a service says nothing")
 
-    return Surroundings(
+    return ServiceContext(
         addresses=Addresses(),
-        say=say,
-        tables=tables,
+        publish=publish,
+        clickhouse=clickhouse,
         files=Files(tmp_path.as_uri(), tmp_path / "cache"),
         models=ModelServer("http://127.0.0.1:1"),
         clock=lambda: NOON,

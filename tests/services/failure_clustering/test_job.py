@@ -45,7 +45,7 @@ THEMES = {
 }
 
 
-async def run_until_said(clusterer: Clusterer) -> None:
+async def run_until_published(clusterer: Clusterer) -> None:
     running = asyncio.create_task(clusterer.jobs.run_for_ever())
     await asyncio.wait_for(clusterer.spoke.wait(), 120)
     running.cancel()
@@ -66,13 +66,13 @@ async def test_planted_groups_of_failures_are_found_and_named(clusterer: Cluster
             prediction_id = f"{theme[0]}-{number}"
             texts[prediction_id], theme_of[prediction_id] = sentence, theme
             right_answer = theme[1]
-            await clusterer.hear(corrected(prediction_id, right_answer, answer="other"))
+            await clusterer.apply(corrected(prediction_id, right_answer, answer="other"))
     texts["suspect"] = "I cannot reset my password this morning"
     texts["stranger"] = "Which colours does the lamp come in?"
-    await clusterer.hear(flagged("suspect", "other"), flagged("stranger", "other"))
+    await clusterer.apply(flagged("suspect", "other"), flagged("stranger", "other"))
     await clusterer.log(texts)
     await clusterer.handlers.on_cycle_requested(requested())
-    await run_until_said(clusterer)
+    await run_until_published(clusterer)
     (found,) = clusterer.found
     assert sorted(cluster.name for cluster in found.clusters) == [
         "login read as other",
@@ -92,27 +92,27 @@ async def test_planted_groups_of_failures_are_found_and_named(clusterer: Cluster
 async def test_a_cycle_without_failures_ends_with_no_clusters_and_all_corrections(
     clusterer: Clusterer,
 ) -> None:
-    await clusterer.hear(corrected("right", "mit"))
+    await clusterer.apply(corrected("right", "mit"))
     await clusterer.handlers.on_cycle_requested(requested())
-    await run_until_said(clusterer)
+    await run_until_published(clusterer)
     (found,) = clusterer.found
     assert (found.clusters, found.failures.rows, found.corrections.rows) == ([], 0, 1)
 
 
 async def test_without_a_correction_the_encoder_is_not_even_loaded(clusterer: Clusterer) -> None:
-    await clusterer.hear(flagged("a"))
+    await clusterer.apply(flagged("a"))
     await clusterer.log({"a": "some text"})
     await clusterer.handlers.on_cycle_requested(requested())
-    (job,) = await clusterer.job_table.unsaid()
+    (job,) = await clusterer.job_table.unpublished()
     found = await Clustering(job.task, clusterer.files, StringIO()).run(clusterer.store)
     assert found.clusters == []
     assert "services.failure_clustering.encoder" not in sys.modules
 
 
 async def test_a_failure_whose_text_is_gone_stands_alone(clusterer: Clusterer) -> None:
-    await clusterer.hear(corrected("gone", "gpl"))
+    await clusterer.apply(corrected("gone", "gpl"))
     await clusterer.handlers.on_cycle_requested(requested())
-    (job,) = await clusterer.job_table.unsaid()
+    (job,) = await clusterer.job_table.unpublished()
     found = await Clustering(job.task, clusterer.files, StringIO()).run(clusterer.store)
     assert list(clusterer.files.rows(found.failures)) == [{"prediction_id": "gone", "cluster_id": None}]
 

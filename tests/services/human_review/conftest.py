@@ -21,14 +21,14 @@ from services.human_review.look_ahead import LookAhead
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
 from shared.addresses import Addresses
+from shared.clickhouse import ClickHouse
+from shared.consumer import ConsumerRecord
 from shared.events import Event, FrozenFile, PredictionCorrected, WorkloadAdded
 from shared.files import Files
-from shared.hearing import Heard
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
-from shared.service import Surroundings
-from shared.standing import Workloads
-from shared.tables import Tables
+from shared.projections import Workloads
+from shared.service import ServiceContext
 from shared.workload import Review, Workload
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
@@ -58,37 +58,37 @@ def workload_added(double_share: float = 0.0) -> WorkloadAdded:
     )
 
 
-def batch(*events: Event) -> list[Heard[Any]]:
-    return [Heard(event, 0, offset) for offset, event in enumerate(events)]
+def batch(*events: Event) -> list[ConsumerRecord[Any]]:
+    return [ConsumerRecord(event, 0, offset) for offset, event in enumerate(events)]
 
 
 @dataclass
 class Reviewing:
-    """One running human_review: its handlers, its HTTP, what it said, and a clock the test moves."""
+    """One running human_review: its handlers, its HTTP, what it published, and a clock the test moves."""
 
-    tables: Tables
+    clickhouse: ClickHouse
     double_share: float = 0.0
     look_ahead: int = 64
-    said: list[Event] = field(default_factory=list)
+    published: list[Event] = field(default_factory=list)
     time: datetime = NOON
     broker_is_away: bool = False
 
     def __post_init__(self) -> None:
         workloads = Workloads()
-        workloads.hear(workload_added(self.double_share))
-        store = ReviewStore(self.tables)
-        self.handlers = Handlers(store, self.say, self.clock, workloads)
+        workloads.apply(workload_added(self.double_share))
+        store = ReviewStore(self.clickhouse)
+        self.handlers = Handlers(store, self.publish, self.clock, workloads)
         settings = Settings(accept=timedelta(milliseconds=50), look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)
         app = FastAPI()
         answer_with_problems(app)
-        app.include_router(make_router(ahead, store, workloads, self.say, self.clock, settings))
+        app.include_router(make_router(ahead, store, workloads, self.publish, self.clock, settings))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tuneloop")
 
-    async def say(self, *events: Event) -> None:
+    async def publish(self, *events: Event) -> None:
         if events and self.broker_is_away:
             await asyncio.Event().wait()
-        self.said += events
+        self.published += events
 
     def clock(self) -> datetime:
         return self.time
@@ -98,7 +98,7 @@ class Reviewing:
 
     @property
     def corrections(self) -> list[PredictionCorrected]:
-        return [event for event in self.said if isinstance(event, PredictionCorrected)]
+        return [event for event in self.published if isinstance(event, PredictionCorrected)]
 
     async def log(self, *prediction_ids: str, answer: str = "mit", confidence: float = 0.5) -> None:
         rows = [
@@ -117,7 +117,7 @@ class Reviewing:
             }
             for prediction_id in prediction_ids
         ]
-        await self.tables.insert("predictions_v1", rows)
+        await self.clickhouse.insert("predictions_v1", rows)
 
     async def next(self, reviewer: str = "ada", without: Sequence[str] = ()) -> dict[str, Any] | None:
         self.pass_time(2)
@@ -132,23 +132,23 @@ class Reviewing:
 
 
 @pytest.fixture
-async def reviewing(tables: Tables) -> AsyncIterator[Reviewing]:
-    await tables.apply(files("services.human_review").joinpath("tables.sql").read_text())
-    await tables.command(PREDICTIONS)
-    service = Reviewing(tables)
+async def reviewing(clickhouse: ClickHouse) -> AsyncIterator[Reviewing]:
+    await clickhouse.apply(files("services.human_review").joinpath("tables.sql").read_text())
+    await clickhouse.command(PREDICTIONS)
+    service = Reviewing(clickhouse)
     yield service
     await service.http.aclose()
 
 
 @pytest.fixture
-def around(tables: Tables, tmp_path: Path) -> Surroundings:
-    async def say(*_: Event) -> None:
+def context(clickhouse: ClickHouse, tmp_path: Path) -> ServiceContext:
+    async def publish(*_: Event) -> None:
         raise AssertionError("building a service says nothing")
 
-    return Surroundings(
+    return ServiceContext(
         addresses=Addresses(),
-        say=say,
-        tables=tables,
+        publish=publish,
+        clickhouse=clickhouse,
         files=Files(tmp_path.as_uri(), tmp_path / "cache"),
         models=ModelServer("http://127.0.0.1:1"),
         clock=lambda: NOON,

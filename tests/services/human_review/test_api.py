@@ -10,7 +10,7 @@ from services.human_review.items import OpenItem
 from services.human_review.store import ReviewStore
 from shared.events import FlagReason, ReviewGiven
 from shared.flow import FLOW
-from shared.service import Surroundings
+from shared.service import ServiceContext
 from tests.services.human_review.conftest import LABELS, NOON, Reviewing, batch
 from tests.services.human_review.test_handlers import flagged, given, pair
 
@@ -65,7 +65,7 @@ async def test_nothing_comes_back_after_it_was_judged(reviewing: Reviewing) -> N
     assert await reviewing.next() is None
     assert await reviewing.next("grace") is None
     reviewing.pass_time(3600)
-    await reviewing.handlers.on_review_given(batch(*reviewing.said))
+    await reviewing.handlers.on_review_given(batch(*reviewing.published))
     assert await reviewing.next() is None
 
 
@@ -80,21 +80,21 @@ async def test_the_same_judgement_sent_twice_is_the_same_event(reviewing: Review
     for _ in range(2):
         reviewing.pass_time(1)
         assert (await reviewing.review("a", "mit")).status_code == 202
-    first, again = reviewing.said
+    first, again = reviewing.published
     assert first.event_id == again.event_id
 
 
 async def test_a_review_keeps_the_id_and_the_time_it_came_with(reviewing: Reviewing) -> None:
     await reviewing.review("a", "mit", review_id="mine-1", given_at="2026-03-01T09:00:00+02:00")
-    (said,) = reviewing.said
-    assert isinstance(said, ReviewGiven)
-    assert (said.review_id, said.given_at.isoformat()) == ("mine-1", "2026-03-01T07:00:00+00:00")
+    (published,) = reviewing.published
+    assert isinstance(published, ReviewGiven)
+    assert (published.review_id, published.given_at.isoformat()) == ("mine-1", "2026-03-01T07:00:00+00:00")
 
 
 async def test_a_mind_changed_and_back_again_is_three_reviews(reviewing: Reviewing) -> None:
     for minute, label in enumerate(("mit", "gpl-2.0", "mit")):
         await reviewing.review("a", label, given_at=(NOON + timedelta(minutes=minute)).isoformat())
-    assert len({said.event_id for said in reviewing.said}) == 3
+    assert len({published.event_id for published in reviewing.published}) == 3
 
 
 async def test_a_review_that_kafka_did_not_confirm_is_not_accepted(reviewing: Reviewing) -> None:
@@ -111,7 +111,7 @@ async def test_a_label_outside_the_workload_is_refused_with_the_nearest_ones(rev
     assert reply.status_code == 422
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json()["near"] == ["apache-2.0"]
-    assert reviewing.said == []
+    assert reviewing.published == []
 
 
 async def test_an_unknown_workload_is_not_found(reviewing: Reviewing) -> None:
@@ -177,13 +177,13 @@ async def test_two_hundred_reviews_in_ten_seconds_look_into_the_queue_once_a_sec
         seen.add(item["prediction_id"])
         assert (await reviewing.review(item["prediction_id"], "mit", reviewer)).status_code == 202
         if number % 20 == 19:
-            await reviewing.handlers.on_review_given(batch(*reviewing.said[-20:]))
+            await reviewing.handlers.on_review_given(batch(*reviewing.published[-20:]))
     assert len(seen) == 200
     assert looks <= 22
 
 
 async def test_reviews_that_are_not_stored_yet_hide_nothing_that_is_still_open(reviewing: Reviewing) -> None:
-    few = Reviewing(reviewing.tables, look_ahead=4)
+    few = Reviewing(reviewing.clickhouse, look_ahead=4)
     names = [f"p{number}" for number in range(12)]
     await few.log(*names)
     await few.handlers.on_prediction_flagged(batch(*map(flagged, names)))
@@ -198,7 +198,7 @@ async def test_reviews_that_are_not_stored_yet_hide_nothing_that_is_still_open(r
 
 
 async def test_a_reviewer_is_not_stopped_by_items_that_wait_for_somebody_else(reviewing: Reviewing) -> None:
-    both = Reviewing(reviewing.tables, double_share=1.0, look_ahead=4)
+    both = Reviewing(reviewing.clickhouse, double_share=1.0, look_ahead=4)
     names = [f"p{number}" for number in range(12)]
     await both.log(*names)
     await both.handlers.on_prediction_flagged(batch(*map(flagged, names)))
@@ -206,11 +206,11 @@ async def test_a_reviewer_is_not_stopped_by_items_that_wait_for_somebody_else(re
         item = await both.next("ada")
         assert item is not None
         await both.review(item["prediction_id"], "mit", "ada")
-        await both.handlers.on_review_given(batch(both.said[-1]))
+        await both.handlers.on_review_given(batch(both.published[-1]))
     assert await both.next("ada") is None
     assert await both.next("grace") is not None
     await both.http.aclose()
 
 
-def test_the_wiring_is_what_the_flow_page_says(around: Surroundings) -> None:
-    assert frozenset(build(around).hears) == FLOW["human_review"].hears
+def test_the_wiring_is_what_the_flow_page_says(context: ServiceContext) -> None:
+    assert frozenset(build(context).consumes) == FLOW["human_review"].consumes

@@ -59,7 +59,7 @@ def given(
 
 
 async def items(reviewing: Reviewing) -> dict[str, dict[str, Any]]:
-    rows = await reviewing.tables.rows("SELECT * FROM review_items_v1")
+    rows = await reviewing.clickhouse.rows("SELECT * FROM review_items_v1")
     return {row["prediction_id"]: row for row in rows}
 
 
@@ -94,12 +94,12 @@ async def test_a_review_makes_a_correction_of_what_the_model_had_said(reviewing:
     await reviewing.log("a", confidence=0.25)
     await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
     await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0")))
-    (said,) = reviewing.corrections
-    assert (said.answer, said.right_answer, said.confidence) == ("mit", "gpl-2.0", 0.25)
-    assert (said.reviewers, said.review_ids) == (["ada"], ["a.ada.gpl-2.0"])
-    assert (said.corrected_at, said.predicted_at, said.adapter) == (NOON, NOON, "licences-v1")
+    (published,) = reviewing.corrections
+    assert (published.answer, published.right_answer, published.confidence) == ("mit", "gpl-2.0", 0.25)
+    assert (published.reviewers, published.review_ids) == (["ada"], ["a.ada.gpl-2.0"])
+    assert (published.corrected_at, published.predicted_at, published.adapter) == (NOON, NOON, "licences-v1")
     assert (await items(reviewing))["a"]["state"] == "agreed"
-    (row,) = await reviewing.tables.rows("SELECT * FROM corrections_v1")
+    (row,) = await reviewing.clickhouse.rows("SELECT * FROM corrections_v1")
     assert (row["right_answer"], row["reviewers"]) == ("gpl-2.0", ["ada"])
 
 
@@ -111,8 +111,8 @@ async def test_a_replayed_batch_says_the_same_events_again(reviewing: Reviewing)
     await reviewing.handlers.on_review_given(reviews)
     first, again = reviewing.corrections
     assert first == again
-    assert len(await reviewing.tables.rows("SELECT * FROM corrections_v1")) == 1
-    assert len(await reviewing.tables.rows("SELECT * FROM reviews_v1")) == 1
+    assert len(await reviewing.clickhouse.rows("SELECT * FROM corrections_v1")) == 1
+    assert len(await reviewing.clickhouse.rows("SELECT * FROM reviews_v1")) == 1
 
 
 async def test_a_changed_review_replaces_the_first_and_says_a_new_correction(reviewing: Reviewing) -> None:
@@ -121,7 +121,7 @@ async def test_a_changed_review_replaces_the_first_and_says_a_new_correction(rev
     await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0", at=NOON + timedelta(minutes=1))))
     first, second = reviewing.corrections
     assert first.event_id != second.event_id
-    (row,) = await reviewing.tables.rows("SELECT right_answer FROM corrections_v1")
+    (row,) = await reviewing.clickhouse.rows("SELECT right_answer FROM corrections_v1")
     assert row["right_answer"] == second.right_answer == "gpl-2.0"
 
 
@@ -129,7 +129,7 @@ async def test_reviews_that_come_out_of_order_end_the_same(reviewing: Reviewing)
     await reviewing.log("a")
     await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0", at=NOON + timedelta(minutes=1))))
     await reviewing.handlers.on_review_given(batch(given("a", "mit")))
-    assert {said.right_answer for said in reviewing.corrections} == {"gpl-2.0"}
+    assert {published.right_answer for published in reviewing.corrections} == {"gpl-2.0"}
 
 
 async def test_a_review_of_a_prediction_that_is_not_logged_yet_waits_for_it(reviewing: Reviewing) -> None:
@@ -139,7 +139,7 @@ async def test_a_review_of_a_prediction_that_is_not_logged_yet_waits_for_it(revi
     await reviewing.log("late")
     await reviewing.handlers.join_waiting()
     await reviewing.handlers.join_waiting()
-    assert [said.prediction_id for said in reviewing.corrections] == ["late"]
+    assert [published.prediction_id for published in reviewing.corrections] == ["late"]
 
 
 async def test_a_joined_correction_that_could_not_be_said_is_said_later(reviewing: Reviewing) -> None:
@@ -150,7 +150,7 @@ async def test_a_joined_correction_that_could_not_be_said_is_said_later(reviewin
         await asyncio.wait_for(reviewing.handlers.join_waiting(), 1)
     reviewing.broker_is_away = False
     await reviewing.handlers.join_waiting()
-    assert [said.prediction_id for said in reviewing.corrections] == ["late"]
+    assert [published.prediction_id for published in reviewing.corrections] == ["late"]
 
 
 async def test_a_review_of_a_workload_that_is_not_known_yet_is_kept_and_blocks_nobody(
@@ -158,15 +158,15 @@ async def test_a_review_of_a_workload_that_is_not_known_yet_is_kept_and_blocks_n
 ) -> None:
     await reviewing.log("a")
     await reviewing.handlers.on_review_given(batch(given("x", "mit", workload="other"), given("a", "mit")))
-    assert [said.prediction_id for said in reviewing.corrections] == ["a"]
-    assert len(await reviewing.tables.rows("SELECT * FROM reviews_v1")) == 2
+    assert [published.prediction_id for published in reviewing.corrections] == ["a"]
+    assert len(await reviewing.clickhouse.rows("SELECT * FROM reviews_v1")) == 2
 
 
 async def test_a_label_outside_the_workload_is_kept_and_corrects_nothing(reviewing: Reviewing) -> None:
     await reviewing.log("a")
     await reviewing.handlers.on_review_given(batch(given("a", "no-such-licence")))
     assert reviewing.corrections == []
-    assert len(await reviewing.tables.rows("SELECT * FROM reviews_v1")) == 1
+    assert len(await reviewing.clickhouse.rows("SELECT * FROM reviews_v1")) == 1
 
 
 async def test_two_who_disagree_set_an_item_aside_until_a_third_settles_it(reviewing: Reviewing) -> None:
@@ -177,20 +177,20 @@ async def test_two_who_disagree_set_an_item_aside_until_a_third_settles_it(revie
     assert (await items(reviewing))["a"]["state"] == "disputed"
     assert await reviewing.next("alan") is None
     await reviewing.handlers.on_review_given(batch(given("a", "gpl-2.0", "alan")))
-    assert [said.right_answer for said in reviewing.corrections] == ["gpl-2.0"]
+    assert [published.right_answer for published in reviewing.corrections] == ["gpl-2.0"]
     assert reviewing.corrections[0].reviewers == ["alan", "grace"]
 
 
 async def test_an_item_half_reviewed_is_settled_when_it_turns_out_to_be_a_pair(reviewing: Reviewing) -> None:
     drawn_twice = next(one for one in map(str, range(99)) if reviews_wanted(Kind.DOUBTED, one, 0.2) == 2)
-    twice = Reviewing(reviewing.tables, double_share=0.2)
+    twice = Reviewing(reviewing.clickhouse, double_share=0.2)
     await twice.log(drawn_twice)
     await twice.handlers.on_prediction_flagged(batch(flagged(drawn_twice)))
     await twice.handlers.on_review_given(batch(given(drawn_twice, "mit")))
     assert twice.corrections == []
     assert (await items(twice))[drawn_twice]["reviews_wanted"] == 2
     await twice.handlers.on_shadow_pair_recorded(batch(pair(drawn_twice)))
-    assert [said.right_answer for said in twice.corrections] == ["mit"]
+    assert [published.right_answer for published in twice.corrections] == ["mit"]
     await twice.http.aclose()
 
 
@@ -199,4 +199,4 @@ async def test_a_full_batch_of_long_ids_is_handled(reviewing: Reviewing) -> None
     await reviewing.log(*names)
     await reviewing.handlers.on_prediction_flagged(batch(*map(flagged, names)))
     await reviewing.handlers.on_review_given(batch(*(given(name, "mit") for name in names)))
-    assert {said.prediction_id for said in reviewing.corrections} == set(names)
+    assert {published.prediction_id for published in reviewing.corrections} == set(names)

@@ -16,13 +16,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from services.model_gateway.app import build
 from shared.addresses import Addresses
+from shared.clickhouse import clickhouse_at
 from shared.events import Event, FrozenFile, ModelPromoted, ModelRolledBack, WorkloadAdded, now
 from shared.fields import FrozenAdapter
 from shared.files import Files
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
-from shared.service import Service, Surroundings
-from shared.tables import tables_at
+from shared.service import Service, ServiceContext
 from shared.workload import Workload
 from tests.servers.model import model_server
 
@@ -69,18 +69,18 @@ def rolled_back(adapter: FrozenAdapter, *, revision: int, withdrawn: str) -> Mod
 
 @dataclass
 class Gateway:
-    """One running gateway: its HTTP client, and what it said."""
+    """One running gateway: its HTTP client, and what it published."""
 
     service: Service
     http: httpx.AsyncClient
     registry: CollectorRegistry
-    said: list[Event]
+    published: list[Event]
     state_folder: Path
 
-    async def hear(self, *events: Event) -> None:
-        """Hears as at start: all events, then what `start` does."""
+    async def apply(self, *events: Event) -> None:
+        """Consumes as at start: all events, then what `start` does."""
         for event in events:
-            handler = self.service.hears[type(event)]
+            handler = self.service.consumes[type(event)]
             assert callable(handler)
             await handler(event)
         assert self.service.start is not None
@@ -105,23 +105,23 @@ class Gateways:
     async def __call__(self, models_url: str = NOWHERE, state_folder: str = "state") -> Gateway:
         registry = CollectorRegistry()
         models = await self.ending.enter_async_context(ModelServer(models_url))
-        said: list[Event] = []
+        published: list[Event] = []
 
-        async def say(*events: Event) -> None:
-            said.extend(events)
+        async def publish(*events: Event) -> None:
+            published.extend(events)
 
         state = self.folder / state_folder
-        around = Surroundings(
+        context = ServiceContext(
             addresses=Addresses(),
-            say=say,
-            tables=tables_at("http://127.0.0.1:9/none"),
+            publish=publish,
+            clickhouse=clickhouse_at("http://127.0.0.1:9/none"),
             files=Files(f"file://{self.folder}/files", self.folder / "cache"),
             models=models,
             clock=now,
             registry=registry,
             state_folder=state,
         )
-        service = build(around)
+        service = build(context)
         app = FastAPI()
         answer_with_problems(app)
         app.include_router(service.routers[0])
@@ -129,7 +129,7 @@ class Gateways:
         http = await self.ending.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://gateway")
         )
-        self.made.append(Gateway(service, http, registry, said, state))
+        self.made.append(Gateway(service, http, registry, published, state))
         return self.made[-1]
 
 

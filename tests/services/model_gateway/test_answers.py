@@ -1,4 +1,4 @@
-"""Answers by the flag, over the real model server: on record first, by one adapter each, whatever flips."""
+"""Answers by the alias, over the real model server: on record first, one adapter each at every switch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from shared.events import PredictionLogged
 from shared.fields import FrozenAdapter
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 from tests.servers.model import lora_adapter
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted, rolled_back
 
@@ -38,13 +38,13 @@ async def models(models_url: str, adapters: Adapters) -> AsyncIterator[ModelServ
 async def gateway(gateways: Gateways, models: ModelServer, models_url: str, adapters: Adapters) -> Gateway:
     """A gateway whose first champion serves."""
     gateway = await gateways(models_url)
-    await gateway.hear(added(), promoted(adapters[0]))
+    await gateway.apply(added(), promoted(adapters[0]))
     return gateway
 
 
 def records(gateway: Gateway) -> list[PredictionLogged]:
     """What is on disk."""
-    segments = sorted((gateway.state_folder / "journal").glob("*.jsonl"))
+    segments = sorted((gateway.state_folder / "outbox").glob("*.jsonl"))
     return [
         PredictionLogged.model_validate_json(line)
         for segment in segments
@@ -92,43 +92,43 @@ async def test_a_streamed_answer_ends_with_done(gateway: Gateway) -> None:
 
 
 async def test_only_workloads_with_a_champion_are_listed(gateway: Gateway) -> None:
-    await gateway.hear(added("mail"))
+    await gateway.apply(added("mail"))
     listed = (await gateway.http.get("/v1/models")).json()
     assert [row["id"] for row in listed["data"]] == ["tickets"]
 
 
-async def test_every_answer_during_a_flip_is_by_the_old_or_the_new(
+async def test_every_answer_during_a_switch_is_by_the_old_or_the_new(
     gateway: Gateway, adapters: Adapters
 ) -> None:
-    flipping = asyncio.create_task(gateway.hear(promoted(adapters[1], revision=2)))
+    alias_switch = asyncio.create_task(gateway.apply(promoted(adapters[1], revision=2)))
     answers: list[httpx.Response] = []
-    while not flipping.done():
+    while not alias_switch.done():
         answers.append(await gateway.ask(f"message {len(answers)}"))
-    await flipping
+    await alias_switch
     answers.append(await gateway.ask("after"))
     assert {answer.status_code for answer in answers} == {200}
     names = [answer.json()["model"] for answer in answers]
     assert names == sorted(names)
     assert (names[0], names[-1]) == (adapters[0].name, adapters[1].name)
     assert names == [record.adapter for record in records(gateway)]
-    assert 'flip_seconds_count{workload="tickets"} 2.0' in gateway.metrics()
+    assert 'alias_switch_seconds_count{workload="tickets"} 2.0' in gateway.metrics()
 
 
 async def test_the_old_champion_stays_loaded_until_the_next_flip(
     gateway: Gateway, models: ModelServer, adapters: Adapters
 ) -> None:
     one, two, three = (adapter.name for adapter in adapters)
-    await gateway.hear(promoted(adapters[1], revision=2))
+    await gateway.apply(promoted(adapters[1], revision=2))
     assert {one, two} <= await models.loaded()
-    await gateway.hear(promoted(adapters[2], revision=3))
+    await gateway.apply(promoted(adapters[2], revision=3))
     loaded = await models.loaded()
     assert {two, three} <= loaded
     assert one not in loaded
 
 
 async def test_after_a_rollback_the_one_before_answers_again(gateway: Gateway, adapters: Adapters) -> None:
-    await gateway.hear(promoted(adapters[1], revision=2))
-    await gateway.hear(rolled_back(adapters[0], revision=3, withdrawn=adapters[1].name))
+    await gateway.apply(promoted(adapters[1], revision=2))
+    await gateway.apply(rolled_back(adapters[0], revision=3, withdrawn=adapters[1].name))
     assert (await gateway.ask()).json()["model"] == adapters[0].name
 
 
@@ -136,7 +136,7 @@ async def test_a_champion_with_changed_files_leaves_the_old_one_answering(
     gateway: Gateway, adapters: Adapters
 ) -> None:
     (Path(adapters[1].uri.removeprefix("file://")) / "more").touch()
-    await gateway.hear(promoted(adapters[1], revision=2))
+    await gateway.apply(promoted(adapters[1], revision=2))
     assert (await gateway.ask()).json()["model"] == adapters[0].name
 
 
@@ -148,7 +148,7 @@ async def test_a_restarted_model_server_gets_its_champion_back_within_the_reques
     assert {(answer.status_code, answer.json()["model"]) for answer in answers} == {(200, adapters[0].name)}
 
 
-async def test_a_restarted_gateway_answers_before_it_hears_anything(
+async def test_a_restarted_gateway_answers_before_it_consumes_anything(
     gateway: Gateway, gateways: Gateways, models_url: str, adapters: Adapters
 ) -> None:
     shutil.copytree(gateway.state_folder, gateways.folder / "copied")
@@ -163,9 +163,9 @@ async def test_no_answer_is_given_that_cannot_be_recorded(
     adapters: Adapters,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("MODEL_GATEWAY_JOURNAL_MOST_BYTES", "10")
+    monkeypatch.setenv("MODEL_GATEWAY_OUTBOX_MOST_BYTES", "10")
     gateway = await gateways(models_url)
-    await gateway.hear(added(), promoted(adapters[0]))
+    await gateway.apply(added(), promoted(adapters[0]))
     answer = await gateway.ask()
     assert answer.status_code == 507
     assert records(gateway) == []

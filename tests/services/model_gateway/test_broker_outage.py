@@ -12,8 +12,8 @@ from faststream.confluent import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from services.model_gateway.delivery import Delivery
-from services.model_gateway.journal import Journal
-from shared.broker import make_broker, make_say
+from services.model_gateway.outbox import Outbox
+from shared.broker import make_broker, make_publish
 from shared.events import PredictionLogged, read
 from shared.topics import declare
 from tests.servers.kafka import EmbeddedKafka
@@ -42,27 +42,27 @@ async def broker(kafka: EmbeddedKafka) -> AsyncIterator[KafkaBroker]:
 async def test_what_was_answered_while_the_broker_was_away_arrives(
     kafka: EmbeddedKafka, broker: KafkaBroker, tmp_path: Path
 ) -> None:
-    journal = Journal(tmp_path / "journal", segment_bytes=2000, most_bytes=1 << 30, fsync=False)
-    delivering = asyncio.create_task(Delivery(journal, make_say(broker, "model_gateway")).run_for_ever())
-    await journal.append(prediction(0).model_dump_json().encode())
-    await emptied(journal)
+    outbox = Outbox(tmp_path / "outbox", segment_bytes=2000, most_bytes=1 << 30, fsync=False)
+    delivering = asyncio.create_task(Delivery(outbox, make_publish(broker, "model_gateway")).run_for_ever())
+    await outbox.append(prediction(0).model_dump_json().encode())
+    await emptied(outbox)
     kafka.kill()
     for number in range(1, 40):
-        await asyncio.wait_for(journal.append(prediction(number).model_dump_json().encode()), timeout=1)
-    assert journal.backlog_bytes > 0
+        await asyncio.wait_for(outbox.append(prediction(number).model_dump_json().encode()), timeout=1)
+    assert outbox.backlog_bytes > 0
     await asyncio.to_thread(kafka.start)
-    await asyncio.wait_for(emptied(journal), timeout=30)
+    await asyncio.wait_for(emptied(outbox), timeout=30)
     delivering.cancel()
-    ids = [event.prediction_id for event in await asyncio.to_thread(heard, kafka.address, 40)]
+    ids = [event.prediction_id for event in await asyncio.to_thread(consumed, kafka.address, 40)]
     assert sorted(ids) == sorted(f"p-{number}" for number in range(40))
 
 
-async def emptied(journal: Journal) -> None:
-    while journal.backlog_bytes:
-        await asyncio.sleep(0.02)  # the journal tells its writer's side, not who waits for its end
+async def emptied(outbox: Outbox) -> None:
+    while outbox.backlog_bytes:
+        await asyncio.sleep(0.02)  # the outbox tells its writer's side, not who waits for its end
 
 
-def heard(address: str, count: int) -> list[PredictionLogged]:
+def consumed(address: str, count: int) -> list[PredictionLogged]:
     consumer = Consumer({"bootstrap.servers": address, "group.id": "test", "auto.offset.reset": "earliest"})
     consumer.subscribe([PredictionLogged.topic.name])
     try:

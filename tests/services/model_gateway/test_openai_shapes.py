@@ -34,8 +34,8 @@ PREDICTION = PredictionLogged(
 
 
 def chat(*messages: tuple[str, object], **fields: object) -> ChatRequest:
-    said = [{"role": role, "content": content} for role, content in messages]
-    return ChatRequest.model_validate({"model": "tickets", "messages": said, **fields})
+    published = [{"role": role, "content": content} for role, content in messages]
+    return ChatRequest.model_validate({"model": "tickets", "messages": published, **fields})
 
 
 def test_the_last_user_message_is_the_text() -> None:

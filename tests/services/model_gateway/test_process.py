@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.model_gateway.flag import Flag
+from services.model_gateway.champion_alias import ChampionAlias
 from shared.fields import FrozenAdapter
 from tests.servers.model import free_port, lora_adapter
 from tests.services.model_gateway.conftest import added, promoted
@@ -26,10 +26,10 @@ def gateway_url(
     """A process with a kept flag and a model server; nothing else is there."""
     folder = tmp_path / "state" / "model_gateway"
     folder.mkdir(parents=True)
-    flag = Flag(folder / "flag.json")
-    flag.workloads.hear(added())
-    flag.flip(promoted(freeze("tickets-1", lora_adapter(1))))
-    asyncio.run(flag.keep())
+    alias = ChampionAlias(folder / "champion_alias.json")
+    alias.workloads.apply(added())
+    alias.switch_to(promoted(freeze("tickets-1", lora_adapter(1))))
+    asyncio.run(alias.keep())
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "services", "model_gateway", "--port", str(port)],
@@ -58,7 +58,7 @@ def test_it_answers_before_any_broker_is_there_and_says_that_it_is_not_ready(gat
         answer = http.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200, answer.text
         assert http.get("/health/ready").status_code == 503
-        assert "journal_backlog_bytes 0.0" not in http.get("/metrics").text
+        assert "outbox_backlog_bytes 0.0" not in http.get("/metrics").text
 
 
 def _wait_until_alive(http: httpx.Client) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.model_gateway.flag import Flag
+from services.model_gateway.champion_alias import ChampionAlias
 from shared.fields import FrozenAdapter
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted
 
@@ -49,16 +49,16 @@ def adapter(freeze: Freeze, tmp_path: Path) -> FrozenAdapter:
 
 async def over(gateways: Gateways, models_url: str, adapter: FrozenAdapter) -> Gateway:
     """A gateway whose kept flag says that the adapter serves."""
-    flag = Flag(gateways.folder / "state" / "flag.json")
-    flag.workloads.hear(added())
-    flag.flip(promoted(adapter))
-    await flag.keep()
+    alias = ChampionAlias(gateways.folder / "state" / "champion_alias.json")
+    alias.workloads.apply(added())
+    alias.switch_to(promoted(adapter))
+    await alias.keep()
     return await gateways(models_url)
 
 
 async def test_an_unknown_workload_is_told_the_known_ones(gateways: Gateways) -> None:
     gateway = await gateways()
-    await gateway.hear(added("tickets"), added("mail"))
+    await gateway.apply(added("tickets"), added("mail"))
     answer = await gateway.ask(model="gpt-4")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -68,7 +68,7 @@ async def test_an_unknown_workload_is_told_the_known_ones(gateways: Gateways) ->
 
 async def test_before_the_first_champion_an_app_is_told_to_come_back(gateways: Gateways) -> None:
     gateway = await gateways()
-    await gateway.hear(added())
+    await gateway.apply(added())
     answer = await gateway.ask()
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
@@ -97,7 +97,7 @@ async def test_a_request_that_is_none_gets_the_status_that_says_why(
     gateways: Gateways, body: bytes, status: int
 ) -> None:
     gateway = await gateways()
-    await gateway.hear(added())
+    await gateway.apply(added())
     answer = await gateway.http.post("/v1/completions", content=body)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -120,7 +120,7 @@ async def test_a_dead_model_server_is_a_503_that_says_when_to_try_again(
 
 
 @pytest.mark.parametrize(
-    ("says", "status"),
+    ("reply", "status"),
     [
         (http("503 Service Unavailable", "{}"), 503),
         (http("404 Not Found", '{"error": {"message": "no such model"}}'), 503),
@@ -133,9 +133,9 @@ async def test_a_dead_model_server_is_a_503_that_says_when_to_try_again(
     ],
 )
 async def test_a_sick_model_server_makes_no_answer_and_no_500(
-    gateways: Gateways, adapter: FrozenAdapter, says: bytes, status: int
+    gateways: Gateways, adapter: FrozenAdapter, reply: bytes, status: int
 ) -> None:
-    async with sick_server(says) as url:
+    async with sick_server(reply) as url:
         gateway = await over(gateways, url, adapter)
         answer = await gateway.ask()
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
@@ -151,12 +151,12 @@ async def test_a_hung_model_server_is_given_up(
     assert answer.status_code == 503
 
 
-async def test_hearing_of_a_champion_never_waits_for_the_model_server(
+async def test_consuming_a_champion_never_waits_for_the_model_server(
     gateways: Gateways, adapter: FrozenAdapter
 ) -> None:
     async with sick_server(None) as url:
         gateway = await gateways(url)
-        handler = gateway.service.hears[type(promoted(adapter))]
+        handler = gateway.service.consumes[type(promoted(adapter))]
         assert callable(handler)
         await asyncio.wait_for(handler(promoted(adapter)), timeout=1)
 
@@ -166,9 +166,9 @@ async def test_a_champion_whose_files_were_changed_is_refused_loudly(
 ) -> None:
     gateway = await gateways()
     await asyncio.to_thread(_tamper, adapter)
-    await gateway.hear(added(), promoted(adapter))
+    await gateway.apply(added(), promoted(adapter))
     assert "REFUSED" in caplog.text
-    assert 'flips_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
+    assert 'alias_switches_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
     assert (await gateway.ask()).status_code == 503
 
 

@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from services.prediction_logging.app import build
 from shared.addresses import Addresses
+from shared.clickhouse import ClickHouse, clickhouse_at
+from shared.consumer import Batch, ConsumerRecord, Invalid
 from shared.events import (
     Event,
     FeedbackGiven,
@@ -25,11 +27,9 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.files import Files
-from shared.hearing import Batch, Heard, Invalid
-from shared.models import ModelServer
+from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
-from shared.service import Service, Surroundings
-from shared.tables import Tables, tables_at
+from shared.service import Service, ServiceContext
 from shared.workload import Review, Workload
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -87,66 +87,66 @@ def feedback(prediction_id: str, thumb: Thumb | None = Thumb.DOWN, **fields: Any
 
 @dataclass
 class Logging:
-    """One running prediction_logging: what it hears, what it said, and its HTTP."""
+    """One running prediction_logging: what it consumes, what it published, and its HTTP."""
 
     service: Service
     http: httpx.AsyncClient
-    tables: Tables
-    said: list[Event] = field(default_factory=list)
+    clickhouse: ClickHouse
+    published: list[Event] = field(default_factory=list)
     offset: int = 0
 
-    async def hear(self, *events: Event, offset: int | None = None) -> list[Invalid]:
+    async def apply(self, *events: Event, offset: int | None = None) -> list[Invalid]:
         """As one batch of one partition, from `offset` on or after what came before."""
         start = self.offset if offset is None else offset
         self.offset = max(self.offset, start + len(events))
-        handler = self.service.hears[type(events[0])]
+        handler = self.service.consumes[type(events[0])]
         if not isinstance(handler, Batch):
             for event in events:
                 await handler(event)
             return []
-        batch = [Heard(event, 0, start + number) for number, event in enumerate(events)]
+        batch = [ConsumerRecord(event, 0, start + number) for number, event in enumerate(events)]
         return list(await handler.handler(batch) or ())
 
     def flags(self) -> list[tuple[str, str]]:
-        """Prediction and reason of every flag that was said."""
+        """Prediction and reason of every flag that was published."""
         return [
             (event.prediction_id, event.reason.value)
-            for event in self.said
+            for event in self.published
             if isinstance(event, PredictionFlagged)
         ]
 
 
-async def running(tables: Tables, folder: Path) -> Logging:
-    said: list[Event] = []
+async def running(clickhouse: ClickHouse, folder: Path) -> Logging:
+    published: list[Event] = []
 
-    async def say(*events: Event) -> None:
-        said.extend(events)
+    async def publish(*events: Event) -> None:
+        published.extend(events)
 
-    around = Surroundings(
+    context = ServiceContext(
         addresses=Addresses(),
-        say=say,
-        tables=tables,
+        publish=publish,
+        clickhouse=clickhouse,
         files=Files(f"file://{folder}", folder),
         models=ModelServer("http://127.0.0.1:9"),
         clock=lambda: NOON + timedelta(hours=1),
         registry=CollectorRegistry(),
         state_folder=folder,
     )
-    service = build(around)
+    service = build(context)
     app = FastAPI()
     answer_with_problems(app)
     app.include_router(service.routers[0])
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging")
-    logging = Logging(service, http, tables, said)
-    await logging.hear(workload_added())
+    logging = Logging(service, http, clickhouse, published)
+    await logging.apply(workload_added())
     return logging
 
 
 @pytest.fixture
-async def logging(tables: Tables, tmp_path: Path) -> AsyncIterator[Logging]:
+async def logging(clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterator[Logging]:
     """With tables, of a workload that draws nothing for audit."""
-    logging = await running(tables, tmp_path)
-    await tables.apply(logging.service.tables_sql)
+    logging = await running(clickhouse, tmp_path)
+    await clickhouse.apply(logging.service.tables_sql)
     yield logging
     await logging.http.aclose()
 
@@ -154,6 +154,6 @@ async def logging(tables: Tables, tmp_path: Path) -> AsyncIterator[Logging]:
 @pytest.fixture
 async def intake(tmp_path: Path) -> AsyncIterator[Logging]:
     """Its HTTP alone: it needs no tables."""
-    logging = await running(tables_at("http://127.0.0.1:9/none"), tmp_path)
+    logging = await running(clickhouse_at("http://127.0.0.1:9/none"), tmp_path)
     yield logging
     await logging.http.aclose()

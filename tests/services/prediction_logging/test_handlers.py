@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from shared.clickhouse import ClickHouse
 from shared.events import Thumb
-from shared.tables import Tables
 from tests.services.prediction_logging.conftest import NOON, Logging, feedback, logged, workload_added
 
 
-async def test_the_view_shows_a_prediction_as_it_was_logged(logging: Logging, tables: Tables) -> None:
-    await logging.hear(logged("p-1"))
-    [row] = await tables.rows("SELECT * FROM predictions_v1")
+async def test_the_view_shows_a_prediction_as_it_was_logged(logging: Logging, clickhouse: ClickHouse) -> None:
+    await logging.apply(logged("p-1"))
+    [row] = await clickhouse.rows("SELECT * FROM predictions_v1")
     assert list(row) == [
         "prediction_id", "predicted_at", "workload", "adapter", "input", "answer", "confidence",
         "probabilities", "latency_ms", "tokens_in", "attributes",
@@ -25,40 +25,42 @@ async def test_the_view_shows_a_prediction_as_it_was_logged(logging: Logging, ta
 
 
 async def test_a_batch_that_comes_again_with_other_borders_counts_once(
-    logging: Logging, tables: Tables
+    logging: Logging, clickhouse: ClickHouse
 ) -> None:
     events = [logged(f"p-{number}") for number in range(30)]
-    await logging.hear(*events[:20], offset=0)
-    await logging.hear(*events[:20], offset=0)
-    await logging.hear(*events[10:], offset=10)
-    [row] = await tables.rows("SELECT count() AS n, uniqExact(prediction_id) AS ids FROM predictions_v1")
+    await logging.apply(*events[:20], offset=0)
+    await logging.apply(*events[:20], offset=0)
+    await logging.apply(*events[10:], offset=10)
+    [row] = await clickhouse.rows("SELECT count() AS n, uniqExact(prediction_id) AS ids FROM predictions_v1")
     assert (row["n"], row["ids"]) == (30, 30)
 
 
-async def test_a_topic_that_counts_from_zero_again_loses_nothing(logging: Logging, tables: Tables) -> None:
-    await logging.hear(logged("p-old"), offset=0)
-    await logging.hear(logged("p-new"), offset=0)
-    [row] = await tables.rows("SELECT count() AS n FROM predictions_v1")
+async def test_a_topic_that_counts_from_zero_again_loses_nothing(
+    logging: Logging, clickhouse: ClickHouse
+) -> None:
+    await logging.apply(logged("p-old"), offset=0)
+    await logging.apply(logged("p-new"), offset=0)
+    [row] = await clickhouse.rows("SELECT count() AS n FROM predictions_v1")
     assert row["n"] == 2
 
 
 async def test_a_prediction_sent_again_with_another_time_counts_once(
-    logging: Logging, tables: Tables
+    logging: Logging, clickhouse: ClickHouse
 ) -> None:
-    await logging.hear(logged("p-1"))
-    await logging.hear(logged("p-1", predicted_at=NOON + timedelta(days=40)))
-    [row] = await tables.rows("SELECT count() AS n FROM predictions_v1")
+    await logging.apply(logged("p-1"))
+    await logging.apply(logged("p-1", predicted_at=NOON + timedelta(days=40)))
+    [row] = await clickhouse.rows("SELECT count() AS n FROM predictions_v1")
     assert row["n"] == 1
 
 
 async def test_only_doubted_predictions_are_flagged_when_nothing_else_is_wrong(logging: Logging) -> None:
-    await logging.hear(logged("p-sure"), logged("p-unsure", confidence=0.3))
+    await logging.apply(logged("p-sure"), logged("p-unsure", confidence=0.3))
     assert logging.flags() == [("p-unsure", "doubted")]
 
 
 async def test_the_audit_flags_by_the_workloads_share(logging: Logging) -> None:
-    await logging.hear(workload_added("mail", audit_share=1.0))
-    await logging.hear(logged("p-1"), logged("p-2", workload="mail"))
+    await logging.apply(workload_added("mail", audit_share=1.0))
+    await logging.apply(logged("p-1"), logged("p-2", workload="mail"))
     assert logging.flags() == [("p-2", "audit")]
 
 
@@ -68,54 +70,58 @@ async def test_a_disliked_prediction_is_flagged_in_either_order(
 ) -> None:
     events = [logged("p-1"), feedback("p-1")]
     for event in reversed(events) if feedback_first else events:
-        await logging.hear(event)
+        await logging.apply(event)
     assert logging.flags() == [("p-1", "disliked")]
 
 
 async def test_liked_predictions_and_those_of_another_workload_are_not_flagged(logging: Logging) -> None:
-    await logging.hear(workload_added("mail"))
-    await logging.hear(
+    await logging.apply(workload_added("mail"))
+    await logging.apply(
         feedback("p-1", Thumb.UP),
         feedback("p-2", workload="mail"),
         feedback("p-3", None, score=0.5),
         feedback("p-4", None, comment="hm"),
     )
-    await logging.hear(*(logged(f"p-{number}") for number in range(1, 5)))
+    await logging.apply(*(logged(f"p-{number}") for number in range(1, 5)))
     assert logging.flags() == []
 
 
-async def test_a_flag_said_again_is_the_same_event_and_one_row(logging: Logging, tables: Tables) -> None:
-    await logging.hear(logged("p-1", confidence=0.3), offset=0)
-    await logging.hear(logged("p-1", confidence=0.3), offset=0)
-    assert len({event.event_id for event in logging.said}) == 1
-    [row] = await tables.rows("SELECT * FROM flags_v1")
+async def test_a_flag_published_again_is_the_same_event_and_one_row(
+    logging: Logging, clickhouse: ClickHouse
+) -> None:
+    await logging.apply(logged("p-1", confidence=0.3), offset=0)
+    await logging.apply(logged("p-1", confidence=0.3), offset=0)
+    assert len({event.event_id for event in logging.published}) == 1
+    [row] = await clickhouse.rows("SELECT * FROM flags_v1")
     assert (row["prediction_id"], row["workload"], row["reason"]) == ("p-1", "tickets", "doubted")
 
 
 async def test_what_fits_no_workload_is_set_aside_and_the_rest_is_stored(
-    logging: Logging, tables: Tables
+    logging: Logging, clickhouse: ClickHouse
 ) -> None:
-    invalid = await logging.hear(
+    invalid = await logging.apply(
         logged("p-1"), logged("p-2", workload="unheard-of"), logged("p-3", answer="no label")
     )
-    assert [one.heard.event.prediction_id for one in invalid] == ["p-2", "p-3"]
-    assert [row["prediction_id"] for row in await tables.rows("SELECT * FROM predictions_v1")] == ["p-1"]
+    assert [one.consumed.event.prediction_id for one in invalid] == ["p-2", "p-3"]
+    assert [row["prediction_id"] for row in await clickhouse.rows("SELECT * FROM predictions_v1")] == ["p-1"]
 
 
 async def test_what_was_set_aside_once_is_stored_when_its_workload_is_known(
-    logging: Logging, tables: Tables
+    logging: Logging, clickhouse: ClickHouse
 ) -> None:
     events = [logged("p-1"), logged("p-2", workload="mail")]
-    await logging.hear(*events, offset=0)
-    await logging.hear(workload_added("mail"))
-    await logging.hear(*events, offset=0)
-    [row] = await tables.rows("SELECT count() AS n FROM predictions_v1")
+    await logging.apply(*events, offset=0)
+    await logging.apply(workload_added("mail"))
+    await logging.apply(*events, offset=0)
+    [row] = await clickhouse.rows("SELECT count() AS n FROM predictions_v1")
     assert row["n"] == 2
 
 
-async def test_feedback_is_kept_before_its_prediction_is_there(logging: Logging, tables: Tables) -> None:
-    await logging.hear(feedback("p-late", score=0.25, comment="wrong"), feedback("p-2", Thumb.UP))
-    rows = await tables.rows("SELECT * FROM feedback_v1 ORDER BY feedback_id")
+async def test_feedback_is_kept_before_its_prediction_is_there(
+    logging: Logging, clickhouse: ClickHouse
+) -> None:
+    await logging.apply(feedback("p-late", score=0.25, comment="wrong"), feedback("p-2", Thumb.UP))
+    rows = await clickhouse.rows("SELECT * FROM feedback_v1 ORDER BY feedback_id")
     assert [(row["thumb"], row["score"], row["comment"]) for row in rows] == [
         ("up", None, ""),
         ("down", 0.25, "wrong"),
@@ -127,19 +133,19 @@ async def test_feedback_is_kept_before_its_prediction_is_there(logging: Logging,
 
 async def test_many_predictions_with_feedback_are_flagged_in_one_batch(logging: Logging) -> None:
     ids = [f"{'p' * 100}-{number}" for number in range(1200)]
-    await logging.hear(*(feedback(name, feedback_id=f"f-{number}") for number, name in enumerate(ids)))
-    await logging.hear(*(logged(name) for name in ids))
+    await logging.apply(*(feedback(name, feedback_id=f"f-{number}") for number, name in enumerate(ids)))
+    await logging.apply(*(logged(name) for name in ids))
     assert len(logging.flags()) == 1200
 
 
-async def test_tables_can_be_applied_again(logging: Logging, tables: Tables) -> None:
-    await logging.hear(logged("p-1"))
-    await tables.apply(logging.service.tables_sql)
-    assert len(await tables.rows("SELECT * FROM predictions_v1")) == 1
+async def test_tables_can_be_applied_again(logging: Logging, clickhouse: ClickHouse) -> None:
+    await logging.apply(logged("p-1"))
+    await clickhouse.apply(logging.service.tables_sql)
+    assert len(await clickhouse.rows("SELECT * FROM predictions_v1")) == 1
 
 
-async def test_a_look_back_in_time_skips_what_lies_outside(logging: Logging, tables: Tables) -> None:
+async def test_a_look_back_in_time_skips_what_lies_outside(logging: Logging, clickhouse: ClickHouse) -> None:
     sql = "EXPLAIN indexes = 1 SELECT count() FROM predictions_v1 WHERE predicted_at > {cut:DateTime64(3)}"
-    await logging.hear(logged("p-1"))
-    plan = "\n".join(row["explain"] for row in await tables.rows(sql, cut=NOON))
+    await logging.apply(logged("p-1"))
+    plan = "\n".join(row["explain"] for row in await clickhouse.rows(sql, cut=NOON))
     assert "by_time" in plan

@@ -16,7 +16,7 @@ from services.prediction_logging.api import routes
 from services.prediction_logging.settings import Settings
 from shared.events import Event, FeedbackGiven, PredictionLogged, now
 from shared.problems import answer_with_problems
-from shared.standing import Workloads
+from shared.projections import Workloads
 from tests.services.prediction_logging.conftest import NOON, Logging, workload_added
 
 GIVEN: dict[str, Any] = {
@@ -29,8 +29,8 @@ GIVEN: dict[str, Any] = {
 
 
 def ndjson(*lines: dict[str, Any] | str) -> dict[str, Any]:
-    said = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-    return {"content": "\n".join(said), "headers": {"content-type": "application/x-ndjson"}}
+    published = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    return {"content": "\n".join(published), "headers": {"content-type": "application/x-ndjson"}}
 
 
 async def post(intake: Logging, *given: dict[str, Any], **headers: str) -> httpx.Response:
@@ -42,7 +42,7 @@ async def post(intake: Logging, *given: dict[str, Any], **headers: str) -> httpx
 async def test_one_object_is_said_with_an_id_and_a_time_of_ours(intake: Logging) -> None:
     answer = await post(intake, GIVEN)
     assert answer.status_code == 202
-    [event] = intake.said
+    [event] = intake.published
     assert isinstance(event, PredictionLogged)
     assert answer.json() == {"ids": [event.prediction_id]}
     assert uuid.UUID(event.prediction_id).version == 7
@@ -51,7 +51,7 @@ async def test_one_object_is_said_with_an_id_and_a_time_of_ours(intake: Logging)
 
 async def test_an_app_may_bring_its_own_id_and_time(intake: Logging) -> None:
     await post(intake, GIVEN | {"prediction_id": "order-7", "predicted_at": "2026-11-24T13:00:00+01:00"})
-    [event] = intake.said
+    [event] = intake.published
     assert isinstance(event, PredictionLogged)
     assert (event.prediction_id, event.predicted_at) == ("order-7", NOON)
 
@@ -61,7 +61,7 @@ async def test_an_array_and_lines_are_taken_alike(intake: Logging) -> None:
     answer = await intake.http.post("/predictions", **ndjson(GIVEN, "", GIVEN, ""))
     assert answer.status_code == 202
     assert len(answer.json()["ids"]) == 2
-    assert len({event.event_id for event in intake.said}) == 4
+    assert len({event.event_id for event in intake.published}) == 4
 
 
 async def test_the_same_idempotency_key_gives_the_same_ids(intake: Logging) -> None:
@@ -82,7 +82,7 @@ async def test_one_wrong_line_refuses_all_and_every_wrong_line_is_named(intake: 
     assert "4 of 5 lines are wrong" in answer.json()["detail"]
     assert [error["line"] for error in answer.json()["errors"]] == [2, 3, 4, 5]
     assert [error["field"] for error in answer.json()["errors"]] == ["line", "answer", "confidence", "line"]
-    assert intake.said == []
+    assert intake.published == []
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_a_wrong_field_is_a_422(intake: Logging, change: dict[str, Any]) -
     answer = await post(intake, GIVEN | change)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    assert intake.said == []
+    assert intake.published == []
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
@@ -150,9 +150,9 @@ async def test_feedback_is_said_and_told_its_id(intake: Logging) -> None:
     assert answer.status_code == 202
     again = await intake.http.post("/feedback", json=body, headers={"idempotency-key": "k"})
     assert answer.json() == again.json()
-    assert {event.event_id for event in intake.said} == {intake.said[0].event_id}
-    assert isinstance(intake.said[0], FeedbackGiven)
-    assert intake.said[0].is_negative
+    assert {event.event_id for event in intake.published} == {intake.published[0].event_id}
+    assert isinstance(intake.published[0], FeedbackGiven)
+    assert intake.published[0].is_negative
 
 
 @pytest.mark.parametrize(
@@ -171,21 +171,21 @@ async def test_feedback_that_says_nothing_or_too_much_is_refused(
 ) -> None:
     body = {"prediction_id": "p-1", "workload": "tickets", "thumb": "up"} | change
     assert (await intake.http.post("/feedback", json=body)).status_code == status
-    assert intake.said == []
+    assert intake.published == []
 
 
 @pytest.fixture
 async def silent() -> AsyncIterator[httpx.AsyncClient]:
     """An intake whose broker never answers."""
 
-    async def say(*_: Event) -> None:
+    async def publish(*_: Event) -> None:
         await asyncio.Event().wait()
 
     workloads = Workloads()
-    workloads.hear(workload_added())
+    workloads.apply(workload_added())
     app = FastAPI()
     answer_with_problems(app)
-    app.include_router(routes(workloads, say, now, Settings(say_seconds=0.05)))
+    app.include_router(routes(workloads, publish, now, Settings(publish_timeout_seconds=0.05)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging") as http:
         yield http
 

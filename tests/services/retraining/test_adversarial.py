@@ -53,6 +53,6 @@ def test_noise_keeps_the_words_but_for_their_case() -> None:
 
 
 def test_a_distraction_names_a_label() -> None:
-    said = distraction("text", LABELS, random.Random(1))
-    assert said.startswith("text\n\n")
-    assert said[-2] in LABELS
+    published = distraction("text", LABELS, random.Random(1))
+    assert published.startswith("text\n\n")
+    assert published[-2] in LABELS

@@ -12,11 +12,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.retraining.app import build
-from services.retraining.candidate import evaluate_candidate
+from services.retraining.candidate_evaluation import evaluate_candidate
+from services.retraining.job_messages import EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
-from services.retraining.tasks import EvaluateTask
 from shared.addresses import Addresses
+from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,
     CandidateTrained,
@@ -32,9 +33,8 @@ from shared.events import (
 )
 from shared.files import Files
 from shared.flow import FLOW
-from shared.models import ModelServer
-from shared.service import Service, Surroundings
-from shared.tables import Tables
+from shared.model_server import ModelServer
+from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.model import MODEL, base_model_folder, lora_adapter, model_server
 
@@ -118,20 +118,26 @@ def trained(files: Files, candidate: FrozenAdapter, version: int) -> CandidateTr
 async def test_what_was_answered_once_is_not_asked_again(models_url: str, files: Files) -> None:
     first, second = (files.freeze_adapter(f"t-v{seed}", lora_adapter(seed), MODEL) for seed in (1, 2))
     added = workload_added(files)
-    said: list[dict[str, Any]] = []
+    published: list[dict[str, Any]] = []
 
     async def evaluate(**task: Any) -> Any:
-        said.clear()
+        published.clear()
         async with ModelServer(models_url) as models:
             return await evaluate_candidate(
-                EvaluateTask(added=added, **task), files, models, Settings(), lambda **row: said.append(row)
+                EvaluateTask(added=added, **task),
+                files,
+                models,
+                Settings(),
+                lambda **row: published.append(row),
             )
 
     one = await evaluate(
         run_id="r1", dataset=dataset(files, 1), trained=trained(files, first, 1), champion=None, known=[]
     )
     everything = 6 + 4 + 3 * 4
-    assert said[-1]["done"] == said[-1]["total"] == everything + 6  # the candidate's, and the base model's
+    assert (
+        published[-1]["done"] == published[-1]["total"] == everything + 6
+    )  # the candidate's, and the base model's
     assert {answers.model for answers in one.answers} == {first.digest, MODEL}
 
     two = await evaluate(
@@ -141,7 +147,7 @@ async def test_what_was_answered_once_is_not_asked_again(models_url: str, files:
         champion=first,
         known=one.answers,
     )
-    assert said[-1]["total"] == everything
+    assert published[-1]["total"] == everything
     assert two.evaluated.champion == first.name
     assert two.evaluated.scorecard.champion == one.evaluated.scorecard.held_out
     assert two.evaluated.scorecard.base_model == one.evaluated.scorecard.base_model
@@ -154,7 +160,7 @@ async def test_what_was_answered_once_is_not_asked_again(models_url: str, files:
         assert second.name in await models.loaded()
 
 
-class Heard:
+class PublishedEvents:
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -172,13 +178,13 @@ class Heard:
 
 @pytest.fixture
 async def stage(
-    tables: Tables,
+    clickhouse: ClickHouse,
     database_url: str,
     tmp_path: Path,
     files: Files,
     models_url: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[tuple[Service, Heard]]:
+) -> AsyncIterator[tuple[Service, PublishedEvents]]:
     for name, value in {
         "CLICKHOUSE_URL": database_url,
         "FILES_URI": (tmp_path / "files").as_uri(),
@@ -188,28 +194,28 @@ async def stage(
         "HF_HUB_OFFLINE": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    heard = Heard()
-    around = Surroundings(
+    published = PublishedEvents()
+    context = ServiceContext(
         Addresses(),
-        heard,
-        tables,
+        published,
+        clickhouse,
         files,
         ModelServer(models_url),
         lambda: AT,
         CollectorRegistry(),
         tmp_path,
     )
-    service = build(around)
-    await tables.apply(service.tables_sql)
+    service = build(context)
+    await clickhouse.apply(service.tables_sql)
     (work,) = service.background
     running = asyncio.ensure_future(work())
-    yield service, heard
+    yield service, published
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def hear(service: Service, event: Event) -> None:
-    handler = service.hears[type(event)]
+async def apply(service: Service, event: Event) -> None:
+    handler = service.consumes[type(event)]
     assert callable(handler)
     await handler(event)
 
@@ -219,54 +225,54 @@ def lose(file: FrozenFile) -> None:
 
 
 async def test_a_dataset_becomes_an_evaluated_candidate(
-    stage: tuple[Service, Heard], files: Files, tables: Tables, tmp_path: Path
+    stage: tuple[Service, PublishedEvents], files: Files, clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
-    service, heard = stage
-    assert set(service.hears) == FLOW["retraining"].hears
+    service, published = stage
+    assert set(service.consumes) == FLOW["retraining"].consumes
     champion = files.freeze_adapter("t-v1", lora_adapter(1), MODEL)
-    await hear(service, workload_added(files))
-    await hear(
+    await apply(service, workload_added(files))
+    await apply(
         service,
         ModelPromoted(
             workload="tickets", revision=1, champion=champion, previous=None, run_id="r0", promoted_at=AT
         ),
     )
-    published = dataset(files, 2)
-    await hear(service, published)
-    await hear(service, published)
-    candidate = await heard.next()
+    second = dataset(files, 2)
+    await apply(service, second)
+    await apply(service, second)
+    candidate = await published.next()
     assert isinstance(candidate, CandidateTrained)
     assert (candidate.dataset_id, candidate.cycle_id, candidate.train_rows) == ("d2", "c2", 4)
-    evaluated = await heard.next()
+    evaluated = await published.next()
     assert isinstance(evaluated, CandidateEvaluated)
     assert (evaluated.run_id, evaluated.champion) == (candidate.run_id, champion.name)
-    (run,) = await tables.rows("SELECT * FROM runs_v1")
+    (run,) = await clickhouse.rows("SELECT * FROM runs_v1")
     assert (run["state"], run["candidate"], run["steps"]) == ("evaluated", candidate.candidate.name, 1)
-    (card,) = await tables.rows("SELECT * FROM scorecards_v1")
+    (card,) = await clickhouse.rows("SELECT * FROM scorecards_v1")
     assert card["scorecard"] == evaluated.scorecard.model_dump_json()
-    known = await RunStore(tables).answers_of([candidate.candidate.digest, champion.digest, MODEL])
+    known = await RunStore(clickhouse).answers_of([candidate.candidate.digest, champion.digest, MODEL])
     assert {one.model for one in known} == {candidate.candidate.digest, champion.digest, MODEL}
     assert not (tmp_path / candidate.run_id).exists()
 
     broken = dataset(files, 3)
     lose(broken.train)
-    await hear(service, broken)
-    failed = await heard.next()
+    await apply(service, broken)
+    failed = await published.next()
     assert isinstance(failed, TrainingFailed)
     assert failed.dataset_id == "d3"
-    states = await tables.rows("SELECT dataset_id, state, reason FROM runs_v1 ORDER BY dataset_id")
+    states = await clickhouse.rows("SELECT dataset_id, state, reason FROM runs_v1 ORDER BY dataset_id")
     assert states == [
         {"dataset_id": "d2", "state": "evaluated", "reason": ""},
         {"dataset_id": "d3", "state": "failed", "reason": failed.reason},
     ]
 
 
-async def test_a_run_never_goes_back(tables: Tables, files: Files) -> None:
+async def test_a_run_never_goes_back(clickhouse: ClickHouse, files: Files) -> None:
     from services.retraining.store import TABLES_SQL
 
-    await tables.apply(TABLES_SQL)
-    store = RunStore(tables)
+    await clickhouse.apply(TABLES_SQL)
+    store = RunStore(clickhouse)
     await store.evaluating(trained(files, files.freeze_adapter("t", lora_adapter(1), MODEL), 1))
     await store.training("r1", dataset(files, 1), AT)
-    (run,) = await tables.rows("SELECT state FROM runs_v1")
+    (run,) = await clickhouse.rows("SELECT state FROM runs_v1")
     assert run["state"] == "evaluating"

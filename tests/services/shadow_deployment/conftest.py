@@ -15,12 +15,12 @@ from services.shadow_deployment import app
 from services.shadow_deployment.handlers import Handlers
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.store import ShadowStore
+from shared.clickhouse import ClickHouse
+from shared.consumer import ConsumerRecord
 from shared.events import Event, PredictionCorrected, ShadowPairRecorded
-from shared.hearing import Heard
-from shared.standing import Workloads
-from shared.tables import Tables
+from shared.projections import Workloads
 from shared.workload import Promotion
-from tests.services.shadow_deployment.facts import CUT, WORKLOAD, evaluated, workload
+from tests.services.shadow_deployment.example_events import CUT, WORKLOAD, evaluated, workload
 
 E = TypeVar("E", bound=Event)
 
@@ -41,29 +41,29 @@ class BrokerDown(Exception):
 class Play:
     """One life of the service; `reborn` is the next one, on the same tables."""
 
-    tables: Tables
-    said: list[Event] = field(default_factory=list)
+    clickhouse: ClickHouse
+    published: list[Event] = field(default_factory=list)
     is_broker_down: bool = False
     now: datetime = CUT + timedelta(minutes=10)
 
     def __post_init__(self) -> None:
-        self.store = ShadowStore(self.tables)
+        self.store = ShadowStore(self.clickhouse)
         self.workloads = Workloads()
         self.wake = asyncio.Event()
-        self.judging = Judging(self.store, self.say, lambda: self.now, self.workloads, self.wake.set)
+        self.judging = Judging(self.store, self.publish, lambda: self.now, self.workloads, self.wake.set)
         self.handlers = Handlers(self.store, self.workloads, self.judging, self.wake)
 
-    async def say(self, *events: Event) -> None:
+    async def publish(self, *events: Event) -> None:
         if self.is_broker_down:
             raise BrokerDown
-        self.said.extend(events)
+        self.published.extend(events)
 
-    def heard(self, kind: type[E]) -> list[E]:
+    def consumed(self, kind: type[E]) -> list[E]:
         """What was said of one kind, without what was said again."""
-        return list({event.event_id: event for event in self.said if isinstance(event, kind)}.values())
+        return list({event.event_id: event for event in self.published if isinstance(event, kind)}.values())
 
     async def reborn(self) -> Play:
-        other = Play(self.tables, now=self.now)
+        other = Play(self.clickhouse, now=self.now)
         for added in self.workloads.all():
             await other.handlers.on_workload_added(added)
         return other
@@ -75,7 +75,7 @@ class Play:
 
     async def correct(self, *events: PredictionCorrected) -> None:
         await self.handlers.on_predictions_corrected(
-            [Heard(event, 0, offset) for offset, event in enumerate(events)]
+            [ConsumerRecord(event, 0, offset) for offset, event in enumerate(events)]
         )
 
     async def record(self, pairs: Sequence[ShadowPairRecorded]) -> None:
@@ -99,7 +99,7 @@ def recorded(number: int, candidate_answer: str = "BSD", candidate: str = "secon
 
 
 @pytest.fixture
-async def play(tables: Tables) -> Play:
-    await tables.apply(Path(app.__file__).with_name("tables.sql").read_text())
-    await tables.command(PREDICTIONS)
-    return Play(tables)
+async def play(clickhouse: ClickHouse) -> Play:
+    await clickhouse.apply(Path(app.__file__).with_name("tables.sql").read_text())
+    await clickhouse.command(PREDICTIONS)
+    return Play(clickhouse)

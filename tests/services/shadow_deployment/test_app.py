@@ -8,33 +8,35 @@ from prometheus_client import CollectorRegistry
 
 from services.shadow_deployment.app import build
 from shared.addresses import Addresses
+from shared.clickhouse import ClickHouse
 from shared.events import Event, ModelPromoted, now
 from shared.files import Files
 from shared.flow import FLOW
-from shared.models import ModelServer
-from shared.service import Surroundings
-from shared.tables import Tables
-from tests.services.shadow_deployment.facts import evaluated, workload
+from shared.model_server import ModelServer
+from shared.service import ServiceContext
+from tests.services.shadow_deployment.example_events import evaluated, workload
 
 
-async def test_built_by_the_runner_it_hears_its_part_and_raises_a_first_flag(
-    tables: Tables, tmp_path: Path
+async def test_built_by_the_runner_it_consumes_its_part_and_moves_the_alias_for_the_first_time(
+    clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
-    said: list[Event] = []
+    published: list[Event] = []
 
-    async def say(*events: Event) -> None:
-        said.extend(events)
+    async def publish(*events: Event) -> None:
+        published.extend(events)
 
     async with ModelServer("http://127.0.0.1:1") as models:
         files = Files(tmp_path.as_uri(), tmp_path)
         service = build(
-            Surroundings(Addresses(), say, tables, files, models, now, CollectorRegistry(), tmp_path)
+            ServiceContext(
+                Addresses(), publish, clickhouse, files, models, now, CollectorRegistry(), tmp_path
+            )
         )
         for _ in range(2):  # as at a second start
-            await tables.apply(service.tables_sql)
-        assert set(service.hears) == FLOW["shadow_deployment"].hears
+            await clickhouse.apply(service.tables_sql)
+        assert set(service.consumes) == FLOW["shadow_deployment"].consumes
         for event in (workload(), evaluated("first", None)):
-            handler = service.hears[type(event)]
+            handler = service.consumes[type(event)]
             assert callable(handler)
             await handler(event)
-    assert any(isinstance(event, ModelPromoted) for event in said)
+    assert any(isinstance(event, ModelPromoted) for event in published)

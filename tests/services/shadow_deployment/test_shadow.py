@@ -12,11 +12,18 @@ from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
-from shared.models import ModelServer, ModelServerDown, Scored, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown, Scored, UnknownModel
 from shared.workload import Promotion
 from tests.servers.model import MODEL, free_port, lora_adapter, model_server
 from tests.services.shadow_deployment.conftest import Play
-from tests.services.shadow_deployment.facts import CUT, WORKLOAD, adapter, corrected, evaluated, workload
+from tests.services.shadow_deployment.example_events import (
+    CUT,
+    WORKLOAD,
+    adapter,
+    corrected,
+    evaluated,
+    workload,
+)
 
 
 class Parrot(ModelServer):
@@ -61,7 +68,7 @@ def shadow_of(play: Play, models: ModelServer, files: Files, most_waiting: int =
     settings = Settings(batch=4, rest_per_work=0, most_waiting=most_waiting)
     return Shadow(
         play.store,
-        play.say,
+        play.publish,
         lambda: play.now,
         play.workloads,
         play.judging,
@@ -95,7 +102,7 @@ async def log_prediction(play: Play, number: int, champion: str, at: datetime | 
         "answer": "MIT",
         "confidence": 0.7,
     }
-    await play.tables.insert("predictions_v1", [row])
+    await play.clickhouse.insert("predictions_v1", [row])
 
 
 async def count(play: Play) -> int:
@@ -119,10 +126,10 @@ async def test_only_requests_after_the_cut_that_the_champion_answered_become_pai
     shadow = shadow_of(play, models, files)
 
     await shadow.round()
-    first_batch = [pair.prediction_id for pair in play.heard(ShadowPairRecorded)]
+    first_batch = [pair.prediction_id for pair in play.consumed(ShadowPairRecorded)]
     assert first_batch == [f"prediction-{number:04}" for number in (1, 2, 3, 4)]
     await work_until_idle(shadow)
-    pairs = play.heard(ShadowPairRecorded)
+    pairs = play.consumed(ShadowPairRecorded)
     assert len(pairs) == 5
     assert pairs == await play.store.pair_events(WORKLOAD, candidate.run_id)
     assert {(pair.champion, pair.champion_answer) for pair in pairs} == {(champion, "MIT")}
@@ -142,7 +149,7 @@ async def test_a_model_server_that_forgot_the_candidate_gets_it_again(
     await log_prediction(play, 2, str(candidate.champion))
     await shadow.round()  # finds out
     await work_until_idle(shadow)
-    assert len(play.heard(ShadowPairRecorded)) == 2
+    assert len(play.consumed(ShadowPairRecorded)) == 2
 
 
 async def test_after_a_kill_the_next_life_says_stored_pairs_again_and_scores_only_the_rest(
@@ -156,9 +163,9 @@ async def test_after_a_kill_the_next_life_says_stored_pairs_again_and_scores_onl
 
     other = await play.reborn()
     await work_until_idle(shadow_of(other, models, files))
-    said_before, said_after = play.heard(ShadowPairRecorded), other.heard(ShadowPairRecorded)
-    assert said_after[:2] == said_before
-    assert [pair.prediction_id for pair in said_after[2:]] == ["prediction-0003"]
+    published_before, published_after = play.consumed(ShadowPairRecorded), other.consumed(ShadowPairRecorded)
+    assert published_after[:2] == published_before
+    assert [pair.prediction_id for pair in published_after[2:]] == ["prediction-0003"]
 
 
 async def test_what_was_held_is_unloaded_and_the_champion_is_not_touched(
@@ -172,7 +179,7 @@ async def test_what_was_held_is_unloaded_and_the_champion_is_not_touched(
     play.now = CUT + timedelta(hours=3)
     await work_until_idle(shadow)  # holds it
     await work_until_idle(shadow)  # and unloads it
-    assert play.heard(CandidateJudged)[-1].verdict is Verdict.HOLD
+    assert play.consumed(CandidateJudged)[-1].verdict is Verdict.HOLD
     assert candidate.candidate.name not in await models.loaded()
     assert str(candidate.champion) in await models.loaded()
 
@@ -210,7 +217,7 @@ async def test_the_shadow_promotes_by_itself_when_the_corrections_came_first(
         await log_prediction(play, number, str(candidate.champion))
         await play.correct(corrected(f"prediction-{number:04}", "BSD"))
     await work_until_idle(shadow_of(play, models, files))
-    assert play.heard(ModelPromoted)[-1].champion == candidate.candidate
+    assert play.consumed(ModelPromoted)[-1].champion == candidate.candidate
 
 
 async def test_once_round_on_the_real_model_server(play: Play, files: Files) -> None:
@@ -228,7 +235,7 @@ async def test_once_round_on_the_real_model_server(play: Play, files: Files) -> 
             await log_prediction(play, 3, str(candidate.champion))
             await shadow.round()  # finds out that it is gone
             await work_until_idle(shadow)
-            pairs = play.heard(ShadowPairRecorded)
+            pairs = play.consumed(ShadowPairRecorded)
             assert len(pairs) == 3
             assert {pair.candidate_answer for pair in pairs} <= {"MIT", "BSD", "GPL"}
             assert all(1 / 3 <= pair.candidate_confidence <= 1 for pair in pairs)
@@ -248,7 +255,7 @@ async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
     broken = adapter(frozen.name, uri=frozen.uri if fault == "other files" else f"{frozen.uri}-gone")
     await play.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))
     await shadow_of(play, models, files).round()
-    judged = play.heard(CandidateJudged)[-1]
+    judged = play.consumed(CandidateJudged)[-1]
     assert judged.verdict is Verdict.REJECT
     assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
     assert models.adapters == set()
@@ -261,4 +268,4 @@ async def test_a_model_server_that_is_down_costs_nothing_but_time(play: Play, fi
         with pytest.raises(ModelServerDown):
             await shadow.round()
     assert play.wake.is_set()  # tidying is still wanted
-    assert len(play.heard(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it
+    assert len(play.consumed(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it

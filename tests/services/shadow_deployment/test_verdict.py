@@ -14,7 +14,7 @@ from services.shadow_deployment.verdict import Judgement, Pair, judge
 from shared.events import Scorecard, Verdict
 from shared.intervals import paired_difference, wilson
 from shared.workload import Promotion
-from tests.services.shadow_deployment.facts import pair, scorecard
+from tests.services.shadow_deployment.example_events import pair, scorecard
 
 SOON = timedelta(minutes=5)
 

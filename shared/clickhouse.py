@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 log = logging.getLogger(__name__)
 
 
-class Tables:
+class ClickHouse:
     """An asynchronous client of one database. Parameters are always bound by the server: `{name:String}`.
 
     It connects when it is first used, so that a process without tables needs no ClickHouse.
@@ -76,18 +76,18 @@ class Tables:
         return self._opened
 
 
-def tables_at(url: str, *, patience_seconds: float = float("inf")) -> Tables:
+def clickhouse_at(url: str, *, patience_seconds: float = float("inf")) -> ClickHouse:
     """The tables at `http://user:password@host:port/database`; the database is made if it is missing.
 
     The first use waits for a server that is not there yet; it raises TimeoutError when it did not come in
     time.
     """
-    return Tables(partial(_open, url, patience_seconds))
+    return ClickHouse(partial(_open, url, patience_seconds))
 
 
-async def connect(url: str, *, patience_seconds: float = float("inf")) -> Tables:
+async def connect(url: str, *, patience_seconds: float = float("inf")) -> ClickHouse:
     """Like `tables_at`, and connects at once."""
-    return await tables_at(url, patience_seconds=patience_seconds).connected()
+    return await clickhouse_at(url, patience_seconds=patience_seconds).connected()
 
 
 async def _open(url: str, patience_seconds: float) -> AsyncClient:

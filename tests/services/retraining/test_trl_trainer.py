@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from services.retraining.tasks import TRAIN, TrainTask
+from services.retraining.job_messages import TRAIN, TrainTask
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, WorkloadAdded
 from shared.files import Files
 from shared.workload import Training, Workload
@@ -97,14 +97,14 @@ def order(files: Files, folder: Path, **training: Any) -> dict[str, Any]:
 
 def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, tmp_path: Path) -> None:
     folder = tmp_path / "job"
-    said = order(files, folder, epochs=1.0)
+    published = order(files, folder, epochs=1.0)
     environment = {
         "FILES_URI": (tmp_path / "files").as_uri(),
         "STATE_FOLDER": str(tmp_path),
         "BASE_MODELS": str(base_model_folder().parent),
         "RETRAINING_CHECKPOINT_EVERY": "1",
     }
-    first = Child(said, **environment)
+    first = Child(published, **environment)
     for line in first.lines():
         if line["progress"]["done"] >= 1 and list(folder.glob("checkpoints/*/trainer_state.json")):
             break
@@ -115,7 +115,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     torn.mkdir()
     (torn / "adapter_model.safetensors").write_bytes(b"torn")
 
-    lines = list(Child(said, **environment).lines())
+    lines = list(Child(published, **environment).lines())
     progress = [line["progress"] for line in lines[:-1]]
     assert progress[0] == {"phase": "training", "done": 0, "total": 4, "loss": None}
     assert progress[1]["done"] == done + 1
@@ -146,15 +146,15 @@ def _losses(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "complaint"),
     [
         ("BASE_MODELS", "/nowhere", "no base model SmolLM2-135M-Instruct in /nowhere"),
         ("RETRAINING_FREE_MEGABYTES", "1000000000", "Make room"),
     ],
 )
 def test_what_cannot_succeed_is_refused_at_once(
-    files: Files, tmp_path: Path, setting: str, value: str, said: str
+    files: Files, tmp_path: Path, setting: str, value: str, complaint: str
 ) -> None:
     environment = {"FILES_URI": (tmp_path / "files").as_uri(), "BASE_MODELS": "", setting: value}
     (line,) = Child(order(files, tmp_path / "job"), **environment).lines()
-    assert said in line["refused"]
+    assert complaint in line["refused"]

@@ -123,7 +123,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Reign:
+class AliasRevision:
     """From when on an adapter answered users, and how it came to."""
 
     adapter: str

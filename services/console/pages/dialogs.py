@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from nicegui import ui
 
-from services.console.desk import Desk
+from services.console.commands import Commands
 from services.console.pages.frame import push
-from services.console.pages.names import remember_name, remembered_name
+from services.console.pages.reviewer_name import remember_name, remembered_name
 
 
-async def ask_for_cycle(desk: Desk, workload: str) -> None:
+async def ask_for_cycle(commands: Commands, workload: str) -> None:
     async def start(name: str, reason: str) -> None:
-        await desk.start_cycle(workload, name, reason)
+        await commands.start_cycle(workload, name, reason)
         ui.notify("A cycle starts. Its stages show here by themselves.", position="top")
 
     await _ask(
@@ -25,9 +25,9 @@ async def ask_for_cycle(desk: Desk, workload: str) -> None:
     )
 
 
-async def ask_for_rollback(desk: Desk, workload: str) -> None:
+async def ask_for_rollback(commands: Commands, workload: str) -> None:
     async def roll_back(name: str, reason: str) -> None:
-        await desk.roll_back(workload, name, reason)
+        await commands.roll_back(workload, name, reason)
         ui.notify("Asked for. The previous champion answers in a moment.", position="top")
 
     await _ask(

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services.retraining.adapter_card import adapter_card, adapter_name
+from services.retraining.job_messages import Refused, TrainResult, TrainTask
 from services.retraining.plan import steps
 from services.retraining.settings import Settings
-from services.retraining.tasks import Refused, TrainResult, TrainTask
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
@@ -28,7 +28,7 @@ def train_candidate(
 ) -> TrainResult:
     """Trains, writes the adapter's card and freezes both. Raises Refused when there is no use in trying.
 
-    `progress` hears of the first step, the last, and about one a second between.
+    `progress` is told of the first step, the last, and about one a second between.
     """
     added, dataset = task.added, task.dataset
     workload, training = added.definition, added.definition.training
@@ -44,7 +44,7 @@ def train_candidate(
     planned = steps(len(rows), training)
     progress(phase="training", done=0, total=planned, loss=None)
 
-    from services.retraining.trainer import BaseModelMissing, Example, train
+    from services.retraining.trl_trainer import BaseModelMissing, Example, train
 
     last_said = 0.0
 

@@ -1,7 +1,7 @@
-"""The records of answers on their way to Kafka: segments of JSON lines, written before the answer is given.
+"""The transactional outbox: records of answers on their way to Kafka, on disk before the answer is given.
 
-A new process never appends to an old segment, so a line that a crash tore is the last of its segment. It was
-never acknowledged and is not read.
+It is made of segments of JSON lines. A new process never appends to an old segment, so a line that a
+crash tore is the last of its segment. It was never acknowledged and is not read.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class NotRecorded(Exception):
 
 
 class InUse(Exception):
-    """Another process writes this journal. Give each gateway a state folder of its own."""
+    """Another process writes this outbox. Give each gateway a state folder of its own."""
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Up to where the journal has been said: a segment's number and a byte offset in it."""
+    """Up to where the outbox has been published: a segment's number and a byte offset in it."""
 
     segment: int
     offset: int
 
 
-class Journal:
-    """One process's journal, for one event loop. Nothing of a line is kept in memory."""
+class Outbox:
+    """One process's outbox, for one event loop. Nothing of a line is kept in memory."""
 
     def __init__(self, folder: Path, *, segment_bytes: int, most_bytes: int, fsync: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,9 +43,9 @@ class Journal:
         self._fsync = fsync
         self._lock = _locked(folder / "lock")
         self._sizes = {int(path.stem): path.stat().st_size for path in folder.glob("*.jsonl")}
-        self.said = self._said_before()
+        self.published = self._published_before()
         """Everything before this place is in Kafka."""
-        self._number = max([self.said.segment, *self._sizes])
+        self._number = max([self.published.segment, *self._sizes])
         self._file = -1
         self._next_segment()
         self._written = asyncio.Event()
@@ -54,17 +54,17 @@ class Journal:
 
     @property
     def backlog_bytes(self) -> int:
-        """What is written and not yet said."""
+        """What is written and not yet published."""
         return sum(
-            size - (self.said.offset if number == self.said.segment else 0)
+            size - (self.published.offset if number == self.published.segment else 0)
             for number, size in self._sizes.items()
-            if number >= self.said.segment
+            if number >= self.published.segment
         )
 
     async def append(self, line: bytes) -> None:
         """Returns when the operating system has the line (with `fsync`: when the disk has it).
 
-        Raises NotRecorded. The line is then not in the journal; after a failed sync it may still be.
+        Raises NotRecorded. The line is then not in the outbox; after a failed sync it may still be.
         """
         self._write(line + b"\n")
         self._lines += 1
@@ -89,11 +89,11 @@ class Journal:
         await self._written.wait()
         self._written.clear()
 
-    async def mark_said(self, place: Place) -> None:
+    async def mark_published(self, place: Place) -> None:
         """Remembers that everything before `place` is in Kafka, and removes the segments before its own."""
         content = json.dumps({"segment": place.segment, "offset": place.offset}).encode()
-        await asyncio.to_thread(write_atomically, self._folder / "said.json", content)
-        self.said = place
+        await asyncio.to_thread(write_atomically, self._folder / "published.json", content)
+        self.published = place
         for number in [number for number in self._sizes if number < place.segment]:
             self._path(number).unlink()
             del self._sizes[number]
@@ -149,8 +149,8 @@ class Journal:
         self._file, self._number = file, self._number + 1
         self._sizes[self._number] = 0
 
-    def _said_before(self) -> Place:
-        path = self._folder / "said.json"
+    def _published_before(self) -> Place:
+        path = self._folder / "published.json"
         if not path.exists():
             return Place(0, 0)
         return Place(**json.loads(path.read_bytes()))
@@ -165,7 +165,7 @@ def _locked(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise InUse(f"another process writes the journal in {path.parent}") from None
+        raise InUse(f"another process writes the outbox in {path.parent}") from None
     return lock
 
 

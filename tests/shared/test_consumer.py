@@ -13,10 +13,19 @@ from confluent_kafka import Consumer, Producer
 from faststream.confluent import KafkaBroker
 from prometheus_client import CollectorRegistry
 
-from shared.broker import make_broker, make_say, pause_seconds
+from shared.broker import make_broker, make_publish, pause_seconds
+from shared.consumer import (
+    Batch,
+    ConsumerRecord,
+    DeadLetters,
+    Handler,
+    Invalid,
+    TooManyInvalid,
+    make_dead_letters,
+    subscribe,
+)
 from shared.events import FeedbackGiven, PredictionLogged, RollbackRequested, WorkloadAdded
 from shared.events.envelope import Event
-from shared.hearing import Batch, DeadLetters, Heard, Invalid, TooManyInvalid, hear, make_dead_letters
 from shared.state import read_state
 from shared.topics import declare, topics_of
 
@@ -29,13 +38,15 @@ def logged(prediction_id: str) -> PredictionLogged:
 
 
 @asynccontextmanager
-async def hearing(
-    servers: str, kind: type[Event], handler: object, *, service: str | None = None
+async def consuming(
+    servers: str, kind: type[Event], handler: Handler | Batch, *, service: str | None = None
 ) -> AsyncIterator[KafkaBroker]:
     declare(topics_of([kind]), servers, 1, 30)
     registry = CollectorRegistry()
     broker = make_broker(servers, "test", registry)
-    hear(broker, service or f"test-{uuid4().hex[:8]}", kind, handler, make_dead_letters(broker, registry))  # type: ignore[arg-type]
+    subscribe(
+        broker, service or f"test-{uuid4().hex[:8]}", kind, handler, make_dead_letters(broker, registry)
+    )
     await broker.start()
     try:
         yield broker
@@ -61,30 +72,30 @@ def dead_letter(servers: str, service: str, key: str) -> dict[str, str]:
         letters.close()
 
 
-async def test_what_is_said_is_heard_whole_and_in_order_of_its_key(kafka: str) -> None:
-    heard: asyncio.Queue[FeedbackGiven] = asyncio.Queue()
+async def test_what_is_published_is_consumed_whole_and_in_order_of_its_key(kafka: str) -> None:
+    consumed: asyncio.Queue[FeedbackGiven] = asyncio.Queue()
     prediction = f"p-{uuid4().hex}"
-    async with hearing(kafka, FeedbackGiven, heard.put) as broker:
-        said = [
+    async with consuming(kafka, FeedbackGiven, consumed.put) as broker:
+        published = [
             FeedbackGiven(
                 feedback_id=f"{prediction}-{number}", prediction_id=prediction, workload="tickets",
                 thumb="down", given_at=datetime.now(UTC),
             )
             for number in range(20)
         ]  # fmt: skip
-        await make_say(broker, "test")(*said)
+        await make_publish(broker, "test")(*published)
         back: list[FeedbackGiven] = []
-        while len(back) < len(said):
-            event = await asyncio.wait_for(heard.get(), 20)
+        while len(back) < len(published):
+            event = await asyncio.wait_for(consumed.get(), 20)
             if event.prediction_id == prediction:
                 back.append(event)
-    assert sorted(event.feedback_id for event in back) == sorted(event.feedback_id for event in said)
+    assert sorted(event.feedback_id for event in back) == sorted(event.feedback_id for event in published)
 
 
 async def test_a_record_is_a_cloudevent_that_can_be_traced(kafka: str) -> None:
     prediction = f"p-{uuid4().hex}"
-    async with hearing(kafka, PredictionLogged, asyncio.Queue[PredictionLogged]().put) as broker:
-        await make_say(broker, "test")(logged(prediction))
+    async with consuming(kafka, PredictionLogged, asyncio.Queue[PredictionLogged]().put) as broker:
+        await make_publish(broker, "test")(logged(prediction))
     reader = Consumer({"bootstrap.servers": kafka, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
     reader.subscribe([PredictionLogged.topic.name])
     found: dict[str, object] = {}
@@ -108,34 +119,34 @@ async def test_a_record_is_a_cloudevent_that_can_be_traced(kafka: str) -> None:
 async def test_a_failed_batch_comes_again_until_it_is_handled(kafka: str) -> None:
     mine, handled, failures = f"p-{uuid4().hex}", asyncio.Event(), 0
 
-    async def fail_twice(batch: list[Heard[PredictionLogged]]) -> None:
+    async def fail_twice(batch: list[ConsumerRecord[PredictionLogged]]) -> None:
         nonlocal failures
-        if mine in [heard.event.prediction_id for heard in batch]:
+        if mine in [consumed.event.prediction_id for consumed in batch]:
             if failures < 2:
                 failures += 1
                 raise ConnectionError("the store is down")
             handled.set()
 
-    async with hearing(kafka, PredictionLogged, Batch(fail_twice)) as broker:
-        await make_say(broker, "test")(logged(mine))
+    async with consuming(kafka, PredictionLogged, Batch(fail_twice)) as broker:
+        await make_publish(broker, "test")(logged(mine))
         await asyncio.wait_for(handled.wait(), 30)
     assert failures == 2
 
 
 async def test_an_invalid_record_is_set_aside_and_the_next_one_is_handled(kafka: str) -> None:
-    mine, heard = f"p-{uuid4().hex}", asyncio.Event()
+    mine, consumed = f"p-{uuid4().hex}", asyncio.Event()
 
     async def on_logged(event: PredictionLogged) -> None:
         if event.prediction_id == mine:
-            heard.set()
+            consumed.set()
 
     service = f"test-{uuid4().hex[:8]}"
-    async with hearing(kafka, PredictionLogged, on_logged, service=service) as broker:
+    async with consuming(kafka, PredictionLogged, on_logged, service=service) as broker:
         producer = Producer({"bootstrap.servers": kafka})
         producer.produce(PredictionLogged.topic.name, b'{"secret": "jane@example.com"}', key=mine.encode())
         producer.flush(10)
-        await make_say(broker, "test")(logged(mine))
-        await asyncio.wait_for(heard.wait(), 30)
+        await make_publish(broker, "test")(logged(mine))
+        await asyncio.wait_for(consumed.wait(), 30)
     mine_set_aside = await asyncio.to_thread(dead_letter, kafka, service, mine)
     assert "prediction_id" in mine_set_aside["dead_letter_reason"]
     assert "jane" not in mine_set_aside["dead_letter_reason"]
@@ -145,14 +156,18 @@ async def test_a_handler_may_set_one_event_aside_after_it_stored_the_others(kafk
     mine, stored = f"p-{uuid4().hex}", asyncio.Event()
     service = f"test-{uuid4().hex[:8]}"
 
-    async def keep_good(batch: list[Heard[PredictionLogged]]) -> list[Invalid]:
-        ids = {heard.event.prediction_id for heard in batch}
+    async def keep_good(batch: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
+        ids = {consumed.event.prediction_id for consumed in batch}
         if f"{mine}-good" in ids:
             stored.set()
-        return [Invalid(heard, "no good") for heard in batch if heard.event.prediction_id == f"{mine}-bad"]
+        return [
+            Invalid(consumed, "no good")
+            for consumed in batch
+            if consumed.event.prediction_id == f"{mine}-bad"
+        ]
 
-    async with hearing(kafka, PredictionLogged, Batch(keep_good), service=service) as broker:
-        await make_say(broker, "test")(logged(f"{mine}-bad"), logged(f"{mine}-good"))
+    async with consuming(kafka, PredictionLogged, Batch(keep_good), service=service) as broker:
+        await make_publish(broker, "test")(logged(f"{mine}-bad"), logged(f"{mine}-good"))
         await asyncio.wait_for(stored.wait(), 30)
         found = await asyncio.to_thread(dead_letter, kafka, service, f"{mine}-bad")
     assert found["dead_letter_reason"] == "no good"

@@ -11,18 +11,18 @@ from pydantic import BaseModel, ValidationError
 
 from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.files import write_atomically
-from shared.standing import Champions, Workloads
+from shared.projections import Champions, Workloads
 
 log = logging.getLogger(__name__)
 
 
 class Serving(BaseModel):
-    """The adapter that answers, as of one revision of the flag."""
+    """The adapter that answers, as of one revision of the alias."""
 
     revision: int
     adapter: FrozenAdapter
     previous: str | None = None
-    """The adapter that answered before. It stays loaded until the next flip, for requests on their way."""
+    """The adapter that answered before. It stays loaded until the next switch, for requests on their way."""
 
 
 class Kept(BaseModel):
@@ -33,7 +33,7 @@ class Kept(BaseModel):
 
 
 @dataclass
-class Flag:
+class ChampionAlias:
     """What is wanted, as the events say, and what serves: the last wanted adapter that could be loaded."""
 
     file: Path
@@ -43,23 +43,23 @@ class Flag:
     _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
-    def restored(cls, file: Path) -> Flag:
-        """The flag as the file has it. A file that cannot be read counts as none: the events say it all."""
-        flag = cls(file)
+    def restored(cls, file: Path) -> ChampionAlias:
+        """The alias as the file has it. A file that cannot be read counts as none: the events say it all."""
+        alias = cls(file)
         try:
             kept = Kept.model_validate_json(file.read_bytes())
         except FileNotFoundError:
-            return flag
+            return alias
         except ValidationError:
-            log.error("the kept flag cannot be read; starting without it")
-            return flag
+            log.error("the kept champion alias cannot be read; starting without it")
+            return alias
         for workload in kept.workloads:
-            flag.workloads.hear(workload)
-        flag.serving = kept.serving
-        return flag
+            alias.workloads.apply(workload)
+        alias.serving = kept.serving
+        return alias
 
     def wanted(self) -> list[ModelPromoted | ModelRolledBack]:
-        """The flags that do not serve yet, of workloads that are known."""
+        """The champions that do not serve yet, of workloads that are known."""
         return [
             event
             for event in self.champions.all()
@@ -67,7 +67,7 @@ class Flag:
             and event.revision > self._revision(event.workload)
         ]
 
-    def flip(self, event: ModelPromoted | ModelRolledBack) -> str | None:
+    def switch_to(self, event: ModelPromoted | ModelRolledBack) -> str | None:
         """From now on the event's adapter answers. Gives the adapter that no request can need any more."""
         before = self.serving.get(event.workload)
         name = event.champion.name

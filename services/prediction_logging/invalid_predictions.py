@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared.events import FeedbackGiven, PredictionLogged
-from shared.standing import Workloads
+from shared.projections import Workloads
 
 MOST_TOKENS = 2**32 - 1
 MOST_LATENCY_MS = 1e9
 UNKNOWN_WORKLOAD = "its workload is not known"
 
 
-def misfit(prediction: PredictionLogged, workloads: Workloads) -> str | None:
+def why_invalid(prediction: PredictionLogged, workloads: Workloads) -> str | None:
     """Why it cannot be kept, naming fields and never values; None if it can."""
     workload = workloads.get(prediction.workload)
     if workload is None:
@@ -27,7 +27,7 @@ def misfit(prediction: PredictionLogged, workloads: Workloads) -> str | None:
     return _out_of_range("predicted_at", prediction.predicted_at)
 
 
-def feedback_misfit(feedback: FeedbackGiven, workloads: Workloads) -> str | None:
+def why_feedback_invalid(feedback: FeedbackGiven, workloads: Workloads) -> str | None:
     """Like `misfit`. Its prediction may well be unknown: it may come later."""
     if workloads.get(feedback.workload) is None:
         return UNKNOWN_WORKLOAD

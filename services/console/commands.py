@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.console.cycle_status import Snapshot
 from services.console.feed import Feed
-from services.console.rounds import Snapshot
 from services.console.store import ConsoleStore
-from shared.broker import Say
+from shared.broker import Publish
 from shared.events import CycleRequested, ModelPromoted, ModelRolledBack, ReviewGiven, RollbackRequested
 from shared.events.envelope import derived_id
+from shared.projections import Champions, Workloads
 from shared.service import Clock
-from shared.standing import Champions, Workloads
 from shared.workload import Workload
 
 
 @dataclass(frozen=True)
-class Desk:
+class Commands:
     workloads: Workloads
     champions: Champions
     feed: Feed
     store: ConsoleStore
-    say: Say
+    publish: Publish
     clock: Clock
 
     async def snapshot(self, definition: Workload) -> Snapshot:
@@ -38,10 +38,10 @@ class Desk:
         return isinstance(held, ModelPromoted) and held.previous is not None
 
     async def start_cycle(self, workload: str, requested_by: str, reason: str) -> str:
-        """Says CycleRequested with the cut at this moment; returns the cycle's id."""
+        """Publishes CycleRequested with the cut at this moment; returns the cycle's id."""
         cut = self.clock()
         cycle_id = derived_id("cycle", workload, cut.isoformat(), requested_by)
-        await self.say(
+        await self.publish(
             CycleRequested(
                 cycle_id=cycle_id, workload=workload, cut=cut, reason=reason, requested_by=requested_by
             )
@@ -49,10 +49,10 @@ class Desk:
         return cycle_id
 
     async def roll_back(self, workload: str, requested_by: str, reason: str) -> str:
-        """Says RollbackRequested; returns the request's id."""
+        """Publishes RollbackRequested; returns the request's id."""
         at = self.clock()
         request_id = derived_id("rollback", workload, at.isoformat(), requested_by)
-        await self.say(
+        await self.publish(
             RollbackRequested(
                 request_id=request_id,
                 workload=workload,
@@ -64,9 +64,9 @@ class Desk:
         return request_id
 
     async def review(self, workload: str, prediction_id: str, reviewer: str, right_answer: str) -> None:
-        """Says ReviewGiven. Who answers again gives a new review, which replaces the one before."""
+        """Publishes ReviewGiven. Who answers again gives a new review, which replaces the one before."""
         at = self.clock()
-        await self.say(
+        await self.publish(
             ReviewGiven(
                 review_id=derived_id("review", prediction_id, reviewer, at.isoformat()),
                 prediction_id=prediction_id,

@@ -15,7 +15,7 @@ from services.retraining.scorecard import ADVERSARIAL, GOLDEN, HELD_OUT
 from shared.events import FrozenAdapter, WorkloadAdded
 from shared.files import Files
 from shared.labels import label_answer
-from shared.models import ModelServer, ModelServerDown, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown, UnknownModel
 
 PAUSE_SECONDS = 1.0
 T = TypeVar("T")

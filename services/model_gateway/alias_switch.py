@@ -1,4 +1,4 @@
-"""From a flag that was heard to the adapter that answers: fetched, proved, loaded, tried, then live."""
+"""From an alias that was moved to the adapter that answers: fetched, proved, loaded, tried, then live."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from services.model_gateway.flag import Flag
+from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.label_tokens import LabelTokens
 from services.model_gateway.metrics import Metrics
 from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, now
 from shared.files import DigestMismatch, Files
-from shared.models import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 
 PAUSE_SECONDS = (
-    1.0  # before a flag that could not be loaded is tried again; its predecessor answers meanwhile
+    1.0  # before an adapter that could not be loaded is tried again; its predecessor answers meanwhile
 )
 NOT_NOW = (ModelServerDown, ModelServerRefused, UnknownModel, PromptTooLong, OSError, TimeoutError)
 
@@ -24,39 +24,39 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Flipping:
+class AliasSwitch:
     """Works beside the answers and never in their way."""
 
-    flag: Flag
+    alias: ChampionAlias
     files: Files
     models: ModelServer
     tokens: LabelTokens
     metrics: Metrics
-    _heard: asyncio.Event = field(default_factory=asyncio.Event)
-    _heard_at: dict[str, float] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _consumed_at: dict[str, float] = field(default_factory=dict)
     _refused: dict[str, int] = field(default_factory=dict)
     _loading: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
-    def hear(self, event: ModelPromoted | ModelRolledBack) -> None:
-        if self.flag.champions.hear(event):
-            self._heard_at[event.workload] = time.monotonic()
+    def apply(self, event: ModelPromoted | ModelRolledBack) -> None:
+        if self.alias.champions.apply(event):
+            self._consumed_at[event.workload] = time.monotonic()
             self.look_again()
 
     def look_again(self) -> None:
-        self._heard.set()
+        self._wake.set()
 
     async def run_for_ever(self) -> None:
         while True:
-            self._heard.clear()
-            if await self.flip_what_is_wanted():
+            self._wake.clear()
+            if await self.switch_to_what_is_wanted():
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                await self._heard.wait()
+                await self._wake.wait()
 
-    async def flip_what_is_wanted(self) -> int:
-        """Tries every flag that does not serve yet; gives how many could not be loaded for now."""
+    async def switch_to_what_is_wanted(self) -> int:
+        """Tries every champion that does not serve yet; gives how many could not be loaded for now."""
         wanted = [
-            event for event in self.flag.wanted() if self._refused.get(event.workload) != event.revision
+            event for event in self.alias.wanted() if self._refused.get(event.workload) != event.revision
         ]
         return sum(await asyncio.gather(*(self._is_late(event) for event in wanted)))
 
@@ -86,36 +86,36 @@ class Flipping:
         except DigestMismatch as error:
             log.error("%s: REFUSED as champion, the old one stays: %s", event.workload, error)
             self._refused[event.workload] = event.revision
-            self.metrics.flips.labels(event.workload, "refused").inc()
+            self.metrics.switches.labels(event.workload, "refused").inc()
             return False
         except NOT_NOW as error:
             log.error("%s: %s cannot answer yet, the old champion stays: %s", event.workload, name, error)
-            self.metrics.flips.labels(event.workload, "late").inc()
+            self.metrics.switches.labels(event.workload, "late").inc()
             return True
-        await self._flip(event)
+        await self._switch(event)
         return False
 
     async def _try_out(self, event: ModelPromoted | ModelRolledBack) -> None:
         """One answer to nobody: the first pass through new weights is slow, and it proves they answer."""
-        workload = self.flag.workloads.get(event.workload)
-        assert workload is not None, "only flags of known workloads are wanted"
+        workload = self.alias.workloads.get(event.workload)
+        assert workload is not None, "only champions of known workloads are wanted"
         token_of = await self.tokens.of(workload)
         prompt = workload.definition.prompt_for(workload.definition.title)
         await self.models.score(event.champion.name, prompt, list(token_of.values()))
 
-    async def _flip(self, event: ModelPromoted | ModelRolledBack) -> None:
-        unneeded = self.flag.flip(event)
-        seconds = time.monotonic() - self._heard_at[event.workload]
-        self.metrics.flips.labels(event.workload, "flipped").inc()
-        self.metrics.flip_seconds.labels(event.workload).observe(seconds)
+    async def _switch(self, event: ModelPromoted | ModelRolledBack) -> None:
+        unneeded = self.alias.switch_to(event)
+        seconds = time.monotonic() - self._consumed_at[event.workload]
+        self.metrics.switches.labels(event.workload, "switched").inc()
+        self.metrics.switch_seconds.labels(event.workload).observe(seconds)
         log.info(
-            "%s: %s answers from now on, %.3f s after the flag was heard and %.1f s after it was set",
+            "%s: %s answers from now on, %.3f s after its event came and %.1f s after the alias was moved",
             event.workload,
             event.champion.name,
             seconds,
             (now() - event.happened_at()).total_seconds(),
         )
-        await self.flag.keep()
+        await self.alias.keep()
         if unneeded is not None:
             try:
                 await self.models.unload_adapter(unneeded)

@@ -1,4 +1,4 @@
-"""The promises of `shared/tables.py`, kept by a real server."""
+"""The promises of `shared/clickhouse.py`, kept by a real server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.tables import Tables, connect, statements
+from shared.clickhouse import ClickHouse, connect, statements
 from tests.servers.clickhouse import start_clickhouse, stop, wait_until_ready
 from tests.servers.model import free_port
 
@@ -31,40 +31,40 @@ def test_an_empty_file_has_no_statements() -> None:
     assert statements("-- nothing yet\n\n;\n") == []
 
 
-async def test_tables_sql_can_be_applied_at_every_start(tables: Tables) -> None:
-    await tables.apply(NOTES)
-    await tables.insert("notes", [{"id": "1", "text": "kept"}])
-    await tables.apply(NOTES)
-    assert await tables.rows("SELECT * FROM notes_v1") == [{"id": "1", "text": "kept"}]
+async def test_tables_sql_can_be_applied_at_every_start(clickhouse: ClickHouse) -> None:
+    await clickhouse.apply(NOTES)
+    await clickhouse.insert("notes", [{"id": "1", "text": "kept"}])
+    await clickhouse.apply(NOTES)
+    assert await clickhouse.rows("SELECT * FROM notes_v1") == [{"id": "1", "text": "kept"}]
 
 
-async def test_a_token_inserts_its_rows_once(tables: Tables) -> None:
-    await tables.apply(NOTES)
+async def test_a_token_inserts_its_rows_once(clickhouse: ClickHouse) -> None:
+    await clickhouse.apply(NOTES)
     rows = [{"id": str(number), "text": "x"} for number in range(10)]
     for _ in range(2):
-        await tables.insert("notes", rows, token="prediction-logged-v1/0/0-9")
-    assert await tables.rows("SELECT count() AS n FROM notes") == [{"n": 10}]
-    await tables.insert("notes", rows, token="prediction-logged-v1/0/10-19")
-    assert await tables.rows("SELECT count() AS n FROM notes") == [{"n": 20}]
+        await clickhouse.insert("notes", rows, token="prediction-logged-v1/0/0-9")
+    assert await clickhouse.rows("SELECT count() AS n FROM notes") == [{"n": 10}]
+    await clickhouse.insert("notes", rows, token="prediction-logged-v1/0/10-19")
+    assert await clickhouse.rows("SELECT count() AS n FROM notes") == [{"n": 20}]
 
 
-async def test_no_rows_are_no_insert(tables: Tables) -> None:
-    await tables.insert("a_table_that_does_not_exist", [])
+async def test_no_rows_are_no_insert(clickhouse: ClickHouse) -> None:
+    await clickhouse.insert("a_table_that_does_not_exist", [])
 
 
-async def test_parameters_are_values_and_never_sql(tables: Tables) -> None:
-    await tables.apply(NOTES)
+async def test_parameters_are_values_and_never_sql(clickhouse: ClickHouse) -> None:
+    await clickhouse.apply(NOTES)
     hostile = "'; DROP TABLE notes; -- \\ \n {id:String}"
-    await tables.insert("notes", [{"id": "1", "text": hostile}, {"id": "2", "text": "other"}])
-    found = await tables.rows("SELECT id FROM notes WHERE text = {text:String}", text=hostile)
+    await clickhouse.insert("notes", [{"id": "1", "text": hostile}, {"id": "2", "text": "other"}])
+    found = await clickhouse.rows("SELECT id FROM notes WHERE text = {text:String}", text=hostile)
     assert found == [{"id": "1"}]
-    among = await tables.rows("SELECT id FROM notes WHERE id IN {ids:Array(String)}", ids=["2", "') --"])
+    among = await clickhouse.rows("SELECT id FROM notes WHERE id IN {ids:Array(String)}", ids=["2", "') --"])
     assert among == [{"id": "2"}]
 
 
-async def test_one_client_answers_many_queries_at_once(tables: Tables) -> None:
+async def test_one_client_answers_many_queries_at_once(clickhouse: ClickHouse) -> None:
     answers = await asyncio.gather(
-        *(tables.rows("SELECT {n:UInt32} AS n, sleep(0.02)", n=number) for number in range(20))
+        *(clickhouse.rows("SELECT {n:UInt32} AS n, sleep(0.02)", n=number) for number in range(20))
     )
     assert [rows[0]["n"] for rows in answers] == list(range(20))
 
@@ -79,9 +79,9 @@ async def test_connecting_waits_for_a_server_that_is_not_there_yet(tmp_path: Pat
     assert not connecting.done()
     server = start_clickhouse(tmp_path, port)
     try:
-        tables = await asyncio.wait_for(connecting, timeout=60)
-        assert await tables.rows("SELECT currentDatabase() AS name") == [{"name": "tuneloop"}]
-        await tables.close()
+        clickhouse = await asyncio.wait_for(connecting, timeout=60)
+        assert await clickhouse.rows("SELECT currentDatabase() AS name") == [{"name": "tuneloop"}]
+        await clickhouse.close()
     finally:
         stop(server)
 

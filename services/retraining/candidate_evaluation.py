@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from services.retraining.evaluation import (
+from services.retraining.examiner import (
     Answer,
     Examiner,
     NotOneToken,
@@ -14,13 +14,13 @@ from services.retraining.evaluation import (
     questions,
     questions_digest,
 )
+from services.retraining.job_messages import EvaluateResult, EvaluateTask, Refused
 from services.retraining.scorecard import HELD_OUT, Judged, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
-from services.retraining.tasks import EvaluateResult, EvaluateTask, Refused
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import Files
-from shared.models import ModelServer, ModelServerRefused, PromptTooLong
+from shared.model_server import ModelServer, ModelServerRefused, PromptTooLong
 
 ANSWERS_PER_PROGRESS = 50
 

@@ -1,4 +1,4 @@
-"""The flag's history: who may answer next, who may come back, and whom the model server must keep."""
+"""The alias's history: who may answer next, who may come back, and whom the model server must keep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Reign:
+class AliasRevision:
     """From revision to revision one adapter answers a workload's users."""
 
     workload: str
@@ -30,7 +30,7 @@ class Reign:
     request_id: str = ""
     reason: str = ""
     requested_by: str = ""
-    is_said: bool = False
+    is_published: bool = False
 
     def event(self) -> ModelPromoted | ModelRolledBack:
         if self.kind is Kind.PROMOTED:
@@ -54,9 +54,9 @@ class Reign:
         )
 
 
-def promoted(history: Sequence[Reign], judged: CandidateJudged) -> Reign:
+def promoted(history: Sequence[AliasRevision], judged: CandidateJudged) -> AliasRevision:
     """What a PROMOTE makes of the history, which stands by revision."""
-    return Reign(
+    return AliasRevision(
         workload=judged.workload,
         revision=history[-1].revision + 1 if history else 1,
         champion=judged.candidate,
@@ -67,12 +67,14 @@ def promoted(history: Sequence[Reign], judged: CandidateJudged) -> Reign:
     )
 
 
-def rolled_back(history: Sequence[Reign], request: RollbackRequested, since: datetime) -> Reign | None:
+def rolled_back(
+    history: Sequence[AliasRevision], request: RollbackRequested, since: datetime
+) -> AliasRevision | None:
     """The champion before the current one, of those not withdrawn, answers again. None: there is none."""
-    standing: list[Reign] = []
-    for reign in history:
-        if reign.kind is Kind.PROMOTED:
-            standing.append(reign)
+    standing: list[AliasRevision] = []
+    for revision in history:
+        if revision.kind is Kind.PROMOTED:
+            standing.append(revision)
         else:
             standing.pop()
     if len(standing) < 2:
@@ -86,16 +88,19 @@ def rolled_back(history: Sequence[Reign], request: RollbackRequested, since: dat
         request_id=request.request_id,
         reason=request.reason,
         requested_by=request.requested_by,
-        is_said=False,
+        is_published=False,
     )
 
 
 def superfluous(
-    loaded: Collection[str], ours: Collection[str], history: Sequence[Reign], in_shadow: Collection[str]
+    loaded: Collection[str],
+    ours: Collection[str],
+    history: Sequence[AliasRevision],
+    in_shadow: Collection[str],
 ) -> list[str]:
     """Adapters the model server no longer needs: of `ours`, all but the live one, the one before and shadows.
 
     The one before stays: requests under way still name it, and it may have to come back at once.
     """
-    needed = {reign.champion.name for reign in history[-2:]} | set(in_shadow)
+    needed = {revision.champion.name for revision in history[-2:]} | set(in_shadow)
     return sorted((set(loaded) & set(ours)) - needed)

@@ -11,8 +11,8 @@ import aiohttp
 
 from deploy.demo import sentences
 from deploy.demo.licences import Licences
-from deploy.demo.players import App, Reviewer
 from deploy.demo.results import Results
+from deploy.demo.simulated_users import App, Reviewer
 from deploy.follow import LoopStopped, follow_to
 from deploy.laptop.laptop import Laptop
 from deploy.stages import Stage, Stages
@@ -51,8 +51,8 @@ def in_a_hurry(data: Licences) -> Workload:
     return workload.model_copy(update={"promotion": promotion})
 
 
-class Play:
-    """The stages in order. Everything it knows it hears as an event or over the public HTTP interfaces."""
+class Scenario:
+    """The stages in order. It knows only events and what it asks over the public HTTP interfaces."""
 
     def __init__(
         self, laptop: Laptop, data: Licences, stages: Stages, watch: Watch, session: aiohttp.ClientSession

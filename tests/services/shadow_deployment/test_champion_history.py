@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.shadow_deployment.flag import Reign, promoted, rolled_back, superfluous
+from services.shadow_deployment.champion_history import AliasRevision, promoted, rolled_back, superfluous
 from shared.events import CandidateJudged, Evidence, Verdict
-from tests.services.shadow_deployment.facts import CUT, WORKLOAD, adapter, rollback
+from tests.services.shadow_deployment.example_events import CUT, WORKLOAD, adapter, rollback
 
 
-def history_of(*steps: str) -> list[Reign]:
+def history_of(*steps: str) -> list[AliasRevision]:
     """Promotions by name; "<" is a rollback."""
-    history: list[Reign] = []
+    history: list[AliasRevision] = []
     for step in steps:
         if step == "<":
-            reign = rolled_back(history, rollback(f"request-{len(history)}"), CUT)
-            assert reign is not None
-            history.append(reign)
+            revision = rolled_back(history, rollback(f"request-{len(history)}"), CUT)
+            assert revision is not None
+            history.append(revision)
         else:
             history.append(promoted(history, judged(step)))
     return history
@@ -39,21 +39,27 @@ def judged(candidate: str) -> CandidateJudged:
 
 def test_revisions_count_promotions_and_rollbacks_alike() -> None:
     history = history_of("a", "b", "<", "c")
-    assert [(reign.revision, reign.champion.name) for reign in history] == [
+    assert [(revision.revision, revision.champion.name) for revision in history] == [
         (1, "a"),
         (2, "b"),
         (3, "a"),
         (4, "c"),
     ]
-    assert [reign.previous and reign.previous.name for reign in history] == [None, "a", "b", "a"]
+    assert [revision.previous and revision.previous.name for revision in history] == [None, "a", "b", "a"]
 
 
 def test_a_second_rollback_goes_one_further_and_not_forth_again() -> None:
-    assert [reign.champion.name for reign in history_of("a", "b", "c", "<", "<")] == ["a", "b", "c", "b", "a"]
+    assert [revision.champion.name for revision in history_of("a", "b", "c", "<", "<")] == [
+        "a",
+        "b",
+        "c",
+        "b",
+        "a",
+    ]
 
 
 def test_a_withdrawn_champion_does_not_come_back() -> None:
-    assert [reign.champion.name for reign in history_of("a", "b", "<", "c", "<")][-1] == "a"
+    assert [revision.champion.name for revision in history_of("a", "b", "<", "c", "<")][-1] == "a"
 
 
 def test_nobody_stands_before_the_first_champion() -> None:

@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from services.console import facts
+from services.console import page_queries
+from services.console.cycle_status import STAGES, Snapshot, Stage, Standing, current_stage, stages
 from services.console.ring import ring
-from services.console.rounds import STAGES, Snapshot, Stage, Standing, current_stage, stages
 from shared.events import DatasetCounts, Evidence
 from shared.intervals import wilson
 from tests.services.console.examples import NOW, definition, scorecard
 
 EMPTY = Snapshot(definition())
-CYCLE = facts.Cycle("c1", NOW, "a week", "calendar")
+CYCLE = page_queries.Cycle("c1", NOW, "a week", "calendar")
 REQUESTED = replace(EMPTY, cycle=CYCLE)
-CLUSTERED = replace(REQUESTED, clusters=[facts.Cluster("c1", "a read as b", 4, NOW)])
+CLUSTERED = replace(REQUESTED, clusters=[page_queries.Cluster("c1", "a read as b", 4, NOW)])
 PUBLISHED = replace(
     CLUSTERED,
-    datasets=[facts.Dataset("d2", 2, "c1", NOW, 548, "sha256:0f", "file:///m", DatasetCounts(), NOW)],
+    datasets=[page_queries.Dataset("d2", 2, "c1", NOW, 548, "sha256:0f", "file:///m", DatasetCounts(), NOW)],
 )
-RUN = facts.Run("r2", "d2", "c1", "", "training", 0, 0.0, 0.0, "", NOW)
+RUN = page_queries.Run("r2", "d2", "c1", "", "training", 0, 0.0, 0.0, "", NOW)
 TRAINING = replace(PUBLISHED, runs=[RUN])
-CARD = facts.Evaluation("r2", "d2", "c1", "x", "y", scorecard(239, 204, (5, 6)), NOW)
+CARD = page_queries.Evaluation("r2", "d2", "c1", "x", "y", scorecard(239, 204, (5, 6)), NOW)
 EVALUATED = replace(TRAINING, runs=[replace(RUN, state="evaluated", candidate="x")], evaluations=[CARD])
-VERDICT = facts.Judged("r2", "d2", "c1", "x", "y", "HOLD", "no evidence", Evidence(), [], NOW)
+VERDICT = page_queries.Judged("r2", "d2", "c1", "x", "y", "HOLD", "no evidence", Evidence(), [], NOW)
 
 
 def said(now: Snapshot, stage: Stage) -> str:
@@ -54,7 +54,7 @@ def test_the_loop_rests_after_a_verdict() -> None:
 def test_a_promotion_is_awaited_until_the_flag_moves() -> None:
     promoted = replace(EVALUATED, verdicts=[replace(VERDICT, verdict="PROMOTE")])
     assert current_stage(promoted) == (Stage.PROMOTION, Standing.WORKING)
-    moved = replace(promoted, reigns=[facts.Reign("x", "promoted", "r2", NOW)])
+    moved = replace(promoted, revisions=[page_queries.AliasRevision("x", "promoted", "r2", NOW)])
     assert current_stage(moved) is None
 
 
@@ -65,7 +65,7 @@ def test_an_earlier_verdict_does_not_end_a_new_cycle() -> None:
 
 def test_a_failed_run_and_a_refused_dataset_are_failures() -> None:
     failed = replace(PUBLISHED, runs=[replace(RUN, state="failed", reason="out of memory")])
-    refused = replace(REQUESTED, refusal=facts.Refusal("c1", "nothing new", NOW))
+    refused = replace(REQUESTED, refusal=page_queries.Refusal("c1", "nothing new", NOW))
     assert current_stage(failed) == (Stage.TRAINING, Standing.FAILED)
     assert current_stage(refused) == (Stage.DATASET, Standing.FAILED)
     assert said(failed, Stage.TRAINING) == "Failed: out of memory"
@@ -87,7 +87,7 @@ def test_the_evaluation_brings_n_and_intervals() -> None:
 
 
 def test_agreement_brings_its_n() -> None:
-    reviewing = facts.Reviewing(3, 1, 240, wilson(56, 60), NOW)
+    reviewing = page_queries.Reviewing(3, 1, 240, wilson(56, 60), NOW)
     assert said(replace(EMPTY, reviewing=reviewing), Stage.REVIEW) == (
         "3 to review, 1 disputed; 240 right answers agreed; reviewers agree on 93.3 % (84.1–97.4, n = 60)"
     )
@@ -99,7 +99,7 @@ def test_the_champions_accuracy_is_its_own_scorecard() -> None:
 
 
 def test_monitoring_says_how_many_were_doubted() -> None:
-    traffic = facts.Traffic(1204, 212, 80, 41, NOW - timedelta(minutes=1))
+    traffic = page_queries.Traffic(1204, 212, 80, 41, NOW - timedelta(minutes=1))
     assert said(replace(EMPTY, traffic=traffic), Stage.MONITOR) == (
         "1,204 requests in the last day, 212 doubted (17.6 %); 41 of 80 user signals negative"
     )

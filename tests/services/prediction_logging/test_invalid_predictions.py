@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.prediction_logging.misfits import feedback_misfit, misfit
-from shared.standing import Workloads
+from services.prediction_logging.invalid_predictions import why_feedback_invalid, why_invalid
+from shared.projections import Workloads
 from tests.services.prediction_logging.conftest import feedback, logged, workload_added
 
 
 @pytest.fixture
 def workloads() -> Workloads:
     workloads = Workloads()
-    workloads.hear(workload_added())
+    workloads.apply(workload_added())
     return workloads
 
 
@@ -31,16 +31,16 @@ def workloads() -> Workloads:
     ],
 )
 def test_a_misfit_is_named_without_quoting_it(workloads: Workloads, fields: dict[str, object]) -> None:
-    reason = misfit(logged("p", **fields), workloads)
+    reason = why_invalid(logged("p", **fields), workloads)
     assert reason is not None
     assert "secret" not in reason
     assert "unheard-of" not in reason
 
 
 def test_what_fits_is_no_misfit(workloads: Workloads) -> None:
-    assert misfit(logged("p"), workloads) is None
-    assert feedback_misfit(feedback("never-seen"), workloads) is None
+    assert why_invalid(logged("p"), workloads) is None
+    assert why_feedback_invalid(feedback("never-seen"), workloads) is None
 
 
 def test_feedback_on_an_unknown_workload_is_a_misfit(workloads: Workloads) -> None:
-    assert feedback_misfit(feedback("p", workload="unheard-of"), workloads) is not None
+    assert why_feedback_invalid(feedback("p", workload="unheard-of"), workloads) is not None

@@ -10,11 +10,11 @@ from shared.fields import FrozenAdapter
 
 @dataclass
 class Champions:
-    """The flag, workload by workload, whatever order the events arrive in."""
+    """The champion alias, workload by workload, whatever order the events arrive in."""
 
     _held: dict[str, ModelPromoted | ModelRolledBack] = field(default_factory=dict)
 
-    def hear(self, event: ModelPromoted | ModelRolledBack) -> bool:
+    def apply(self, event: ModelPromoted | ModelRolledBack) -> bool:
         """True if the event changes who answers."""
         held = self._held.get(event.workload)
         if held is not None and held.revision >= event.revision:
@@ -36,7 +36,7 @@ class Workloads:
 
     _held: dict[str, WorkloadAdded] = field(default_factory=dict)
 
-    def hear(self, event: WorkloadAdded) -> bool:
+    def apply(self, event: WorkloadAdded) -> bool:
         """True if the event adds or changes a workload."""
         held = self._held.get(event.name)
         if held is not None and held.revision >= event.revision:

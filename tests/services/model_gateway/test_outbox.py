@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from services.model_gateway.journal import InUse, Journal, NotRecorded, Place
+from services.model_gateway.outbox import InUse, NotRecorded, Outbox, Place
 
 
 @contextmanager
-def journal(
+def outbox(
     folder: Path, *, segment_bytes: int = 1 << 20, most_bytes: int = 1 << 30, fsync: bool = False
-) -> Iterator[Journal]:
-    opened = Journal(folder, segment_bytes=segment_bytes, most_bytes=most_bytes, fsync=fsync)
+) -> Iterator[Outbox]:
+    opened = Outbox(folder, segment_bytes=segment_bytes, most_bytes=most_bytes, fsync=fsync)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def everything(opened: Journal) -> list[bytes]:
+def everything(opened: Outbox) -> list[bytes]:
     lines: list[bytes] = []
-    place = opened.said
+    place = opened.published
     while True:
         more, place = opened.read(place)
         if not more:
@@ -41,10 +41,10 @@ def segments(folder: Path) -> list[Path]:
 
 
 async def test_lines_come_back_in_order_and_only_once(tmp_path: Path) -> None:
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
         await opened.append(b"one")
         await opened.append(b"two")
-        lines, place = opened.read(opened.said)
+        lines, place = opened.read(opened.published)
         assert lines == [b"one", b"two"]
         assert opened.read(place) == ([], place)
         await opened.append(b"three")
@@ -52,61 +52,61 @@ async def test_lines_come_back_in_order_and_only_once(tmp_path: Path) -> None:
 
 
 async def test_a_restart_goes_on_where_the_last_one_was_said(tmp_path: Path) -> None:
-    with journal(tmp_path) as opened:
-        await opened.append(b"said")
-        _, place = opened.read(opened.said)
-        await opened.append(b"not said")
-        await opened.mark_said(place)
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
+        await opened.append(b"published")
+        _, place = opened.read(opened.published)
+        await opened.append(b"not published")
+        await opened.mark_published(place)
+    with outbox(tmp_path) as opened:
         await opened.append(b"after")
-        assert everything(opened) == [b"not said", b"after"]
+        assert everything(opened) == [b"not published", b"after"]
 
 
 async def test_a_torn_last_line_is_never_read(tmp_path: Path) -> None:
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
         await opened.append(b"whole")
     [segment] = segments(tmp_path)
     segment.write_bytes(segment.read_bytes() + b'{"prediction_id": "tor')
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
         await opened.append(b"next")
         assert everything(opened) == [b"whole", b"next"]
 
 
 async def test_segments_that_were_said_leave_the_disk(tmp_path: Path) -> None:
-    with journal(tmp_path, segment_bytes=10) as opened:
+    with outbox(tmp_path, segment_bytes=10) as opened:
         for number in range(6):
             await opened.append(b"line %d" % number)
         assert len(segments(tmp_path)) == 3
-        place = opened.said
+        place = opened.published
         for _ in range(3):
             _, place = opened.read(place)
-        await opened.mark_said(place)
+        await opened.mark_published(place)
         assert len(segments(tmp_path)) == 1
         assert opened.backlog_bytes == 0
 
 
 async def test_the_backlog_is_what_is_not_said(tmp_path: Path) -> None:
-    with journal(tmp_path, segment_bytes=10) as opened:
+    with outbox(tmp_path, segment_bytes=10) as opened:
         for _ in range(3):
             await opened.append(b"seven b")
         assert opened.backlog_bytes == 24
-        await opened.mark_said(Place(1, 8))
+        await opened.mark_published(Place(1, 8))
         assert opened.backlog_bytes == 16
 
 
 async def test_past_its_bound_nothing_is_recorded_until_something_was_said(tmp_path: Path) -> None:
-    with journal(tmp_path, segment_bytes=8, most_bytes=20) as opened:
+    with outbox(tmp_path, segment_bytes=8, most_bytes=20) as opened:
         await opened.append(b"seven b")
         await opened.append(b"seven c")
         with pytest.raises(NotRecorded):
             await opened.append(b"seven d")
-        await opened.mark_said(Place(2, 0))
+        await opened.mark_published(Place(2, 0))
         await opened.append(b"seven e")
         assert everything(opened) == [b"seven c", b"seven e"]
 
 
 async def test_a_write_that_stops_halfway_leaves_nothing_behind(tmp_path: Path) -> None:
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
         await opened.append(b"first")
         unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10, unlimited[1]))
@@ -120,14 +120,14 @@ async def test_a_write_that_stops_halfway_leaves_nothing_behind(tmp_path: Path) 
 
 
 async def test_with_fsync_many_at_once_are_all_recorded_across_segments(tmp_path: Path) -> None:
-    with journal(tmp_path, segment_bytes=200, fsync=True) as opened:
+    with outbox(tmp_path, segment_bytes=200, fsync=True) as opened:
         lines = [b"line %03d" % number for number in range(100)]
         await asyncio.gather(*(opened.append(line) for line in lines))
         assert everything(opened) == lines
 
 
 async def test_waiting_ends_with_the_next_line(tmp_path: Path) -> None:
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
         waiting = asyncio.create_task(opened.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -135,19 +135,19 @@ async def test_waiting_ends_with_the_next_line(tmp_path: Path) -> None:
         await waiting
 
 
-def test_two_gateways_never_write_one_journal(tmp_path: Path) -> None:
-    with journal(tmp_path), pytest.raises(InUse), journal(tmp_path):
+def test_two_gateways_never_write_one_outbox(tmp_path: Path) -> None:
+    with outbox(tmp_path), pytest.raises(InUse), outbox(tmp_path):
         pass
 
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from services.model_gateway.journal import Journal
+from services.model_gateway.outbox import Outbox
 async def main():
-    journal = Journal(Path(sys.argv[1]), segment_bytes=4000, most_bytes=1 << 30, fsync=False)
+    outbox = Outbox(Path(sys.argv[1]), segment_bytes=4000, most_bytes=1 << 30, fsync=False)
     for number in range(10**6):
-        await journal.append(b"line %d" % number)
+        await outbox.append(b"line %d" % number)
         print(number, flush=True)
 asyncio.run(main())
 """
@@ -161,7 +161,7 @@ def test_after_kill_9_every_acknowledged_line_is_there(tmp_path: Path) -> None:
     acknowledged += [int(line) for line in writer.stdout.read().splitlines() if line]
     writer.stdout.close()
     writer.wait()
-    with journal(tmp_path) as opened:
+    with outbox(tmp_path) as opened:
         lines = everything(opened)
     assert lines[: len(acknowledged)] == [b"line %d" % number for number in acknowledged]
     assert len(lines) - len(acknowledged) <= 1

@@ -1,4 +1,4 @@
-"""How a service hears: raw batches are read one record at a time, and what can never be read is set aside.
+"""How a service consumes: raw batches are read one record at a time, and what can never be read is set aside.
 
 A batch is handled in order; when its handler fails the whole batch comes again (handlers are idempotent).
 When it succeeds, invalid records go to the dead-letter topic and offsets are committed. Setting aside has a
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard(Generic[E]):
+class ConsumerRecord(Generic[E]):
     """An event and where in the log it stands."""
 
     event: E
@@ -43,18 +43,18 @@ Handler = Callable[[Any], Awaitable[None]]
 class Invalid:
     """An event that reads well and can still never be handled. `reason` quotes nothing of it."""
 
-    heard: Heard[Any]
+    consumed: ConsumerRecord[Any]
     reason: str
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Marks a handler that takes all events of a batch at once, as a list of Heard, in order.
+    """Marks a handler that takes all events of a batch at once, as a list of ConsumerRecord, in order.
 
     It may give back those that are to be set aside, once it has stored the others.
     """
 
-    handler: Callable[[list[Heard[Any]]], Awaitable[Sequence[Invalid] | None]]
+    handler: Callable[[list[ConsumerRecord[Any]]], Awaitable[Sequence[Invalid] | None]]
 
 
 class TooManyInvalid(Exception):
@@ -105,7 +105,7 @@ def make_dead_letters(broker: KafkaBroker, registry: CollectorRegistry) -> DeadL
     return DeadLetters(broker, counter)
 
 
-def hear(
+def subscribe(
     broker: KafkaBroker,
     service: str,
     kind: type[Event],
@@ -140,7 +140,7 @@ def hear(
 
     async def on_records(message: KafkaMessage) -> None:
         raw: Sequence[Any] = message.raw_message
-        good: list[Heard[Event]] = []
+        good: list[ConsumerRecord[Event]] = []
         reasons: dict[tuple[int, int], str] = {}
         for one in raw:
             try:
@@ -148,10 +148,10 @@ def hear(
             except InvalidMessage as invalid:
                 reasons[one.partition(), one.offset()] = str(invalid)
             else:
-                good.append(Heard(event, one.partition(), one.offset()))
+                good.append(ConsumerRecord(event, one.partition(), one.offset()))
         for invalid_event in await _handled(handler, good):
-            heard = invalid_event.heard
-            reasons[heard.partition, heard.offset] = invalid_event.reason
+            consumed = invalid_event.consumed
+            reasons[consumed.partition, consumed.offset] = invalid_event.reason
         for one in raw:
             valid = (one.partition(), one.offset()) not in reasons
             dead_letters.count(topic.name, one.partition(), valid=valid)
@@ -162,11 +162,11 @@ def hear(
     subscriber(on_records)
 
 
-async def _handled(handler: Handler | Batch, good: list[Heard[Event]]) -> Sequence[Invalid]:
+async def _handled(handler: Handler | Batch, good: list[ConsumerRecord[Event]]) -> Sequence[Invalid]:
     if isinstance(handler, Batch):
         return (await handler.handler(good) or ()) if good else ()
-    for heard in good:
-        await handler(heard.event)
+    for consumed in good:
+        await handler(consumed.event)
     return ()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from services.console import facts
+from services.console import page_queries
 from services.console.figures import count, difference, percent, share
 from shared.events import Rate, Verdict
 from shared.intervals import wilson
@@ -39,8 +39,8 @@ class Standing(StrEnum):
     FAILED = "failed"
 
 
-NO_TRAFFIC = facts.Traffic(0, 0, 0, 0, None)
-NOTHING_REVIEWED = facts.Reviewing(0, 0, 0, wilson(0, 0), None)
+NO_TRAFFIC = page_queries.Traffic(0, 0, 0, 0, None)
+NOTHING_REVIEWED = page_queries.Reviewing(0, 0, 0, wilson(0, 0), None)
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Snapshot:
     champion: str = ""
     """Empty: no adapter answers users yet."""
     champion_since: datetime | None = None
-    traffic: facts.Traffic = NO_TRAFFIC
-    reviewing: facts.Reviewing = NOTHING_REVIEWED
-    cycle: facts.Cycle | None = None
-    clusters: Sequence[facts.Cluster] = ()
-    datasets: Sequence[facts.Dataset] = ()
-    refusal: facts.Refusal | None = None
-    runs: Sequence[facts.Run] = ()
-    evaluations: Sequence[facts.Evaluation] = ()
-    pairs: Sequence[facts.Pairs] = ()
-    verdicts: Sequence[facts.Judged] = ()
-    reigns: Sequence[facts.Reign] = ()
+    traffic: page_queries.Traffic = NO_TRAFFIC
+    reviewing: page_queries.Reviewing = NOTHING_REVIEWED
+    cycle: page_queries.Cycle | None = None
+    clusters: Sequence[page_queries.Cluster] = ()
+    datasets: Sequence[page_queries.Dataset] = ()
+    refusal: page_queries.Refusal | None = None
+    runs: Sequence[page_queries.Run] = ()
+    evaluations: Sequence[page_queries.Evaluation] = ()
+    pairs: Sequence[page_queries.Pairs] = ()
+    verdicts: Sequence[page_queries.Judged] = ()
+    revisions: Sequence[page_queries.AliasRevision] = ()
     audited: Rate = field(default_factory=lambda: wilson(0, 0))
 
     def champion_accuracy(self) -> Rate | None:
@@ -88,7 +88,7 @@ def current_stage(now: Snapshot) -> tuple[Stage, Standing] | None:
     cycle = now.cycle.cycle_id if now.cycle else ""
     if verdict := next((one for one in now.verdicts if one.cycle_id == cycle), None):
         is_awaited = verdict.verdict == Verdict.PROMOTE and all(
-            one.run_id != verdict.run_id for one in now.reigns
+            one.run_id != verdict.run_id for one in now.revisions
         )
         return (Stage.PROMOTION, Standing.WORKING) if is_awaited else None
     if any(one.cycle_id == cycle for one in now.evaluations):
