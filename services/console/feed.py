@@ -169,7 +169,7 @@ def _line(event: Event) -> tuple[str, Tone]:
             return f"Cycle started by {event.requested_by}: {event.reason}", Tone.NEUTRAL
         case e.FailureClustersFound():
             failures = f"{count(event.failures.rows, 'failure')} in {count(len(event.clusters), 'cluster')}"
-            return f"{failures}, {count(event.corrections.rows, 'correction')} up to the cut", Tone.NEUTRAL
+            return f"{failures}, {count(event.corrections.rows, 'correction')} up to the cutoff", Tone.NEUTRAL
         case e.DatasetPublished():
             blocked = f"{event.counts.leaks_blocked} leaks blocked"
             rows = count(event.train.rows, "row")

@@ -91,7 +91,7 @@ class Outcome:
         return DatasetRefused(
             workload=added["definition"]["name"],
             cycle_id=found and found["cycle_id"],
-            cut=found["cut"] if found else added["added_at"],
+            cutoff=found["cutoff"] if found else added["added_at"],
             reason=reason,
             refused_at=self.clock(),
         )

@@ -70,7 +70,7 @@ class DatasetMaker:
         return {"seed": seed.model_dump(mode="json"), "published": published.model_dump(mode="json")}
 
     async def from_cycle(self, found: FailureClustersFound) -> dict[str, Any]:
-        """The seed rows and every correction up to the cycle's cut."""
+        """The seed rows and every correction up to the cycle's cutoff."""
         seed = await self._store.seed_of(self._workload.name)
         if seed is None:
             raise Refused(
@@ -166,13 +166,13 @@ class DatasetMaker:
         }
         redacted = len(self._replaced) + (seed.redacted_values if found else 0)
         counts = dataset.counts.model_copy(update={"redacted_values": redacted})
-        cut = found.cut if found else self._added.added_at
+        cutoff = found.cutoff if found else self._added.added_at
         page = manifest(
             dataset_id=self._dataset_id,
             version=version,
             added=self._added,
             cycle_id=found.cycle_id if found else None,
-            cut=cut.isoformat(),
+            cutoff=cutoff.isoformat(),
             parent=parent.event if parent else None,
             corrections=corrections,
             files=files,
@@ -187,7 +187,7 @@ class DatasetMaker:
             workload=self._workload.name,
             version=version,
             cycle_id=found.cycle_id if found else None,
-            cut=cut,
+            cutoff=cutoff,
             manifest=self._files.freeze_rows(f"datasets/{self._workload.name}/v{version}-manifest", [page]),
             counts=counts,
             published_at=now(),

@@ -15,7 +15,7 @@ def manifest(
     version: int,
     added: WorkloadAdded,
     cycle_id: str | None,
-    cut: str,
+    cutoff: str,
     parent: DatasetPublished | None,
     corrections: FrozenFile | None,
     files: Mapping[str, FrozenFile],
@@ -33,7 +33,7 @@ def manifest(
         "title": workload.title,
         "version": version,
         "cycle_id": cycle_id,
-        "cut": cut,
+        "cutoff": cutoff,
         "parent": parent and {"dataset_id": parent.dataset_id, "train": parent.train.digest},
         "sources": {
             "workload_revision": added.revision,

@@ -76,7 +76,7 @@ class DatasetStore:
             "workload": event.workload,
             "version": event.version,
             "cycle_id": event.cycle_id or "",
-            "cut": event.cut,
+            "cut": event.cutoff,
             **_columns("train", event.train),
             **_columns("golden", event.golden),
             **_columns("held_out", event.held_out),
@@ -101,7 +101,7 @@ class DatasetStore:
                 row
                 | {
                     "cycle_id": row["cycle_id"] or None,
-                    "cut": _utc(row["cut"]),
+                    "cutoff": _utc(row["cut"]),
                     "train": _file("train", row),
                     "golden": _file("golden", row),
                     "held_out": _file("held_out", row),

@@ -123,7 +123,7 @@ class Outcome:
         return FailureClustersFound(
             cycle_id=cycle.cycle_id,
             workload=cycle.workload,
-            cut=cycle.cut,
+            cutoff=cycle.cut,
             clusters=[],
             failures=await asyncio.to_thread(self.files.freeze_rows, cycle_file(cycle, "failures"), alone),
             corrections=FrozenFile(**job.task["corrections"]),

@@ -41,7 +41,7 @@ class Clustering:
         return FailureClustersFound(
             cycle_id=self._cycle.cycle_id,
             workload=self._cycle.workload,
-            cut=self._cycle.cut,
+            cutoff=self._cycle.cut,
             clusters=clusters,
             failures=self._files.freeze_rows(cycle_file(self._cycle, "failures"), members),
             corrections=self._corrections,

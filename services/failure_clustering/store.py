@@ -146,7 +146,7 @@ class FailureStore:
 
     async def keep_found(self, found: FailureClustersFound, members: Iterable[dict[str, Any]]) -> None:
         """The clusters and who belongs to them; `members` are the rows of `found.failures`."""
-        cycle = {"workload": found.workload, "cycle_id": found.cycle_id, "cut": found.cut}
+        cycle = {"workload": found.workload, "cycle_id": found.cycle_id, "cut": found.cutoff}
         await self._clickhouse.insert(
             "clusters",
             [cycle | cluster.model_dump() | {"found_at": found.found_at} for cluster in found.clusters],

@@ -90,7 +90,7 @@ async def evaluate_candidate(
         workload=added.name,
         dataset_id=task.dataset.dataset_id,
         cycle_id=task.dataset.cycle_id,
-        cut=task.dataset.cut,
+        cutoff=task.dataset.cutoff,
         candidate=task.trained.candidate,
         champion=task.champion.name if task.champion else None,
         scorecard=scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop),

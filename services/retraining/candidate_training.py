@@ -77,7 +77,7 @@ def train_candidate(
             workload=workload.name,
             dataset_id=dataset.dataset_id,
             cycle_id=dataset.cycle_id,
-            cut=dataset.cut,
+            cutoff=dataset.cutoff,
             candidate=files.freeze_adapter(
                 adapter_name(workload, dataset.version), adapter, workload.base_model
             ),

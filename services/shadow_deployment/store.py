@@ -120,11 +120,11 @@ class ShadowStore:
     async def unpaired(
         self, candidate: CandidateEvaluated, champion: str, limit: int, *, skipped: Collection[str] = ()
     ) -> list[Request]:
-        """The oldest requests after the dataset's cut that this champion answered and no pair holds yet."""
+        """The oldest requests after the cutoff that this champion answered and no pair holds yet."""
         rows = await self._clickhouse.rows(
             """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
             WHERE workload = {workload:String} AND adapter = {champion:String}
-              AND predicted_at > {cut:DateTime64(3, 'UTC')}
+              AND predicted_at > {cutoff:DateTime64(3, 'UTC')}
               AND prediction_id NOT IN {skipped:Array(String)}
               AND prediction_id NOT IN (
                 SELECT prediction_id FROM pairs
@@ -133,7 +133,7 @@ class ShadowStore:
             ORDER BY predicted_at, prediction_id LIMIT {limit:UInt32}""",
             workload=candidate.workload,
             champion=champion,
-            cut=_to_the_millisecond(candidate.cut),
+            cutoff=_to_the_millisecond(candidate.cutoff),
             run_id=candidate.run_id,
             limit=limit,
             skipped=sorted(skipped),

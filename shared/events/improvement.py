@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.events.envelope import Event, Topic
 from shared.events.scorecard import Scorecard
@@ -18,6 +18,22 @@ from shared.fields import (
     Part,
     WorkloadName,
 )
+
+
+class UpToCutoff(Event):
+    """What an event of a cycle rests on ends at its cutoff: what comes later belongs to the next cycle."""
+
+    cutoff: Moment
+    cut: Moment | None = None
+    """What `cutoff` was called up to version 0.1, for readers of that time. Always the same moment."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_both_names(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        cutoff = given.get("cutoff", given.get("cut"))
+        return given if cutoff is None else given | {"cutoff": cutoff, "cut": cutoff}
 
 
 class CycleRequested(Event):
@@ -50,19 +66,18 @@ class Cluster(Part):
     words: list[str] = Field(default_factory=list)
 
 
-class FailureClustersFound(Event):
-    """A cycle's failures in groups, and the corrections up to its cut, both frozen."""
+class FailureClustersFound(UpToCutoff):
+    """A cycle's failures in groups, and the corrections up to its cutoff, both frozen."""
 
     topic: ClassVar[Topic] = Topic("failure-clusters-found-v1", key="workload")
 
     cycle_id: Id
     workload: WorkloadName
-    cut: Moment
     clusters: list[Cluster]
     failures: FrozenFile
     """JSON Lines of {"prediction_id", "cluster_id" or null}."""
     corrections: FrozenFile
-    """JSON Lines of {"prediction_id", "predicted_at", "right_answer"}: every one known at the cut."""
+    """JSON Lines of {"prediction_id", "predicted_at", "right_answer"}: every one known at the cutoff."""
     found_at: Moment
 
     def cause(self) -> tuple[str, ...]:
@@ -83,7 +98,7 @@ class DatasetCounts(Part):
     redacted_values: int = 0
 
 
-class DatasetPublished(Event):
+class DatasetPublished(UpToCutoff):
     """An immutable dataset version, redacted, deduplicated, kept apart from the rows that judge it."""
 
     topic: ClassVar[Topic] = Topic("dataset-published-v1", key="workload")
@@ -93,7 +108,6 @@ class DatasetPublished(Event):
     version: int = Field(ge=1)
     cycle_id: Id | None
     """None for version 1, which is the workload's own labelled rows."""
-    cut: Moment
     train: FrozenFile
     golden: FrozenFile
     held_out: FrozenFile
@@ -108,14 +122,13 @@ class DatasetPublished(Event):
         return self.published_at
 
 
-class DatasetRefused(Event):
+class DatasetRefused(UpToCutoff):
     """No dataset came of this cycle, and why."""
 
     topic: ClassVar[Topic] = Topic("dataset-refused-v1", key="workload")
 
     workload: WorkloadName
     cycle_id: Id | None
-    cut: Moment
     reason: str
     refused_at: Moment
 
@@ -147,7 +160,7 @@ class TrainingProgressed(Event):
         return self.progressed_at
 
 
-class CandidateTrained(Event):
+class CandidateTrained(UpToCutoff):
     """An adapter exists that is not live."""
 
     topic: ClassVar[Topic] = Topic("candidate-trained-v1", key="workload")
@@ -156,7 +169,6 @@ class CandidateTrained(Event):
     workload: WorkloadName
     dataset_id: Id
     cycle_id: Id | None
-    cut: Moment
     candidate: FrozenAdapter
     method: Name
     steps: int
@@ -180,6 +192,7 @@ class TrainingFailed(Event):
     run_id: Id
     workload: WorkloadName
     dataset_id: Id
+    cycle_id: Id | None = None
     reason: str
     failed_at: Moment
 
@@ -190,7 +203,7 @@ class TrainingFailed(Event):
         return self.failed_at
 
 
-class CandidateEvaluated(Event):
+class CandidateEvaluated(UpToCutoff):
     """A candidate's scorecard, beside the champion's answers to the very same rows."""
 
     topic: ClassVar[Topic] = Topic("candidate-evaluated-v1", key="workload")
@@ -199,7 +212,6 @@ class CandidateEvaluated(Event):
     workload: WorkloadName
     dataset_id: Id
     cycle_id: Id | None
-    cut: Moment
     candidate: FrozenAdapter
     champion: Name | None
     scorecard: Scorecard

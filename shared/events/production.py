@@ -29,6 +29,10 @@ class PredictionLogged(Event):
     latency_ms: float = Field(default=0, ge=0)
     tokens_in: int = Field(default=0, ge=0)
     attributes: dict[str, str] = Field(default_factory=dict)
+    subject_id: Id | None = None
+    """Who it is about, if anybody: a keyed hash made where the event comes in, never a name."""
+    group_id: Id | None = None
+    """What it belongs to: a document, a thread, a ticket."""
 
     def cause(self) -> tuple[str, ...]:
         return (self.prediction_id,)
@@ -53,6 +57,10 @@ class FeedbackGiven(Event):
     thumb: Thumb | None = None
     score: Share | None = None
     comment: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    subject_id: Id | None = None
+    """Who it is about, if anybody: a keyed hash made where the event comes in, never a name."""
+    group_id: Id | None = None
+    """What it belongs to: a document, a thread, a ticket."""
     given_at: Moment
 
     @model_validator(mode="after")

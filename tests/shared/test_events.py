@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.events import (
     EVENTS,
+    DatasetRefused,
     Event,
     FeedbackGiven,
     InvalidMessage,
@@ -142,3 +143,16 @@ def test_every_topic_has_its_dead_letters_and_state_is_kept_for_ever() -> None:
     assert {kind.topic.name for kind in EVENTS if kind.topic.retention is None} == {
         kind.topic.name for kind in EVENTS if kind.is_state
     }
+
+
+@pytest.mark.parametrize("name", ["cut", "cutoff"])
+def test_a_cutoff_is_read_under_its_old_name_and_written_under_both(name: str) -> None:
+    payload = {
+        "workload": "tickets",
+        "cycle_id": "c1",
+        "reason": "no rows",
+        "refused_at": "2026-11-26T01:00:00Z",
+    }
+    read_back = read(DatasetRefused, json.dumps(payload | {name: "2026-11-25T01:00:00Z"}).encode(), ())
+    written = json.loads(record(read_back, "test").value)
+    assert written["cut"] == written["cutoff"] == "2026-11-25T01:00:00Z"

@@ -137,7 +137,7 @@ async def cycle(stage: Stage, cycle_id: str, inputs: dict[str, tuple[str, str]])
     return FailureClustersFound(
         cycle_id=cycle_id,
         workload="tickets",
-        cut=START + timedelta(hours=1),
+        cutoff=START + timedelta(hours=1),
         clusters=[],
         failures=stage.files.freeze_rows("failures", []),
         corrections=stage.files.freeze_rows("corrections", corrections),
@@ -154,7 +154,7 @@ async def test_a_workload_and_its_corrections_become_redacted_dataset_versions(s
     await stage.apply(workload)
     first = await stage.published.next()
     assert isinstance(first, DatasetPublished)
-    assert (first.version, first.cycle_id, first.cut) == (1, None, START)
+    assert (first.version, first.cycle_id, first.cutoff) == (1, None, START)
     assert (first.golden.rows, first.held_out.rows, first.train.rows) == (10, 12, 38)
     everything = [*stage.texts(first.train), *stage.texts(first.golden), *stage.texts(first.held_out)]
     assert all(text.endswith("contact me at <EMAIL_ADDRESS>") for text in everything)
@@ -178,7 +178,7 @@ async def test_a_workload_and_its_corrections_become_redacted_dataset_versions(s
     await stage.apply(found)
     second = await stage.published.next()
     assert isinstance(second, DatasetPublished)
-    assert (second.version, second.cycle_id, second.cut) == (2, "cycle-1", found.cut)
+    assert (second.version, second.cycle_id, second.cutoff) == (2, "cycle-1", found.cutoff)
     assert (second.golden, second.held_out) == (first.golden, first.held_out)
     assert second.counts.model_dump() == {
         "seed": 38,

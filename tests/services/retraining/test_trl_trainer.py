@@ -82,7 +82,7 @@ def order(files: Files, folder: Path, **training: Any) -> dict[str, Any]:
         workload="tickets",
         version=3,
         cycle_id="c1",
-        cut=AT,
+        cutoff=AT,
         train=frozen,
         golden=frozen,
         held_out=frozen,

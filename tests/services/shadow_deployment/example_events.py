@@ -75,7 +75,7 @@ def evaluated(
         workload=WORKLOAD,
         dataset_id=f"dataset-{candidate}",
         cycle_id=f"cycle-{candidate}" if champion else None,
-        cut=CUT,
+        cutoff=CUT,
         candidate=adapter_files or adapter(candidate),
         champion=champion,
         scorecard=card or scorecard(),
