@@ -11,6 +11,7 @@ import sys
 from services.run import run
 from shared.addresses import Addresses
 from shared.flow import FLOW
+from shared.migrations import CannotMigrate
 
 
 def main() -> int:
@@ -27,7 +28,11 @@ def main() -> int:
     # FastStream repeats what shared/broker.py and shared/consumer.py log in our words.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     logging.getLogger("kafka").setLevel(logging.WARNING)
-    asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
+    try:
+        asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
+    except CannotMigrate as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
     return 0
 
 

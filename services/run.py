@@ -24,6 +24,7 @@ from shared.consumer import make_dead_letters, subscribe
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import Problem, answer_with_problems
 from shared.service import Service, ServiceContext
@@ -145,8 +146,7 @@ class _Stack:
             partial(declare, topics_of(kinds), servers, self._addresses.kafka_replication, 0)
         )
         for service in self.services:
-            if service.tables_sql:
-                await self._clickhouse.apply(service.tables_sql)
+            await migrate(self._clickhouse, service.name)
         await self._read_state()
         for service in self.services:
             if service.start is not None:

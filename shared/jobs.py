@@ -51,19 +51,8 @@ Progress = Callable[[Job, Mapping[str, Any]], Awaitable[None]]
 Done = Callable[[Job], Awaitable[None]]
 
 
-def jobs_table(service: str) -> str:
-    """The statement that makes a service's table of jobs, to stand among its `tables_sql`."""
-    return f"""CREATE TABLE IF NOT EXISTS {service}_jobs (
-        job_id String, kind LowCardinality(String), task String CODEC(ZSTD(3)),
-        state LowCardinality(String), attempts UInt8, result String CODEC(ZSTD(3)), error String,
-        revision UInt32, changed_at DateTime64(3, 'UTC')
-    ) ENGINE = ReplacingMergeTree(revision) ORDER BY job_id
-    SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
-    """
-
-
 class JobTable:
-    """A service's jobs in its own table `<service>_jobs` (see `jobs_table`)."""
+    """A service's jobs in its own table `<service>_jobs`."""
 
     def __init__(self, clickhouse: ClickHouse, service: str) -> None:
         self._clickhouse, self._table = clickhouse, f"{service}_jobs"

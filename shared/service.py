@@ -43,13 +43,12 @@ class Service:
 
     name: str
     consumes: Mapping[type[Event], Handler | Batch]
-    tables_sql: str = ""
     consumes_from_now: bool = False
     """Live watchers begin with what comes next; everybody else begins with the oldest event."""
     routers: Sequence[APIRouter] = ()
     mount: Callable[[FastAPI], None] | None = None
     """For a service whose HTTP is more than routes (the console's pages)."""
     start: Callable[[], Awaitable[None]] | None = None
-    """Runs once its tables exist and all state has been read, before other events are consumed."""
+    """Runs once its tables are migrated and all state has been read, before other events are consumed."""
     background: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
     """Run until they are cancelled; one that ends by an exception is started again after a pause."""

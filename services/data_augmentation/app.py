@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.data_augmentation.handlers import Handlers, Outcome
-from services.data_augmentation.store import TABLES_SQL, DatasetStore
+from services.data_augmentation.store import DatasetStore
 from shared.events import FailureClustersFound, WorkloadAdded
-from shared.jobs import JobRunner, JobTable, jobs_table
+from shared.jobs import JobRunner, JobTable
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
 
@@ -23,6 +23,5 @@ def build(context: ServiceContext) -> Service:
             WorkloadAdded: handlers.on_workload_added,
             FailureClustersFound: handlers.on_failure_clusters_found,
         },
-        tables_sql=TABLES_SQL + jobs_table(NAME),
         background=(jobs.run_for_ever,),
     )

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from shared.clickhouse import ClickHouse
 from shared.events import DatasetPublished, DatasetRefused, FrozenFile
 from shared.fields import Part
 
-TABLES_SQL = Path(__file__).with_name("tables.sql").read_text("utf-8")
 IDS_PER_QUERY = 1000
 
 

@@ -6,10 +6,10 @@ import asyncio
 
 from services.failure_clustering.handlers import Handlers, Outcome
 from services.failure_clustering.settings import Settings
-from services.failure_clustering.store import TABLES_SQL, FailureStore
+from services.failure_clustering.store import FailureStore
 from shared.consumer import Batch
 from shared.events import CycleRequested, PredictionCorrected, PredictionFlagged, WorkloadAdded
-from shared.jobs import JobRunner, JobTable, jobs_table
+from shared.jobs import JobRunner, JobTable
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
 
@@ -37,6 +37,5 @@ def build(context: ServiceContext) -> Service:
             PredictionCorrected: Batch(handlers.on_prediction_corrected),
             CycleRequested: handlers.on_cycle_requested,
         },
-        tables_sql=TABLES_SQL + jobs_table(NAME),
         background=[jobs.run_for_ever, start_due_cycles],
     )

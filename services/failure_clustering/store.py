@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any
 
 from services.failure_clustering.failure import Failure
 from shared.clickhouse import ClickHouse
 from shared.events import CycleRequested, FailureClustersFound, PredictionCorrected, PredictionFlagged
 
-TABLES_SQL = files("services.failure_clustering").joinpath("tables.sql").read_text()
 IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
 
 # Times are bound in milliseconds: as DateTime parameters they would lose what is below a second.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.resources import files
 
 from services.human_review.api import make_router
 from services.human_review.handlers import Handlers
@@ -36,7 +35,6 @@ def build(context: ServiceContext) -> Service:
             ShadowPairRecorded: Batch(handlers.on_shadow_pair_recorded),
             ReviewGiven: Batch(handlers.on_review_given),
         },
-        tables_sql=files("services.human_review").joinpath("tables.sql").read_text(),
         routers=[make_router(ahead, store, workloads, context.publish, context.clock, settings)],
         background=[join_waiting_reviews],
     )

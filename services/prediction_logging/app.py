@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from services.prediction_logging.api import routes
 from services.prediction_logging.handlers import Handlers
 from services.prediction_logging.metrics import Metrics
@@ -31,6 +29,5 @@ def build(context: ServiceContext) -> Service:
             PredictionLogged: Batch(handlers.on_prediction_logged),
             FeedbackGiven: Batch(handlers.on_feedback_given),
         },
-        tables_sql=files(__package__).joinpath("tables.sql").read_text(),
         routers=[routes(workloads, context.publish, context.clock, Settings())],
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.retraining.handlers import Handlers, Outcome
-from services.retraining.store import TABLES_SQL, RunStore
+from services.retraining.store import RunStore
 from shared.events import DatasetPublished, ModelPromoted, ModelRolledBack, WorkloadAdded
-from shared.jobs import JobRunner, JobTable, jobs_table
+from shared.jobs import JobRunner, JobTable
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 
@@ -25,6 +25,5 @@ def build(context: ServiceContext) -> Service:
             ModelRolledBack: handlers.on_champion_changed,
             DatasetPublished: handlers.on_dataset_published,
         },
-        tables_sql=TABLES_SQL + jobs_table(NAME),
         background=(jobs.run_for_ever,),
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from shared.clickhouse import ClickHouse
@@ -18,8 +17,6 @@ from shared.events import (
     TrainingFailed,
 )
 from shared.fields import Part
-
-TABLES_SQL = Path(__file__).with_name("tables.sql").read_text("utf-8")
 
 
 class RunState(StrEnum):

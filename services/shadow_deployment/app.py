@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from services.shadow_deployment.handlers import Handlers
 from services.shadow_deployment.judging import Judging
@@ -39,6 +38,5 @@ def build(context: ServiceContext) -> Service:
             PredictionCorrected: Batch(handlers.on_predictions_corrected),
             RollbackRequested: handlers.on_rollback_requested,
         },
-        tables_sql=Path(__file__).with_name("tables.sql").read_text(),
         background=[shadow.run_for_ever],
     )

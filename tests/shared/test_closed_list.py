@@ -22,6 +22,7 @@ CLOSED_LIST = {
     "intervals",
     "jobs",
     "labels",
+    "migrations",
     "model_server",
     "problems",
     "service",
@@ -32,7 +33,7 @@ CLOSED_LIST = {
     "topics",
     "workload",
 }
-SERVES_ALL = {"addresses", "broker", "flow", "consumer", "state", "topics"}
+SERVES_ALL = {"addresses", "broker", "flow", "consumer", "migrations", "state", "topics"}
 """What `services/run.py` puts under every service."""
 
 

@@ -9,17 +9,18 @@ import pytest
 from services.console.cycle_status import Snapshot, stages
 from services.console.store import ConsoleStore
 from shared.clickhouse import ClickHouse
+from shared.migrations import migrate
 from tests.servers.model import ROOT
 from tests.services.console import examples
 from tests.services.console.examples import NOW
 
-OWNERS = sorted(Path(ROOT, "services").glob("*/tables.sql"))
+OWNERS = sorted(path.parent.name for path in Path(ROOT, "services").glob("*/views.sql"))
 
 
 @pytest.fixture
 async def published(clickhouse: ClickHouse) -> ClickHouse:
-    for path in OWNERS:
-        await clickhouse.apply(path.read_text())
+    for owner in OWNERS:
+        await migrate(clickhouse, owner)
     return clickhouse
 
 

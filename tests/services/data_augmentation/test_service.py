@@ -24,9 +24,11 @@ from shared.events import (
 )
 from shared.files import Files
 from shared.flow import FLOW
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.workload import Privacy, Review, Split, Workload
+from tests.servers.views import views_as_tables
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 TOPICS = {
@@ -88,11 +90,8 @@ async def stage(
             tmp_path,
         )
     )
-    await clickhouse.apply(service.tables_sql)
-    await clickhouse.command(
-        "CREATE TABLE predictions_v1 (workload String, prediction_id String, input String) "
-        "ENGINE = MergeTree ORDER BY prediction_id"
-    )
+    await views_as_tables(clickhouse, "prediction_logging")
+    await migrate(clickhouse, "data_augmentation")
     (work,) = service.background
     running = asyncio.ensure_future(work())
     yield Stage(service, files, published, clickhouse)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from services.failure_clustering.handlers import Handlers, Outcome
 from services.failure_clustering.settings import Settings
-from services.failure_clustering.store import TABLES_SQL, FailureStore
+from services.failure_clustering.store import FailureStore
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
@@ -29,17 +29,16 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.files import Files
-from shared.jobs import JobRunner, JobTable, jobs_table
+from shared.jobs import JobRunner, JobTable
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.projections import Workloads
 from shared.service import ServiceContext
 from shared.workload import Cycle, Workload
+from tests.servers.views import views_as_tables
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
-PREDICTIONS = """CREATE TABLE predictions_v1 (
-    prediction_id String, predicted_at DateTime64(3, 'UTC'), workload LowCardinality(String), input String
-) ENGINE = MergeTree ORDER BY prediction_id"""
 
 
 def minutes(number: float) -> datetime:
@@ -160,8 +159,8 @@ class Clusterer:
 
 @pytest.fixture
 async def clusterer(clickhouse: ClickHouse, tmp_path: Path) -> Clusterer:
-    await clickhouse.apply(TABLES_SQL + jobs_table("failure_clustering"))
-    await clickhouse.command(PREDICTIONS)
+    await views_as_tables(clickhouse, "prediction_logging")
+    await migrate(clickhouse, "failure_clustering")
     return Clusterer(clickhouse, tmp_path)
 
 

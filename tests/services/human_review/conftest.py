@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +24,17 @@ from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
 from shared.events import Event, FrozenFile, PredictionCorrected, WorkloadAdded
 from shared.files import Files
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.projections import Workloads
 from shared.service import ServiceContext
 from shared.workload import Review, Workload
+from tests.servers.views import views_as_tables
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
 LABELS = ("mit", "apache-2.0", "gpl-2.0")
-PREDICTIONS = """CREATE TABLE predictions_v1 (
-    prediction_id String, predicted_at DateTime64(3, 'UTC'), workload LowCardinality(String),
-    adapter LowCardinality(String), input String, answer String, confidence Float32,
-    probabilities Map(String, Float32), latency_ms Float32, tokens_in UInt32, attributes Map(String, String)
-) ENGINE = MergeTree ORDER BY prediction_id"""
 
 
 def workload_added(double_share: float = 0.0) -> WorkloadAdded:
@@ -133,8 +129,8 @@ class Reviewing:
 
 @pytest.fixture
 async def reviewing(clickhouse: ClickHouse) -> AsyncIterator[Reviewing]:
-    await clickhouse.apply(files("services.human_review").joinpath("tables.sql").read_text())
-    await clickhouse.command(PREDICTIONS)
+    await views_as_tables(clickhouse, "prediction_logging")
+    await migrate(clickhouse, "human_review")
     service = Reviewing(clickhouse)
     yield service
     await service.http.aclose()

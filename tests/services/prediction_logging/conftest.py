@@ -27,6 +27,7 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.files import Files
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
@@ -146,7 +147,7 @@ async def running(clickhouse: ClickHouse, folder: Path) -> Logging:
 async def logging(clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterator[Logging]:
     """With tables, of a workload that draws nothing for audit."""
     logging = await running(clickhouse, tmp_path)
-    await clickhouse.apply(logging.service.tables_sql)
+    await migrate(clickhouse, "prediction_logging")
     yield logging
     await logging.http.aclose()
 

@@ -8,6 +8,7 @@ import pytest
 
 from shared.clickhouse import ClickHouse
 from shared.events import Thumb
+from shared.migrations import migrate
 from tests.services.prediction_logging.conftest import NOON, Logging, feedback, logged, workload_added
 
 
@@ -138,9 +139,9 @@ async def test_many_predictions_with_feedback_are_flagged_in_one_batch(logging: 
     assert len(logging.flags()) == 1200
 
 
-async def test_tables_can_be_applied_again(logging: Logging, clickhouse: ClickHouse) -> None:
+async def test_migrating_again_keeps_what_is_stored(logging: Logging, clickhouse: ClickHouse) -> None:
     await logging.apply(logged("p-1"))
-    await clickhouse.apply(logging.service.tables_sql)
+    await migrate(clickhouse, "prediction_logging")
     assert len(await clickhouse.rows("SELECT * FROM predictions_v1")) == 1
 
 

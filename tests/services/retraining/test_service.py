@@ -33,6 +33,7 @@ from shared.events import (
 )
 from shared.files import Files
 from shared.flow import FLOW
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
@@ -206,7 +207,7 @@ async def stage(
         tmp_path,
     )
     service = build(context)
-    await clickhouse.apply(service.tables_sql)
+    await migrate(clickhouse, "retraining")
     (work,) = service.background
     running = asyncio.ensure_future(work())
     yield service, published
@@ -268,9 +269,7 @@ async def test_a_dataset_becomes_an_evaluated_candidate(
 
 
 async def test_a_run_never_goes_back(clickhouse: ClickHouse, files: Files) -> None:
-    from services.retraining.store import TABLES_SQL
-
-    await clickhouse.apply(TABLES_SQL)
+    await migrate(clickhouse, "retraining")
     store = RunStore(clickhouse)
     await store.evaluating(trained(files, files.freeze_adapter("t", lora_adapter(1), MODEL), 1))
     await store.training("r1", dataset(files, 1), AT)

@@ -6,31 +6,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from services.shadow_deployment import app
 from services.shadow_deployment.handlers import Handlers
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.store import ShadowStore
 from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
 from shared.events import Event, PredictionCorrected, ShadowPairRecorded
+from shared.migrations import migrate
 from shared.projections import Workloads
 from shared.workload import Promotion
+from tests.servers.views import views_as_tables
 from tests.services.shadow_deployment.example_events import CUT, WORKLOAD, evaluated, workload
 
 E = TypeVar("E", bound=Event)
-
-PREDICTIONS = """
-CREATE TABLE predictions_v1 (
-    prediction_id String, predicted_at DateTime64(3, 'UTC'), workload LowCardinality(String),
-    adapter LowCardinality(String), input String, answer String, confidence Float32,
-    probabilities Map(String, Float32), latency_ms Float32, tokens_in UInt32, attributes Map(String, String)
-) ENGINE = MergeTree ORDER BY prediction_id
-"""
 
 
 class BrokerDown(Exception):
@@ -100,6 +92,6 @@ def recorded(number: int, candidate_answer: str = "BSD", candidate: str = "secon
 
 @pytest.fixture
 async def play(clickhouse: ClickHouse) -> Play:
-    await clickhouse.apply(Path(app.__file__).with_name("tables.sql").read_text())
-    await clickhouse.command(PREDICTIONS)
+    await views_as_tables(clickhouse, "prediction_logging")
+    await migrate(clickhouse, "shadow_deployment")
     return Play(clickhouse)

@@ -12,6 +12,7 @@ from shared.clickhouse import ClickHouse
 from shared.events import Event, ModelPromoted, now
 from shared.files import Files
 from shared.flow import FLOW
+from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import ServiceContext
 from tests.services.shadow_deployment.example_events import evaluated, workload
@@ -33,7 +34,7 @@ async def test_built_by_the_runner_it_consumes_its_part_and_moves_the_alias_for_
             )
         )
         for _ in range(2):  # as at a second start
-            await clickhouse.apply(service.tables_sql)
+            await migrate(clickhouse, "shadow_deployment")
         assert set(service.consumes) == FLOW["shadow_deployment"].consumes
         for event in (workload(), evaluated("first", None)):
             handler = service.consumes[type(event)]

@@ -1,3 +1,5 @@
+-- oldest code beside it: 0.1
+
 -- The rows a workload came with, redacted and split. Golden and held-out rows are those of the first revision
 -- for ever; later revisions bring training rows only. Internal to data_augmentation.
 CREATE TABLE IF NOT EXISTS seeds (
@@ -36,12 +38,16 @@ CREATE TABLE IF NOT EXISTS dataset_refusals (
 ) ENGINE = ReplacingMergeTree ORDER BY (workload, cycle_id, reason)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
--- cycle_id is '' where no cycle led to it.
-CREATE OR REPLACE VIEW datasets_v1 AS
-SELECT dataset_id, workload, version, cycle_id, cut, train_uri, train_digest, train_rows,
-    golden_uri, golden_digest, golden_rows, held_out_uri, held_out_digest, held_out_rows, manifest_uri,
-    seed, corrected, duplicates, leaks_blocked, invalid, redacted_values, published_at
-FROM datasets FINAL;
-
-CREATE OR REPLACE VIEW dataset_refusals_v1 AS
-SELECT workload, cycle_id, reason, refused_at FROM dataset_refusals FINAL;
+-- See shared/jobs.py.
+CREATE TABLE IF NOT EXISTS data_augmentation_jobs (
+    job_id String,
+    kind LowCardinality(String),
+    task String CODEC(ZSTD(3)),
+    state LowCardinality(String),
+    attempts UInt8,
+    result String CODEC(ZSTD(3)),
+    error String,
+    revision UInt32,
+    changed_at DateTime64(3, 'UTC')
+) ENGINE = ReplacingMergeTree(revision) ORDER BY job_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

@@ -1,3 +1,5 @@
+-- oldest code beside it: 0.1
+
 -- One row per run and state it has been in; the furthest state holds, whatever order they are stored in.
 CREATE TABLE IF NOT EXISTS runs (
     run_id String,
@@ -37,11 +39,16 @@ CREATE TABLE IF NOT EXISTS model_answers (
 ) ENGINE = ReplacingMergeTree ORDER BY (model, questions_digest)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
--- candidate, cycle_id, reason are '' where there is none.
-CREATE OR REPLACE VIEW runs_v1 AS
-SELECT run_id, workload, dataset_id, cycle_id, candidate, state, steps, final_loss, seconds, reason, changed_at
-FROM runs FINAL;
-
-CREATE OR REPLACE VIEW scorecards_v1 AS
-SELECT run_id, workload, dataset_id, cycle_id, candidate, champion, scorecard, evaluated_at
-FROM scorecards FINAL;
+-- See shared/jobs.py.
+CREATE TABLE IF NOT EXISTS retraining_jobs (
+    job_id String,
+    kind LowCardinality(String),
+    task String CODEC(ZSTD(3)),
+    state LowCardinality(String),
+    attempts UInt8,
+    result String CODEC(ZSTD(3)),
+    error String,
+    revision UInt32,
+    changed_at DateTime64(3, 'UTC')
+) ENGINE = ReplacingMergeTree(revision) ORDER BY job_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;

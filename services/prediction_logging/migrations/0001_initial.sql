@@ -1,3 +1,5 @@
+-- oldest code beside it: 0.1
+
 -- What the live models answered. Keyed by id alone: an app that sends a prediction again, with another time,
 -- replaces it. The gateway's ids begin with their time, so ids near each other are near in time as well, and
 -- the index by time skips what lies outside.
@@ -51,16 +53,3 @@ CREATE TABLE IF NOT EXISTS flags (
 ORDER BY (workload, prediction_id, reason)
 TTL toDateTime(flagged_at) + INTERVAL 400 DAY DELETE
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
-
-CREATE OR REPLACE VIEW predictions_v1 AS
-SELECT prediction_id, predicted_at, workload, adapter, input, answer, confidence, probabilities, latency_ms,
-    tokens_in, attributes
-FROM predictions FINAL;
-
-CREATE OR REPLACE VIEW feedback_v1 AS
-SELECT feedback_id, prediction_id, workload, thumb, score, comment, given_at
-FROM feedback FINAL;
-
-CREATE OR REPLACE VIEW flags_v1 AS
-SELECT prediction_id, workload, reason, flagged_at
-FROM flags FINAL;

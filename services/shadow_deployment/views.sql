@@ -1,0 +1,17 @@
+CREATE OR REPLACE VIEW pairs_v1 AS
+SELECT
+    pairs.run_id AS run_id, pairs.workload AS workload, pairs.prediction_id AS prediction_id,
+    pairs.predicted_at AS predicted_at, pairs.champion AS champion, pairs.champion_answer AS champion_answer,
+    pairs.champion_confidence AS champion_confidence, pairs.candidate AS candidate,
+    pairs.candidate_answer AS candidate_answer, pairs.candidate_confidence AS candidate_confidence,
+    pairs.champion_answer != pairs.candidate_answer AS differs,
+    toString(answers.right_answer) AS right_answer, pairs.recorded_at AS recorded_at
+FROM pairs FINAL
+LEFT JOIN shadow_right_answers AS answers FINAL
+    ON answers.workload = pairs.workload AND answers.prediction_id = pairs.prediction_id;
+
+CREATE OR REPLACE VIEW verdicts_v1 AS SELECT * EXCEPT (event, said) FROM verdicts FINAL;
+
+CREATE OR REPLACE VIEW champions_v1 AS
+SELECT workload, revision, adapter, uri, digest, base_model, previous, kind, run_id, since
+FROM champions FINAL;
