@@ -44,10 +44,24 @@ def ensure_base_model(folder: Path, on_progress: Callable[[str], None]) -> Path:
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{NAME}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one conversion at a time, and leftovers are nobody's
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_progress("another start converts it; waiting for that one")
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one conversion at a time, and leftovers are nobody's
         if not _is_made_from(target, digest):
             _make(gguf, digest, target, on_progress)
     return target
+
+
+def has_base_model(folder: Path) -> bool:
+    """Whether `folder` holds the model, whole and of the installed package. Raises BaseModelMissing."""
+    return (folder / NAME / _SOURCE).is_file() and _is_made_from(folder / NAME, source_digest())
+
+
+def source_digest() -> str:
+    """The sha256 of the GGUF that the model is made from, in hex. Raises BaseModelMissing."""
+    return _sha256(_find_gguf())
 
 
 def _make(gguf: Path, digest: str, target: Path, on_progress: Callable[[str], None]) -> None:
@@ -58,7 +72,8 @@ def _make(gguf: Path, digest: str, target: Path, on_progress: Callable[[str], No
     if free < _BYTES_NEEDED:
         raise DiskFull(
             f"{NAME} needs {_BYTES_NEEDED / 1e6:.0f} MB in {target.parent}, "
-            f"and {free / 1e6:.0f} MB are free. Make room or choose a folder on another disk."
+            f"and {free / 1e6:.0f} MB are free. Make room, or choose a folder on another disk: "
+            "TUNELOOP_CACHE=FOLDER"
         )
     scratch.mkdir()
     _convert(gguf, scratch, on_progress)
@@ -122,6 +137,13 @@ def main() -> int:
         print(ensure_base_model(Path(sys.argv[1]), lambda line: print(line, flush=True)))
     except (BaseModelMissing, DiskFull) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"{error.filename or sys.argv[1]}: {error.strerror or error}. Choose another folder: "
+            "TUNELOOP_CACHE=FOLDER",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

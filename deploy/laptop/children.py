@@ -39,15 +39,13 @@ class Place:
     """Where things lie and listen. `ports` holds one for each program that is started here."""
 
     data: Path
+    models: Path
+    """Base models by name."""
     ports: Mapping[str, int]
 
     @property
     def passwords(self) -> Path:
         return self.data / "clickhouse-passwords.json"
-
-    @property
-    def models(self) -> Path:
-        return self.data / "models"
 
     def url(self, name: str) -> str:
         return f"http://{HOST}:{self.ports[name]}"

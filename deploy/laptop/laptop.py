@@ -7,17 +7,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from deploy.laptop.base_model import BaseModelMissing
 from deploy.laptop.children import Place, addresses, children, started_here
 from deploy.laptop.clickhouse.users import ensure_passwords
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
 from deploy.laptop.log_files import last_line, open_log
+from deploy.laptop.model_cache import models_folder
 from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.supervisor import SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
@@ -65,7 +67,8 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
     with _stopping_on_sigterm():
         lock, held = await _lock(data)
         with lock, held:
-            place = Place(data, _ports(settings, data))
+            ports = _ports(settings, data)
+            place = Place(data, await _models_folder(data, ports, on_step), ports)
             where = addresses(place, os.environ, ensure_passwords(place.passwords).tuneloop)
             supervisor = Supervisor(data / "logs", held, on_step)
             try:
@@ -105,6 +108,19 @@ def _ports(settings: LaptopSettings, data: Path) -> dict[str, int]:
     chosen = choose_ports(asked, kept_ports(data / "ports.json"), is_taken, any_free_port)
     keep_ports(data / "ports.json", chosen)
     return chosen
+
+
+async def _models_folder(data: Path, ports: Mapping[str, int], on_step: OnStep) -> Path:
+    if "models" not in ports:
+        return data / "models"
+    notes: list[str] = []
+    try:
+        folder = await asyncio.to_thread(models_folder, data, os.environ, notes.append)
+    except BaseModelMissing as missing:
+        raise LaptopError(f"The base model cannot be made: {missing}") from missing
+    for note in notes:
+        on_step("base model", note)
+    return folder
 
 
 async def _start(

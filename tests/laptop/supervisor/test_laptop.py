@@ -95,10 +95,14 @@ async def test_a_base_model_that_cannot_be_made_stops_it_before_a_server_starts(
     settings: LaptopSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MODELS_URL")
+    monkeypatch.setenv("TUNELOOP_CACHE", "/proc/nowhere")
     settings.data.mkdir()
     (settings.data / "models").write_text("a file where the folder should be")
+    steps: list[tuple[str, str]] = []
     with pytest.raises(LaptopError, match=f"The base model cannot be made: .*{settings.data}/models"):
-        await _start_and_stop(settings)
+        async with start_laptop(settings, lambda *step: steps.append(step)):
+            pass
+    assert any("TUNELOOP_CACHE=FOLDER" in words for name, words in steps if name == "base model")
     assert [log.name for log in (settings.data / "logs").iterdir()] == ["base-model.log"]
 
 
