@@ -1,9 +1,10 @@
-"""The four addresses a service knows, and the folder it may scribble in."""
+"""The four addresses a service knows, the folder it may scribble in, and what all doors share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,3 +26,5 @@ class Addresses(BaseSettings):
     """This process's own: the gateway's records on their way to Kafka, jobs' scratch."""
     kafka_replication: int = 1
     """How many brokers keep each topic: 3 in production."""
+    subject_key: str = Field(default="", repr=False)
+    """A secret of the doors, the same for all: the users that apps name become `subject_id` by it."""

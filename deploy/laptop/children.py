@@ -47,6 +47,10 @@ class Place:
     def passwords(self) -> Path:
         return self.data / "clickhouse-passwords.json"
 
+    @property
+    def subject_key(self) -> Path:
+        return self.data / "subject-key"
+
     def url(self, name: str) -> str:
         return f"http://{HOST}:{self.ports[name]}"
 
@@ -62,7 +66,9 @@ def started_here(environment: Mapping[str, str]) -> list[str]:
     ]
 
 
-def addresses(place: Place, environment: Mapping[str, str], clickhouse_password: str) -> Addresses:
+def addresses(
+    place: Place, environment: Mapping[str, str], clickhouse_password: str, subject_key: str
+) -> Addresses:
     """The four addresses: of what is started here, else the environment's."""
     here, login = place.ports, f"tuneloop:{clickhouse_password}"
     return Addresses(
@@ -79,6 +85,7 @@ def addresses(place: Place, environment: Mapping[str, str], clickhouse_password:
         # Training reads what our model server serves; what another one serves comes from where it says.
         base_models=str(place.models) if "models" in here else environment.get("BASE_MODELS", ""),
         state_folder=place.state("command-line"),
+        subject_key=environment.get("SUBJECT_KEY") or subject_key,
     )
 
 

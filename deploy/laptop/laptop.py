@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from deploy.laptop.log_files import last_line, open_log
 from deploy.laptop.model_cache import models_folder
 from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
 from deploy.laptop.running import Running, forget_running, keep_running, running
+from deploy.laptop.secret_file import ensure_secret
 from deploy.laptop.supervisor import SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
@@ -69,7 +71,9 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
         with lock, held:
             ports = _ports(settings, data)
             place = Place(data, await _models_folder(data, ports, on_step), ports)
-            where = addresses(place, os.environ, ensure_passwords(place.passwords).tuneloop)
+            password = ensure_passwords(place.passwords).tuneloop
+            subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
+            where = addresses(place, os.environ, password, subject_key)
             supervisor = Supervisor(data / "logs", held, on_step)
             try:
                 await _start(place, children(place, where), supervisor, held, on_step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.model_gateway import refusals
 from services.model_gateway.alias_switch import AliasSwitch
@@ -19,6 +19,7 @@ from shared.files import DigestMismatch
 from shared.labels import LabelAnswer, label_answer
 from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.service import Clock
+from shared.subject_ids import subject_id
 from shared.time_ordered_ids import time_ordered_id
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Answering:
     metrics: Metrics
     clock: Clock
     answer_seconds: float
+    subject_key: str = field(repr=False)
 
     async def answer(self, asked: Asked) -> PredictionLogged:
         """The answer, on record. Raises Problem."""
@@ -64,6 +66,8 @@ class Answering:
             latency_ms=(time.perf_counter() - began) * 1000,
             tokens_in=scored.tokens_in,
             attributes=asked.attributes,
+            subject_id=subject_id(self.subject_key, asked.user),
+            group_id=asked.group_id,
         )
         try:
             await self.outbox.append(prediction.model_dump_json().encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.answering import Answering
 from services.model_gateway.api import routes
@@ -15,6 +17,9 @@ from services.model_gateway.settings import Settings
 from services.model_gateway.state_folder import rename_files_of_0_1
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.service import Service, ServiceContext
+from shared.subject_ids import WITHOUT_KEY
+
+log = logging.getLogger(__name__)
 
 
 def build(context: ServiceContext) -> Service:
@@ -30,8 +35,19 @@ def build(context: ServiceContext) -> Service:
     metrics = Metrics(context.registry, outbox)
     tokens = LabelTokens(context.models)
     alias_switch = AliasSwitch(alias, context.files, context.models, tokens, metrics)
+    subject_key = context.addresses.subject_key
+    if not subject_key:
+        log.warning(WITHOUT_KEY)
     answering = Answering(
-        alias, alias_switch, tokens, context.models, outbox, metrics, context.clock, settings.answer_seconds
+        alias,
+        alias_switch,
+        tokens,
+        context.models,
+        outbox,
+        metrics,
+        context.clock,
+        settings.answer_seconds,
+        subject_key,
     )
     handlers = Handlers(alias, alias_switch)
 

@@ -5,18 +5,29 @@ Reference: OpenAI's API reference, chat completions and completions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
-from shared.fields import MAX_TEXT_BYTES
+from shared.fields import MAX_TEXT_BYTES, Id
 
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
 ]
 """OpenAI's limits."""
+GROUP = "group_id"
+"""The key of `metadata` that says what a request belongs to: a document, a thread, a ticket."""
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 class EmptyText(Exception):
@@ -38,6 +49,9 @@ class Asked:
     top_logprobs: int | None
     """How many of the likeliest labels to tell; None: tell no log-probabilities."""
     attributes: dict[str, str]
+    user: str | None = field(default=None, repr=False)
+    """The app's own name for whoever asks. It goes no further than its `subject_id`."""
+    group_id: str | None = None
 
 
 class StreamOptions(BaseModel):
@@ -52,19 +66,33 @@ class _Request(BaseModel):
     stream_options: StreamOptions | None = None
     metadata: Metadata | None = None
     n: Literal[1] | None = None
+    user: str | None = None
+
+    @field_validator("metadata")
+    @classmethod
+    def _its_group_is_an_id(cls, metadata: dict[str, str] | None) -> dict[str, str] | None:
+        if metadata is not None and GROUP in metadata:
+            try:
+                _ID.validate_python(metadata[GROUP])
+            except ValidationError:
+                raise ValueError(f"{GROUP} must be 1 to 128 letters, digits, . _ : or -") from None
+        return metadata
 
     def _asked(self, text: str, top_logprobs: int | None) -> Asked:
         if not text.strip():
             raise EmptyText
         if len(text.encode()) > MAX_TEXT_BYTES:
             raise TextTooLong
+        metadata = self.metadata or {}
         return Asked(
             workload=self.model,
             text=text,
             stream=bool(self.stream),
             stream_usage=self.stream_options is not None and self.stream_options.include_usage,
             top_logprobs=top_logprobs,
-            attributes=self.metadata or {},
+            attributes={key: value for key, value in metadata.items() if key != GROUP},
+            user=self.user,
+            group_id=metadata.get(GROUP),
         )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Header, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.prediction_logging.intake import LineError, NotJson, WrongLines, lines_of, predictions
 from services.prediction_logging.invalid_predictions import UNKNOWN_WORKLOAD, why_feedback_invalid
@@ -21,6 +22,7 @@ from shared.problems import Problem
 from shared.projections import Workloads
 from shared.request_bodies import body_of, parsed, problem_of
 from shared.service import Clock
+from shared.subject_ids import subject_id
 from shared.time_ordered_ids import time_ordered_id
 
 MOST_ERRORS_LISTED = 100
@@ -42,6 +44,9 @@ class FeedbackBody(BaseModel):
     thumb: Thumb | None = None
     score: Share | None = None
     comment: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    user: Annotated[str | None, Field(repr=False)] = None
+    """The app's own name for its user. It goes no further than its `subject_id`."""
+    group_id: Id | None = None
 
 
 class Accepted(BaseModel):
@@ -50,8 +55,11 @@ class Accepted(BaseModel):
     ids: list[str]
 
 
-def routes(workloads: Workloads, publish: Publish, clock: Clock, settings: Settings) -> APIRouter:
+def routes(
+    workloads: Workloads, publish: Publish, clock: Clock, settings: Settings, subject_key: str
+) -> APIRouter:
     router = APIRouter(tags=["logging"])
+    subject_of = partial(subject_id, subject_key)
 
     def id_of(kind: str, key: str | None) -> Callable[[int], str]:
         if key is None:
@@ -69,7 +77,7 @@ def routes(workloads: Workloads, publish: Publish, clock: Clock, settings: Setti
         if not 1 <= len(lines) <= settings.most_predictions:
             raise _wrong_count(len(lines), settings.most_predictions)
         try:
-            events = predictions(lines, workloads, id_of("prediction", idempotency_key), clock())
+            events = predictions(lines, workloads, id_of("prediction", idempotency_key), subject_of, clock())
         except WrongLines as wrong:
             raise _wrong_lines(wrong, workloads) from None
         await _publish_in_time(publish, events, settings.publish_timeout_seconds)
@@ -78,10 +86,12 @@ def routes(workloads: Workloads, publish: Publish, clock: Clock, settings: Setti
     @router.post("/feedback", status_code=202)
     async def post_feedback(request: Request, idempotency_key: IdempotencyKey = None) -> Accepted:
         given = parsed(FeedbackBody, await body_of(request, settings.body_most_bytes))
-        made = given.model_dump(exclude={"feedback_id"})
+        made = given.model_dump(exclude={"feedback_id", "user"})
         feedback_id = given.feedback_id or id_of("feedback", idempotency_key)(1)
         try:
-            event = FeedbackGiven(**made, feedback_id=feedback_id, given_at=clock())
+            event = FeedbackGiven(
+                **made, feedback_id=feedback_id, subject_id=subject_of(given.user), given_at=clock()
+            )
         except ValidationError as error:
             raise problem_of(error) from None
         if why_feedback_invalid(event, workloads) == UNKNOWN_WORKLOAD:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
@@ -59,11 +59,15 @@ class PredictionGiven(BaseModel):
     latency_ms: float = Field(default=0, ge=0)
     tokens_in: int = Field(default=0, ge=0)
     attributes: dict[str, str] = Field(default_factory=dict)
+    user: Annotated[str | None, Field(repr=False)] = None
+    """The app's own name for its user. It goes no further than its `subject_id`."""
+    group_id: Id | None = None
 
-    def logged(self, prediction_id: str, moment: datetime) -> PredictionLogged:
+    def logged(self, prediction_id: str, subject_id: str | None, moment: datetime) -> PredictionLogged:
         """The event, under the app's own id and time where it gave them."""
-        given = self.model_dump(exclude_none=True)
-        return PredictionLogged(**{"prediction_id": prediction_id, "predicted_at": moment} | given)
+        given = self.model_dump(exclude_none=True, exclude={"user"})
+        ours = {"prediction_id": prediction_id, "predicted_at": moment, "subject_id": subject_id}
+        return PredictionLogged(**ours | given)
 
 
 def lines_of(body: bytes, *, is_ndjson: bool) -> list[tuple[int, Any]]:
@@ -81,15 +85,22 @@ def lines_of(body: bytes, *, is_ndjson: bool) -> list[tuple[int, Any]]:
 
 
 def predictions(
-    lines: Sequence[tuple[int, Any]], workloads: Workloads, id_of: Callable[[int], str], moment: datetime
+    lines: Sequence[tuple[int, Any]],
+    workloads: Workloads,
+    id_of: Callable[[int], str],
+    subject_of: Callable[[str | None], str | None],
+    moment: datetime,
 ) -> list[PredictionLogged]:
-    """The events of all lines. `id_of` gives the id of a line that brings none. Raises WrongLines."""
+    """The events of all lines. `id_of` gives the id of a line that brings none, `subject_of` the subject_id
+    of the user a line names. Raises WrongLines.
+    """
     events: list[PredictionLogged] = []
     errors: list[LineError] = []
     seen: dict[str, int] = {}
     for number, line in lines:
         try:
-            event = _given(line).logged(id_of(number), moment)
+            given = _given(line)
+            event = given.logged(id_of(number), subject_of(given.user), moment)
         except ValidationError as error:
             errors += _errors(number, error)
             continue

@@ -28,6 +28,7 @@ CLOSED_LIST = {
     "service",
     "projections",
     "state",
+    "subject_ids",
     "clickhouse",
     "time_ordered_ids",
     "topics",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from deploy.laptop.secret_file import ensure_secret
 
 USERS_XML = """\
 <clickhouse>
@@ -48,19 +49,11 @@ class Passwords:
 
 def ensure_passwords(file: Path) -> Passwords:
     """The passwords kept in `file`, generated the first time. Only the file's owner can read it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if not file.exists():
-        fresh = Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-        scratch = file.with_name(f".{file.name}.{os.getpid()}")
-        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as content:
-            json.dump(asdict(fresh), content)
-        try:
-            os.link(scratch, file)  # whole or not at all, and the first of two processes wins
-        except FileExistsError:
-            pass
-        finally:
-            scratch.unlink()
-    return Passwords(**json.loads(file.read_text()))
+    return Passwords(**json.loads(ensure_secret(file, _fresh_passwords)))
+
+
+def _fresh_passwords() -> str:
+    return json.dumps(asdict(Passwords(secrets.token_urlsafe(24), secrets.token_urlsafe(24))))
 
 
 def users_xml(passwords: Passwords) -> str:

@@ -18,7 +18,7 @@ ELSEWHERE = {
 
 def test_without_an_environment_everything_runs_here(tmp_path: Path) -> None:
     assert started_here({}) == ["kafka", "clickhouse", "models", "gateway", "services"]
-    where = addresses(Place(tmp_path, tmp_path / "models", PORTS), {}, "pw")
+    where = addresses(Place(tmp_path, tmp_path / "models", PORTS), {}, "pw", "key")
     assert where.kafka_bootstrap_servers == "127.0.0.1:1"
     assert where.clickhouse_url == "http://tuneloop:pw@127.0.0.1:2/tuneloop"
     assert where.models_url == "http://127.0.0.1:3"
@@ -29,7 +29,7 @@ def test_without_an_environment_everything_runs_here(tmp_path: Path) -> None:
 def test_what_the_environment_names_is_used_and_not_started(tmp_path: Path) -> None:
     assert started_here(ELSEWHERE) == ["gateway", "services"]
     place = Place(tmp_path, tmp_path / "models", {"gateway": 4, "services": 5})
-    where = addresses(place, ELSEWHERE, "pw")
+    where = addresses(place, ELSEWHERE, "pw", "key")
     named = (where.kafka_bootstrap_servers, where.clickhouse_url, where.models_url, where.files_uri)
     assert named == tuple(ELSEWHERE.values())
     assert [child.name for child in children(place, where)] == ["gateway", "services"]
@@ -41,7 +41,7 @@ def test_an_empty_variable_names_nothing() -> None:
 
 def test_servers_start_before_services_and_the_gateway_runs_alone(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path / "models", PORTS)
-    started = children(place, addresses(place, {}, "pw"))
+    started = children(place, addresses(place, {}, "pw", "key"))
     assert [child.name for child in started] == ["kafka", "clickhouse", "models", "gateway", "services"]
     gateway, services = ([word for word in child.command if word in FLOW] for child in started[3:])
     assert gateway == ["model_gateway"]
@@ -50,9 +50,15 @@ def test_servers_start_before_services_and_the_gateway_runs_alone(tmp_path: Path
 
 def test_services_are_told_their_addresses_and_each_process_has_its_own_state(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path / "models", PORTS)
-    *_, gateway, services = children(place, addresses(place, {}, "pw"))
+    *_, gateway, services = children(place, addresses(place, {}, "pw", "key"))
     assert gateway.environment["CLICKHOUSE_URL"] == "http://tuneloop:pw@127.0.0.1:2/tuneloop"
     assert gateway.environment["STATE_FOLDER"] == str(tmp_path / "state" / "gateway")
     assert services.environment["STATE_FOLDER"] == str(tmp_path / "state" / "services")
     assert gateway.environment["HF_HUB_OFFLINE"] == "1"
-    assert not any("pw" in word for child in (gateway, services) for word in child.command)
+    assert gateway.environment["SUBJECT_KEY"] == services.environment["SUBJECT_KEY"] == "key"
+    assert not any(secret in child.command for child in (gateway, services) for secret in ("pw", "key"))
+
+
+def test_a_subject_key_in_the_environment_is_the_one_that_counts(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "models", PORTS)
+    assert addresses(place, {"SUBJECT_KEY": "theirs"}, "pw", "ours").subject_key == "theirs"

@@ -74,6 +74,8 @@ async def test_it_starts_survives_a_kill_stops_and_starts_again_where_it_was(
         await asyncio.wait_for(back.wait(), 30)
         assert await clickhouse.rows("SELECT id FROM notes") == [{"id": "kept"}]
         await clickhouse.close()
+    assert len(system.addresses.subject_key) == 64
+    assert (settings.data / "subject-key").stat().st_mode & 0o777 == 0o600
     assert not is_locked(settings.data, ".children")
     with pytest.raises(LaptopError, match="does not run"):
         running(settings.data)

@@ -26,6 +26,7 @@ from shared.service import Service, ServiceContext
 from shared.workload import Workload
 from tests.servers.model import model_server
 
+SUBJECT_KEY = "a secret of the tests"
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 NO_FILE = FrozenFile(uri="file:///rows.jsonl", digest="sha256:" + "0" * 64, rows=0)
 BASE = "SmolLM2-135M-Instruct"
@@ -112,7 +113,7 @@ class Gateways:
 
         state = self.folder / state_folder
         context = ServiceContext(
-            addresses=Addresses(),
+            addresses=Addresses(subject_key=SUBJECT_KEY),
             publish=publish,
             clickhouse=clickhouse_at("http://127.0.0.1:9/none"),
             files=Files(f"file://{self.folder}/files", self.folder / "cache"),

@@ -13,8 +13,9 @@ import pytest
 from shared.events import PredictionLogged
 from shared.fields import FrozenAdapter
 from shared.model_server import ModelServer
+from shared.subject_ids import subject_id
 from tests.servers.model import lora_adapter
-from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted, rolled_back
+from tests.services.model_gateway.conftest import SUBJECT_KEY, Gateway, Gateways, added, promoted, rolled_back
 
 Adapters = tuple[FrozenAdapter, FrozenAdapter, FrozenAdapter]
 
@@ -70,6 +71,21 @@ async def test_an_answer_is_a_label_by_the_champion_and_on_record(
     assert sum(record.probabilities.values()) == pytest.approx(1)
     assert record.confidence == max(record.probabilities.values()) == record.probabilities[record.answer]
     assert record.latency_ms > 0
+
+
+async def test_whoever_asks_goes_on_record_as_an_opaque_id_and_nowhere_by_name(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    user, metadata = "ada.lovelace@example.org", {"group_id": "thread-7", "customer": "42"}
+    chat = await gateway.ask("Nothing works", user=user, metadata=metadata)
+    body = {"model": "tickets", "prompt": "Nothing works", "user": user, "metadata": metadata}
+    plain = await gateway.http.post("/v1/completions", json=body)
+    assert len(records(gateway)) == 2
+    for record in records(gateway):
+        assert (record.subject_id, record.group_id) == (subject_id(SUBJECT_KEY, user), "thread-7")
+        assert record.attributes == {"customer": "42"}
+        assert user not in record.model_dump_json()
+    assert user not in chat.text + plain.text + gateway.metrics() + caplog.text
 
 
 async def test_both_ways_to_ask_give_the_same_answer(gateway: Gateway) -> None:

@@ -65,6 +65,8 @@ def test_a_text_past_64_kib_of_utf8_is_refused() -> None:
     [
         {"n": 2},
         {"metadata": {"k": 1}},
+        {"metadata": {"group_id": "two words"}},
+        {"user": 7},
         {"metadata": {str(number): "" for number in range(17)}},
         {"logprobs": True, "top_logprobs": 21},
         {"messages": []},

@@ -33,6 +33,7 @@ from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
 from shared.workload import Review, Workload
 
+SUBJECT_KEY = "a secret of the tests"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -117,14 +118,14 @@ class Logging:
         ]
 
 
-async def running(clickhouse: ClickHouse, folder: Path) -> Logging:
+async def running(clickhouse: ClickHouse, folder: Path, *, subject_key: str = SUBJECT_KEY) -> Logging:
     published: list[Event] = []
 
     async def publish(*events: Event) -> None:
         published.extend(events)
 
     context = ServiceContext(
-        addresses=Addresses(),
+        addresses=Addresses(subject_key=subject_key),
         publish=publish,
         clickhouse=clickhouse,
         files=Files(f"file://{folder}", folder),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,11 +15,14 @@ from fastapi import FastAPI
 
 from services.prediction_logging.api import routes
 from services.prediction_logging.settings import Settings
+from shared.clickhouse import clickhouse_at
 from shared.events import Event, FeedbackGiven, PredictionLogged, now
 from shared.problems import answer_with_problems
 from shared.projections import Workloads
-from tests.services.prediction_logging.conftest import NOON, Logging, workload_added
+from shared.subject_ids import subject_id
+from tests.services.prediction_logging.conftest import NOON, SUBJECT_KEY, Logging, running, workload_added
 
+USER = "ada.lovelace@example.org"
 GIVEN: dict[str, Any] = {
     "workload": "tickets",
     "input": "Where is my money?",
@@ -174,6 +178,47 @@ async def test_feedback_that_says_nothing_or_too_much_is_refused(
     assert intake.published == []
 
 
+async def test_a_user_is_kept_as_the_same_opaque_id_by_predictions_and_feedback(
+    intake: Logging, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = {"user": USER, "group_id": "thread-7"}
+    feedback = {"prediction_id": "p-1", "workload": "tickets", "thumb": "up"} | named
+    assert (await post(intake, GIVEN | named)).status_code == 202
+    assert (await intake.http.post("/predictions", **ndjson(GIVEN | named))).status_code == 202
+    assert (await intake.http.post("/feedback", json=feedback)).status_code == 202
+    for event in intake.published:
+        assert isinstance(event, PredictionLogged | FeedbackGiven)
+        assert (event.subject_id, event.group_id) == (subject_id(SUBJECT_KEY, USER), "thread-7")
+        assert USER not in event.model_dump_json()
+    assert USER not in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"user": [USER]}, {"group_id": USER}, {"subject_id": "s-1"}])
+async def test_a_person_or_group_that_is_none_is_refused_without_being_quoted(
+    intake: Logging, change: dict[str, Any]
+) -> None:
+    feedback = {"prediction_id": "p-1", "workload": "tickets", "thumb": "up"}
+    for answer in (
+        await post(intake, GIVEN | change),
+        await intake.http.post("/feedback", json=feedback | change),
+    ):
+        assert answer.status_code == 422
+        assert USER not in answer.text
+    assert intake.published == []
+
+
+async def test_without_a_key_a_user_is_dropped_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    intake = await running(clickhouse_at("http://127.0.0.1:9/none"), tmp_path, subject_key="")
+    assert (await post(intake, GIVEN | {"user": USER})).status_code == 202
+    [event] = intake.published
+    assert isinstance(event, PredictionLogged)
+    assert event.subject_id is None
+    assert caplog.text.count("SUBJECT_KEY is not set") == 1
+    await intake.http.aclose()
+
+
 @pytest.fixture
 async def silent() -> AsyncIterator[httpx.AsyncClient]:
     """An intake whose broker never answers."""
@@ -185,7 +230,7 @@ async def silent() -> AsyncIterator[httpx.AsyncClient]:
     workloads.apply(workload_added())
     app = FastAPI()
     answer_with_problems(app)
-    app.include_router(routes(workloads, publish, now, Settings(publish_timeout_seconds=0.05)))
+    app.include_router(routes(workloads, publish, now, Settings(publish_timeout_seconds=0.05), ""))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging") as http:
         yield http
 
