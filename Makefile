@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo up test check setup format docs clean
+.PHONY: demo up test test-fast check setup format docs clean
 
 demo: $(SETUP)
 	@$(BIN)/tuneloop demo
@@ -14,8 +14,13 @@ demo: $(SETUP)
 up: $(SETUP)
 	@$(BIN)/tuneloop up --with-demo || test $$? -eq 130 # Ctrl-C is how it ends
 
+# The fast tests come first (tests/conftest.py puts them there); one run, one closing line.
 test: $(SETUP)
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Everything that starts no server, no process and no browser.
+test-fast: $(SETUP)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: $(SETUP)
 	@$(BIN)/ruff format --check .

@@ -12,10 +12,23 @@ import pytest
 from shared.clickhouse import ClickHouse, connect
 from tests.servers.clickhouse import embedded_clickhouse, execute
 from tests.servers.kafka import apache_kafka, embedded_kafka
+from tests.slow import is_slow
 
 # Threads that spin while they wait starve the servers of other tests; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if is_slow(item):
+        item.add_marker("slow")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold nothing slow come first: what is broken plainly shows within a minute."""
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path in slow_files)
 
 
 @pytest.fixture(scope="session")
