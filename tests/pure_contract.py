@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ CLOCKS = {"now", "utcnow", "today", "monotonic", "perf_counter", "sleep"}
 class PureContract(Contract):
     """No module of `packages` reaches a forbidden one or reads a clock, but for its rooms and doors.
 
-    `rooms` are file names that mean the same in every service; `doors` are modules or packages. Both are
-    written "name: reason". An exception that nothing needs any more breaks the contract too.
+    `rooms` are file names that mean the same in every service; `doors` are modules, or `package.*` for what
+    stands in a package. Both are written "name: reason". An exception that nothing needs breaks it too.
     """
 
     type_name = "pure"
@@ -75,7 +76,7 @@ def _exception(module: str, rooms: Iterable[str], doors: Iterable[str]) -> str |
     parts = module.split(".")
     if len(parts) == 3 and parts[0] == "services" and parts[2] in rooms:
         return parts[2]
-    return next((door for door in doors if module == door or module.startswith(f"{door}.")), None)
+    return next((door for door in doors if fnmatchcase(module, door)), None)
 
 
 def _impure_imports(graph: ImportGraph, module: str, forbidden: set[str]) -> Iterator[str]:

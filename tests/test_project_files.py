@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from shared import VERSION
+
 ROOT = Path(__file__).parent.parent
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
 FORMS = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.stem != "config")
@@ -72,7 +74,5 @@ def test_the_pull_request_template_shows_how_to_see_what_changes_of_the_contract
 def test_the_newest_release_of_the_changelog_is_the_version_of_the_package() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.M)
-    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
     assert newest is not None
-    assert version is not None
-    assert newest[1] == version[1]
+    assert newest[1] == VERSION
