@@ -14,6 +14,7 @@ class Addresses(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    """Brokers to begin with, as host:port, separated by commas."""
     clickhouse_url: str = "http://tuneloop@127.0.0.1:8123/tuneloop"
     """User, password, host, port and database in one."""
     models_url: str = "http://127.0.0.1:8000"

@@ -14,6 +14,7 @@ class Settings(BaseSettings):
     outbox_fsync: bool = False
     """Off: a record survives the death of this process. On: of the machine too, for some 4 ms an answer."""
     outbox_segment_bytes: int = Field(default=8 << 20, ge=1)
+    """Size of one file of the outbox; a file goes when Kafka has all of it."""
     outbox_most_bytes: int = Field(default=8 << 30, ge=1)
     """What may wait for Kafka on the disk. Past it no request is answered: none could be recorded."""
     body_most_bytes: int = Field(default=1 << 20, ge=1)

@@ -10,6 +10,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_prefix="PREDICTION_LOGGING_")
 
     body_most_bytes: int = Field(default=8 << 20, ge=1)
+    """A whole request to the intake."""
     most_predictions: int = Field(default=10_000, ge=1)
     """In one request. More would hold up the requests beside it."""
     publish_timeout_seconds: float = Field(default=10.0, gt=0)

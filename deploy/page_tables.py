@@ -1,0 +1,68 @@
+"""Tables in `docs/` that are made from the code: who says what, and every setting."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from importlib.util import find_spec
+
+from pydantic import TypeAdapter
+from pydantic_settings import BaseSettings
+
+from shared.addresses import Addresses
+from shared.events.envelope import Event
+from shared.flow import FLOW
+
+
+def flow_table() -> str:
+    """`shared/flow.py` as a table; state events in italics."""
+    rows = ["| service | consumes | produces | owns |", "|---|---|---|---|"]
+    for name, part in FLOW.items():
+        consumes = "every event" if len(part.consumes) > 12 else _names(part.consumes)
+        rows.append(f"| `{name}` | {consumes} | {_names(part.produces)} | {part.owns} |")
+    return "\n".join([*rows, ""])
+
+
+def settings_table() -> str:
+    """Every environment variable that a service reads, its default, and what the code says of it."""
+    rows = ["| variable | default | |", "|---|---|---|"]
+    for settings in settings_classes():
+        sentences = dict(_sentences(settings))
+        prefix = settings.model_config.get("env_prefix", "")
+        for name, field in settings.model_fields.items():
+            variable = f"{prefix}{name}".upper()
+            rows.append(f"| `{variable}` | {_default(field.default)} | {sentences.get(name, '')} |")
+    return "\n".join([*rows, ""])
+
+
+def settings_classes() -> list[type[BaseSettings]]:
+    """The addresses, which every service reads, then each service's own settings."""
+    modules = [f"services.{name}.settings" for name in FLOW]
+    own = [importlib.import_module(module).Settings for module in modules if find_spec(module)]
+    return [Addresses, *own]
+
+
+def _names(kinds: Iterable[type[Event]]) -> str:
+    ordered = sorted(kinds, key=lambda kind: (not kind.is_state, kind.__name__))
+    return ", ".join(f"*{kind.__name__}*" if kind.is_state else kind.__name__ for kind in ordered) or "–"
+
+
+def _default(value: object) -> str:
+    if isinstance(value, timedelta):  # as the environment spells it: ISO 8601
+        return f"`{TypeAdapter(timedelta).dump_python(value, mode='json')}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if str(value) else "–"
+
+
+def _sentences(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    """Each field with the string that follows it in the class."""
+    (made,) = ast.parse(inspect.getsource(settings)).body
+    assert isinstance(made, ast.ClassDef)
+    for field, said in zip(made.body, made.body[1:], strict=False):
+        match field, said:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(sentence))):
+                yield name, " ".join(sentence.split())
