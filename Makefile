@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo up test test-fast check setup format docs clean
+.PHONY: demo up test test-fast check setup format docs pictures clean
 
 demo: $(SETUP)
 	@$(BIN)/tuneloop demo
@@ -35,6 +35,10 @@ format: $(SETUP)
 
 docs: $(SETUP)
 	@$(BIN)/python -m deploy.docs
+
+# The README's pictures of the console; needs chromium.
+pictures: $(SETUP)
+	@$(BIN)/python -m tests.services.console.screenshots
 
 setup: $(SETUP)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -12,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
+DEBUGGING = "--remote-debugging-port=0"  # any free port
 PATIENCE_SECONDS = 60.0
 
 
@@ -32,6 +34,17 @@ class Page:
             mobile=False,
         )
         await self._do("Page.navigate", url=url)
+
+    async def prefer(self, scheme: str) -> None:
+        """Shows pages as to a person who prefers "light" or "dark"."""
+        await self._do(
+            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+
+    async def picture(self) -> bytes:
+        """What shows now, as a PNG."""
+        answer = await self._do("Page.captureScreenshot", format="png")
+        return base64.b64decode(answer["data"])
 
     async def type(self, text: str) -> None:
         await self._do("Input.insertText", text=text)
@@ -74,6 +87,7 @@ async def browser(program: str, folder: Path) -> AsyncIterator[Page]:
     process = await asyncio.create_subprocess_exec(
         program,
         *FLAGS,
+        DEBUGGING,
         f"--user-data-dir={folder}",
         "about:blank",
         stdout=asyncio.subprocess.DEVNULL,
