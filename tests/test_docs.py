@@ -20,6 +20,7 @@ from shared.files import Files
 from shared.flow import FLOW
 from shared.model_server import ModelServer
 from shared.service import ServiceContext
+from tests.services.console.screenshots import MOST_BYTES, READY, SCHEMES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").glob("*.md")])
@@ -88,3 +89,11 @@ def test_every_setting_says_what_it_is(settings: type[BaseSettings]) -> None:
         row = re.search(rf"^\| `{prefix}{name}` \| .+ \| (.*) \|$", settings_table(), re.M | re.I)
         assert row is not None
         assert row[1], f"{settings.__module__}: {name} wants a sentence below it"
+
+
+def test_the_readme_shows_the_console_in_light_and_dark_with_pictures_that_load_quickly() -> None:
+    shown = re.findall(
+        r'(?:src|srcset)="(docs/pictures/[\w-]+\.png)"', (ROOT / "README.md").read_text("utf-8")
+    )
+    assert {f"{page}-{scheme}" for page in READY for scheme in SCHEMES} == {Path(path).stem for path in shown}
+    assert all((ROOT / path).stat().st_size < MOST_BYTES for path in shown)
