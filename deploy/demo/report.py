@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from deploy.demo import pictures
 from deploy.demo.results import ClusterFate, Results, as_percent, as_points, cluster_fates
+from deploy.laptop.errors import LaptopError
 from deploy.stages import Stage
 from shared.files import write_atomically
 from shared.workload import Workload
@@ -22,6 +26,19 @@ class Run:
     machine: str
     minutes: float
     peak_gigabytes: float
+
+
+def ensure_writable(file: Path) -> None:
+    """Found out before the demo, not after it. Raises LaptopError."""
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=file.absolute().parent).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise LaptopError(
+            f"The report cannot be written to {file}: {reason}. Choose another file: --report FILE"
+        ) from error
 
 
 def write_report(file: Path, workload: Workload, stages: Sequence[Stage], results: Results, run: Run) -> None:

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from deploy.demo.licences import licences, write_rows
 from deploy.demo.memory import MemoryWatch
-from deploy.demo.report import Run, write_report
+from deploy.demo.report import Run, ensure_writable, write_report
 from deploy.demo.results import Results, as_percent, cluster_fates
 from deploy.demo.scenario import Scenario
+from deploy.laptop.data_folder import ensure_data_folder
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
@@ -25,19 +26,24 @@ from deploy.stages import Stages
 from deploy.watch import watching
 
 KEPT = {"models", ".lock", ".children"}
+ROWS = "licences.jsonl"
+"""A demo's first file, by which its folder is known."""
 
 
 async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> None:
     """Runs the demo in a fresh `settings.data`, whatever the verdict will be.
 
-    Raises LaptopError when the servers cannot run here, LoopStopped when the loop says it cannot go on.
+    Raises LaptopError when the servers cannot run here or the report cannot be written, LoopStopped when the
+    loop says it cannot go on.
     """
     started = time.monotonic()
-    _forget_last_run(settings.data)
+    ensure_writable(report)
+    ensure_data_folder(settings.data.resolve())
+    forget_last_run(settings.data)
     with MemoryWatch() as memory, Stages(console) as stages:
         with stages.stage("data", "reading licence notices") as stage:
             data = await asyncio.to_thread(licences)
-            write_rows(data.rows, settings.data / "licences.jsonl")
+            write_rows(data.rows, settings.data / ROWS)
             stage.sentence = (
                 f"{len(data.seed)} seed, {len(data.golden)} golden, {len(data.held_out)} held-out rows, "
                 f"{len(data.stream)} requests to come"
@@ -82,19 +88,23 @@ def _ending(results: Results, report: Path, run: Run) -> str:
     return "\n".join(lines)
 
 
-def _forget_last_run(data: Path) -> None:
-    """Empties the demo's folder, but for its locks and the converted base model, which never changes.
+def forget_last_run(data: Path) -> None:
+    """Empties the demo's folder, but for its locks and the base model that version 0.1 kept there.
 
-    Raises LaptopError if a demo runs there.
+    Raises LaptopError if a demo runs there, or if the folder is none of a demo's.
     """
-    data.mkdir(parents=True, exist_ok=True)
     if is_locked(data):
         raise LaptopError(
             f"A demo runs in {data}. Wait for it, or choose another folder: tuneloop demo --data DIR"
         )
-    for path in data.iterdir():
-        if path.name not in KEPT:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    of_last_run = [path for path in data.iterdir() if path.name not in KEPT]
+    if of_last_run and not (data / ROWS).exists():
+        raise LaptopError(
+            f"A demo empties its folder first, and {data} holds what no demo has made. "
+            "Choose another folder: tuneloop demo --data DIR"
+        )
+    for path in of_last_run:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _machine() -> str:

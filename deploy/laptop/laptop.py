@@ -17,6 +17,7 @@ from typing import TextIO
 from deploy.laptop.base_model import BaseModelMissing
 from deploy.laptop.children import Place, addresses, children, started_here
 from deploy.laptop.clickhouse.users import ensure_passwords
+from deploy.laptop.data_folder import ensure_data_folder, saying_the_way_out
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
 from deploy.laptop.log_files import last_line, open_log
@@ -25,6 +26,7 @@ from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_port
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.secret_file import ensure_secret
 from deploy.laptop.supervisor import SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
+from shared.addresses import Addresses
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
 
@@ -63,17 +65,16 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
     """A system that is ready, and stopped in reverse order at the end; also on SIGTERM, as `SystemExit(143)`.
 
     `on_step` is told a name and what happens to it: at the start, and later when a child died and came back.
-    Raises LaptopError, before anything is started if a port is taken or the folder in use.
+    Raises LaptopError, before anything is started if a port is taken or the folder in use or of no use.
     """
     data = settings.data.resolve()
+    ensure_data_folder(data)
     with _stopping_on_sigterm():
-        lock, held = await _lock(data)
+        with saying_the_way_out(data):
+            lock, held = await _lock(data)
         with lock, held:
-            ports = _ports(settings, data)
-            place = Place(data, await _models_folder(data, ports, on_step), ports)
-            password = ensure_passwords(place.passwords).tuneloop
-            subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
-            where = addresses(place, os.environ, password, subject_key)
+            with saying_the_way_out(data):
+                place, where = await _place_and_addresses(settings, data, on_step)
             supervisor = Supervisor(data / "logs", held, on_step)
             try:
                 await _start(place, children(place, where), supervisor, held, on_step)
@@ -105,6 +106,16 @@ async def _lock(data: Path) -> tuple[TextIO, TextIO]:
             ) from None
         raise
     return lock, held
+
+
+async def _place_and_addresses(
+    settings: LaptopSettings, data: Path, on_step: OnStep
+) -> tuple[Place, Addresses]:
+    ports = _ports(settings, data)
+    place = Place(data, await _models_folder(data, ports, on_step), ports)
+    password = ensure_passwords(place.passwords).tuneloop
+    subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
+    return place, addresses(place, os.environ, password, subject_key)
 
 
 def _ports(settings: LaptopSettings, data: Path) -> dict[str, int]:
