@@ -11,6 +11,7 @@ import sys
 from services.run import run
 from shared.addresses import Addresses
 from shared.flow import FLOW
+from shared.loopback import no_proxy_for_loopback
 from shared.migrations import CannotMigrate
 
 
@@ -28,6 +29,7 @@ def main() -> int:
     # FastStream repeats what shared/broker.py and shared/consumer.py log in our words.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    os.environ.update(no_proxy_for_loopback(os.environ))
     try:
         asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
     except CannotMigrate as refusal:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from shared.clickhouse import ClickHouse, connect
+from shared.loopback import no_proxy_for_loopback
 from tests.servers.clickhouse import embedded_clickhouse, execute
 from tests.servers.kafka import apache_kafka, embedded_kafka
 from tests.slow import is_slow
@@ -17,6 +18,7 @@ from tests.slow import is_slow
 # Threads that spin while they wait starve the servers of other tests; torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.update(no_proxy_for_loopback(os.environ))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -22,6 +22,7 @@ CLOSED_LIST = {
     "intervals",
     "jobs",
     "labels",
+    "loopback",
     "migrations",
     "model_server",
     "problems",
@@ -34,7 +35,7 @@ CLOSED_LIST = {
     "topics",
     "workload",
 }
-SERVES_ALL = {"addresses", "broker", "flow", "consumer", "migrations", "state", "topics"}
+SERVES_ALL = {"addresses", "broker", "flow", "consumer", "loopback", "migrations", "state", "topics"}
 """What `services/run.py` puts under every service."""
 
 
