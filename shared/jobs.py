@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class JobState(StrEnum):
     WANTED = "wanted"
     FINISHED = "finished"  # it has a result; its events may not have been published yet
-    PUBLISHED = "said"
+    PUBLISHED = "published"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class JobTable:
 
     async def unpublished(self) -> list[Job]:
         rows = await self._clickhouse.rows(
-            f"SELECT * FROM {self._table} FINAL WHERE state != 'said' ORDER BY changed_at, job_id"
+            f"SELECT * FROM {self._table} FINAL WHERE state != 'published' ORDER BY changed_at, job_id"
         )
         return [
             Job(

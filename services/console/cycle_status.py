@@ -166,7 +166,7 @@ def _failures(now: Snapshot) -> Said:
         return (
             f"No cycle has looked for failures yet. One starts after {rule.failures:,} failures or "
             f"{count(rule.every_days, 'day')}, or when you start it.",
-            now.cycle.cut if now.cycle else None,
+            now.cycle.cutoff if now.cycle else None,
         )
     largest = ", ".join(f"“{cluster.name}” {cluster.size}" for cluster in now.clusters[:2])
     more = ", …" if len(now.clusters) > 2 else ""

@@ -26,7 +26,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Origin:
-    """What only the chain needs to know: the cycle's clusters, and the corrections up to its cut."""
+    """What only the chain needs to know: the cycle's clusters, and the corrections up to its cutoff."""
 
     cycle: page_queries.Cycle | None
     clusters: Sequence[page_queries.Cluster]
@@ -74,9 +74,9 @@ def chain(now: Snapshot, run_id: str, origin: Origin) -> list[Link]:
         links.append(Link("Clusters of failures", named, "", origin.clusters[0].found_at))
     if origin.cycle:
         asked = f"Started by {origin.cycle.requested_by}: {origin.cycle.reason}"
-        links.append(Link("Cycle", asked, origin.cycle.cycle_id, origin.cycle.cut))
-        known = f"{count(origin.corrections, 'answer')} that reviewers had agreed on at the cut"
-        links.append(Link("Corrections", known, "", origin.cycle.cut))
+        links.append(Link("Cycle", asked, origin.cycle.cycle_id, origin.cycle.cutoff))
+        known = f"{count(origin.corrections, 'answer')} that reviewers had agreed on at the cutoff"
+        links.append(Link("Corrections", known, "", origin.cycle.cutoff))
     elif dataset:
         links.append(Link("Seed rows", "The workload's own labelled rows: version 1 has no cycle.", "", None))
     return links

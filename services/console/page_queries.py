@@ -35,7 +35,7 @@ class Reviewing:
 @dataclass(frozen=True)
 class Cycle:
     cycle_id: str
-    cut: datetime
+    cutoff: datetime
     reason: str
     requested_by: str
 
@@ -54,7 +54,7 @@ class Dataset:
     version: int
     cycle_id: str
     """Empty for version 1, the workload's own rows."""
-    cut: datetime
+    cutoff: datetime
     train_rows: int
     train_digest: str
     manifest_uri: str

@@ -102,8 +102,8 @@ class ConsoleStore(Views):
     async def last_cycle(self, workload: str) -> page_queries.Cycle | None:
         row = await self.first(
             "cycles_v1",
-            "SELECT cycle_id, cut, reason, requested_by FROM cycles_v1 WHERE workload = {workload:String} "
-            "ORDER BY cut DESC LIMIT 1",
+            "SELECT cycle_id, cutoff, reason, requested_by FROM cycles_v1 WHERE workload = {workload:String} "
+            "ORDER BY cutoff DESC LIMIT 1",
             workload=workload,
         )
         return _cycle(row) if row else None
@@ -111,7 +111,7 @@ class ConsoleStore(Views):
     async def cycle(self, workload: str, cycle_id: str) -> page_queries.Cycle | None:
         row = await self.first(
             "cycles_v1",
-            "SELECT cycle_id, cut, reason, requested_by FROM cycles_v1 "
+            "SELECT cycle_id, cutoff, reason, requested_by FROM cycles_v1 "
             "WHERE workload = {workload:String} AND cycle_id = {cycle:String} LIMIT 1",
             workload=workload,
             cycle=cycle_id,
@@ -143,13 +143,13 @@ class ConsoleStore(Views):
             for row in rows
         ]
 
-    async def corrections_until(self, workload: str, cut: datetime) -> int:
+    async def corrections_until(self, workload: str, cutoff: datetime) -> int:
         row = await self.first(
             "corrections_v1",
             "SELECT count() AS n FROM corrections_v1 WHERE workload = {workload:String} "
-            "AND corrected_at <= fromUnixTimestamp64Milli({cut:Int64}, 'UTC')",
+            "AND corrected_at <= fromUnixTimestamp64Milli({cutoff:Int64}, 'UTC')",
             workload=workload,
-            cut=millis(cut),
+            cutoff=millis(cutoff),
         )
         return number(row, "n")
 
@@ -157,7 +157,7 @@ class ConsoleStore(Views):
         """Newest first."""
         rows = await self.rows(
             "datasets_v1",
-            "SELECT dataset_id, version, ifNull(cycle_id, '') AS cycle, cut, train_rows, train_digest, "
+            "SELECT dataset_id, version, ifNull(cycle_id, '') AS cycle, cutoff, train_rows, train_digest, "
             "manifest_uri, "
             "seed, corrected, duplicates, leaks_blocked, invalid, redacted_values, published_at FROM "
             "datasets_v1 "
@@ -169,7 +169,7 @@ class ConsoleStore(Views):
                 row["dataset_id"],
                 int(row["version"]),
                 row["cycle"],
-                utc(row["cut"]),
+                utc(row["cutoff"]),
                 int(row["train_rows"]),
                 row["train_digest"],
                 row["manifest_uri"],
@@ -398,7 +398,7 @@ class ConsoleStore(Views):
 
 
 def _cycle(row: Row) -> page_queries.Cycle:
-    return page_queries.Cycle(row["cycle_id"], utc(row["cut"]), row["reason"], row["requested_by"])
+    return page_queries.Cycle(row["cycle_id"], utc(row["cutoff"]), row["reason"], row["requested_by"])
 
 
 def _judged(row: Row) -> page_queries.Judged:

@@ -74,7 +74,7 @@ class DatasetStore:
             "workload": event.workload,
             "version": event.version,
             "cycle_id": event.cycle_id or "",
-            "cut": event.cutoff,
+            "cutoff": event.cutoff,
             **_columns("train", event.train),
             **_columns("golden", event.golden),
             **_columns("held_out", event.held_out),
@@ -99,7 +99,7 @@ class DatasetStore:
                 row
                 | {
                     "cycle_id": row["cycle_id"] or None,
-                    "cutoff": _utc(row["cut"]),
+                    "cutoff": _utc(row["cutoff"]),
                     "train": _file("train", row),
                     "golden": _file("golden", row),
                     "held_out": _file("held_out", row),

@@ -1,8 +1,8 @@
 CREATE OR REPLACE VIEW cycles_v1 AS
-SELECT cycle_id, workload, cut, reason, requested_by FROM cycles FINAL;
+SELECT cycle_id, workload, cut, reason, requested_by, cut AS cutoff FROM cycles FINAL;
 
 CREATE OR REPLACE VIEW clusters_v1 AS
-SELECT cycle_id, workload, cut, cluster_id, name, size, answer, right_answer, words, found_at
+SELECT cycle_id, workload, cut, cluster_id, name, size, answer, right_answer, words, found_at, cut AS cutoff
 FROM clusters FINAL;
 
 CREATE OR REPLACE VIEW failures_v1 AS

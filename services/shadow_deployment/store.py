@@ -33,7 +33,7 @@ class Request:
 
 
 class ShadowStore:
-    """The tables of `tables.sql`. Keeping the same thing again changes nothing."""
+    """The tables of `migrations/`. Keeping the same thing again changes nothing."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
@@ -62,7 +62,7 @@ class ShadowStore:
         """The name of every candidate there ever was → whether all about it is settled and published."""
         rows = await self._clickhouse.rows(
             "SELECT candidate, min(run_id IN ("
-            "  SELECT run_id FROM verdicts WHERE workload = {workload:String} AND said = 1"
+            "  SELECT run_id FROM verdicts WHERE workload = {workload:String} AND published = 1"
             ")) AS settled FROM shadow_candidates FINAL WHERE workload = {workload:String} "
             "GROUP BY candidate",
             workload=workload,
@@ -74,8 +74,8 @@ class ShadowStore:
         rows = await self._clickhouse.rows(
             """SELECT DISTINCT workload FROM (
                 SELECT workload FROM shadow_candidates FINAL WHERE run_id NOT IN (SELECT run_id FROM verdicts)
-                UNION ALL SELECT workload FROM verdicts FINAL WHERE said = 0
-                UNION ALL SELECT workload FROM champions FINAL WHERE said = 0
+                UNION ALL SELECT workload FROM verdicts FINAL WHERE published = 0
+                UNION ALL SELECT workload FROM alias_revisions FINAL WHERE published = 0
             ) ORDER BY workload"""
         )
         return [str(row["workload"]) for row in rows]
@@ -169,13 +169,13 @@ class ShadowStore:
             "guardrails": json.dumps([guardrail.model_dump() for guardrail in event.guardrails]),
             "judged_at": event.judged_at,
             "event": event.model_dump_json(),
-            "said": int(is_published),
+            "published": int(is_published),
         }
         await self._clickhouse.insert("verdicts", [row])
 
     async def unpublished_verdicts(self, workload: str) -> list[CandidateJudged]:
         rows = await self._clickhouse.rows(
-            "SELECT event FROM verdicts FINAL WHERE workload = {workload:String} AND said = 0 "
+            "SELECT event FROM verdicts FINAL WHERE workload = {workload:String} AND published = 0 "
             "ORDER BY judged_at, run_id",
             workload=workload,
         )
@@ -196,14 +196,14 @@ class ShadowStore:
             "request_id": revision.request_id,
             "reason": revision.reason,
             "requested_by": revision.requested_by,
-            "said": int(revision.is_published),
+            "published": int(revision.is_published),
         }
-        await self._clickhouse.insert("champions", [row])
+        await self._clickhouse.insert("alias_revisions", [row])
 
     async def history(self, workload: str) -> list[AliasRevision]:
         """The alias's history, by revision: its last entry answers users."""
         rows = await self._clickhouse.rows(
-            "SELECT * FROM champions FINAL WHERE workload = {workload:String} ORDER BY revision",
+            "SELECT * FROM alias_revisions FINAL WHERE workload = {workload:String} ORDER BY revision",
             workload=workload,
         )
         history: list[AliasRevision] = []
@@ -240,7 +240,7 @@ def _alias_revision(row: Mapping[str, Any], previous: FrozenAdapter | None) -> A
         request_id=row["request_id"],
         reason=row["reason"],
         requested_by=row["requested_by"],
-        is_published=bool(row["said"]),
+        is_published=bool(row["published"]),
     )
 
 

@@ -10,8 +10,10 @@ FROM pairs FINAL
 LEFT JOIN shadow_right_answers AS answers FINAL
     ON answers.workload = pairs.workload AND answers.prediction_id = pairs.prediction_id;
 
-CREATE OR REPLACE VIEW verdicts_v1 AS SELECT * EXCEPT (event, said) FROM verdicts FINAL;
+CREATE OR REPLACE VIEW verdicts_v1 AS
+SELECT run_id, workload, dataset_id, cycle_id, candidate, champion, verdict, reason, evidence, guardrails, judged_at
+FROM verdicts FINAL;
 
 CREATE OR REPLACE VIEW champions_v1 AS
 SELECT workload, revision, adapter, uri, digest, base_model, previous, kind, run_id, since
-FROM champions FINAL;
+FROM alias_revisions FINAL;

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from shared.clickhouse import ClickHouse
 from shared.migrations import migrate
+from tests.servers.model import ROOT
+
+OWNERS = sorted(path.parent.name for path in (ROOT / "services").glob("*/views.sql"))
+"""Every service that publishes a view."""
 
 
 async def views_as_tables(clickhouse: ClickHouse, *owners: str) -> None:

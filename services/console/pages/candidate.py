@@ -49,4 +49,4 @@ async def _origin(commands: Commands, workload: str, cycle_id: str) -> Origin:
     if cycle is None:
         return Origin(None, [], 0)
     clusters = await commands.store.clusters_of(workload, cycle_id)
-    return Origin(cycle, clusters, await commands.store.corrections_until(workload, cycle.cut))
+    return Origin(cycle, clusters, await commands.store.corrections_until(workload, cycle.cutoff))

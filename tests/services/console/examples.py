@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from shared import events as e
 from shared.clickhouse import ClickHouse
 from shared.intervals import paired_difference, wilson
 from shared.workload import Workload
+from tests.servers.views import OWNERS, views_as_tables
 
-VIEWS_SQL = (Path(__file__).parent / "views.sql").read_text()
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "0f" * 32
@@ -113,8 +112,8 @@ def evidence() -> e.Evidence:
 
 
 async def fill(clickhouse: ClickHouse, now: datetime = NOW, seed: int = 1) -> None:
-    """Creates the views as tables and fills them with a workload in the shadow of its second cycle."""
-    await clickhouse.apply(VIEWS_SQL)
+    """Fills tables in the place of the views with a workload in the shadow of its second cycle."""
+    await views_as_tables(clickhouse, *OWNERS)
     chance = random.Random(seed)
     await _traffic(clickhouse, now, chance)
     for view, rows in _cycles(now).items():
@@ -223,18 +222,19 @@ def _pair(index: int, now: datetime, chance: random.Random) -> Row:
 
 def _cycles(now: datetime) -> dict[str, list[Row]]:
     day = timedelta(days=1)
-    cuts = {"": now - 15 * day, "cycle-1": now - 7 * day, "cycle-2": now - timedelta(hours=3)}
+    cutoffs = {"": now - 15 * day, "cycle-1": now - 7 * day, "cycle-2": now - timedelta(hours=3)}
     named = {"workload": "tickets"}
     cycles = [
-        named | {"cycle_id": cycle, "cut": cut, "reason": "a week has passed", "requested_by": "calendar"}
-        for cycle, cut in cuts.items()
+        named
+        | {"cycle_id": cycle, "cutoff": cutoff, "reason": "a week has passed", "requested_by": "calendar"}
+        for cycle, cutoff in cutoffs.items()
         if cycle
     ]
     clusters = [
         named
         | {
             "cycle_id": "cycle-2",
-            "cut": cuts["cycle-2"],
+            "cutoff": cutoffs["cycle-2"],
             "cluster_id": f"c{size}",
             "name": name,
             "size": size,
@@ -243,7 +243,7 @@ def _cycles(now: datetime) -> dict[str, list[Row]]:
             "answer": "x",
             "right_answer": "y",
             "words": [],
-            "found_at": cuts["cycle-2"] + timedelta(minutes=1),
+            "found_at": cutoffs["cycle-2"] + timedelta(minutes=1),
         }
         for name, size in (("invoice read as refund", 41), ("damaged read as delivery", 28), ("other", 9))
     ]
@@ -273,14 +273,14 @@ def _cycles(now: datetime) -> dict[str, list[Row]]:
             "invalid": 0,
             "redacted_values": 23 * (version - 1),
         }
-        at = cuts[cycle]
+        at = cutoffs[cycle]
         datasets.append(
             ids
             | files
             | counts
             | {
                 "version": version,
-                "cut": at,
+                "cutoff": at,
                 "manifest_uri": "file:///files/m.json",
                 "train_rows": 320 + 114 * (version - 1),
                 "published_at": at + timedelta(minutes=2),

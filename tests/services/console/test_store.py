@@ -52,7 +52,7 @@ async def test_a_filled_database_is_in_the_shadow_of_its_second_cycle(filled: Co
 async def test_every_time_is_in_utc(filled: ConsoleStore) -> None:
     snapshot = await filled.snapshot(examples.definition(), SECOND, NOW, NOW)
     assert snapshot.cycle is not None
-    assert snapshot.cycle.cut == NOW - timedelta(hours=3)
+    assert snapshot.cycle.cutoff == NOW - timedelta(hours=3)
     assert snapshot.traffic.last_at is not None
     assert snapshot.traffic.last_at.utcoffset() == timedelta(0)
 

@@ -17,12 +17,21 @@ async def test_the_view_shows_a_prediction_as_it_was_logged(logging: Logging, cl
     [row] = await clickhouse.rows("SELECT * FROM predictions_v1")
     assert list(row) == [
         "prediction_id", "predicted_at", "workload", "adapter", "input", "answer", "confidence",
-        "probabilities", "latency_ms", "tokens_in", "attributes",
+        "probabilities", "latency_ms", "tokens_in", "attributes", "subject_id", "group_id",
     ]  # fmt: skip
     assert (row["prediction_id"], row["input"], row["answer"]) == ("p-1", "Where is my money?", "refund")
     assert row["predicted_at"].replace(tzinfo=NOON.tzinfo) == NOON
     assert row["probabilities"] == pytest.approx({"refund": 0.9, "other": 0.1})
     assert row["attributes"] == {"customer": "42"}
+
+
+async def test_whom_an_event_is_about_is_kept_with_it(logging: Logging, clickhouse: ClickHouse) -> None:
+    about = {"subject_id": "s-1", "group_id": "thread-9"}
+    await logging.apply(logged("p-1", **about), logged("p-2"))
+    await logging.apply(feedback("p-1", Thumb.UP, **about), feedback("p-2", Thumb.UP))
+    for view in ("predictions_v1", "feedback_v1"):
+        rows = await clickhouse.rows(f"SELECT subject_id, group_id FROM {view} ORDER BY prediction_id")
+        assert rows == [about, {"subject_id": "", "group_id": ""}], view
 
 
 async def test_a_batch_that_comes_again_with_other_borders_counts_once(
@@ -129,6 +138,7 @@ async def test_feedback_is_kept_before_its_prediction_is_there(
     ]
     assert list(rows[0]) == [
         "feedback_id", "prediction_id", "workload", "thumb", "score", "comment", "given_at",
+        "subject_id", "group_id",
     ]  # fmt: skip
 
 
