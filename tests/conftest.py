@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from shared.clickhouse import ClickHouse, connect
 from shared.loopback import no_proxy_for_loopback
@@ -19,6 +20,10 @@ from tests.slow import is_slow
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.update(no_proxy_for_loopback(os.environ))
+
+# An example that takes long on a busy machine is no fault: tests that mean a time measure it themselves.
+settings.register_profile("tuneloop", deadline=None)
+settings.load_profile("tuneloop")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import google_crc32c
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
@@ -30,7 +30,6 @@ def records(data: bytes) -> list[bytes]:
     return found
 
 
-@settings(deadline=None)  # it writes files: slow on a busy machine, and no slower for a fault
 @example(sizes=[0, 300, 0], segment_bytes=450, max_bytes=150)  # what fits lies behind what does not
 @given(
     sizes=st.lists(st.integers(0, 300), min_size=1, max_size=12),

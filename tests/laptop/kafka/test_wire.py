@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kafka.protocol.consumer import FetchRequest
 from kafka.protocol.metadata import MetadataRequest
@@ -24,7 +24,6 @@ def test_a_request_is_read_as_it_was_written() -> None:
     assert [topic.name for topic in call.body.topics] == ["topic"]
 
 
-@settings(deadline=None)  # the first use of a codec compiles it
 @given(st.data())
 def test_whatever_the_bytes_they_are_a_request_or_refused(data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(APIS)))
@@ -34,7 +33,6 @@ def test_whatever_the_bytes_they_are_a_request_or_refused(data: st.DataObject) -
         assert parse(key.to_bytes(2, "big") + version.to_bytes(2, "big") + rest, "").api_key == key
 
 
-@settings(deadline=None)
 @given(position=st.integers(0, len(metadata_request()) - 1), byte=st.integers(0, 255))
 def test_a_request_with_one_wrong_byte_is_a_request_or_refused(position: int, byte: int) -> None:
     frame = bytearray(metadata_request())
