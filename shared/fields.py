@@ -54,6 +54,7 @@ class FrozenFile(Part):
     """Bulk that an event points to: it never changes, and its digest proves it."""
 
     uri: str
+    """Below the files' root; version 0.1 wrote absolute ones. Only `shared/files.py` reads it."""
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
     rows: int = Field(ge=0)
 

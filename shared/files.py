@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 
@@ -21,11 +22,16 @@ class DigestMismatch(Exception):
 
 
 class Files:
-    """Files under one fsspec URI. A file is written whole or not at all, and never changed."""
+    """Files under one fsspec URI. A file is written whole or not at all, and never changed.
+
+    What it gives out is addressed relative to that root, so that a folder may be moved. Nobody else reads a
+    `uri`. Version 0.1 wrote absolute ones; they are found where they point to or, once moved, below the root.
+    """
 
     def __init__(self, root_uri: str, cache: Path) -> None:
         self._filesystem, root = fsspec.core.url_to_fs(root_uri)
-        self._root: str = root.rstrip("/")
+        # A `file:` URI is percent-encoded, as `Path.as_uri` writes it; fsspec takes it literally.
+        self._root: str = (unquote(root) if root_uri.startswith("file:") else root).rstrip("/")
         self._cache = cache
 
     def freeze_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> FrozenFile:
@@ -33,18 +39,19 @@ class Files:
         lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
         content = "".join(f"{line}\n" for line in lines).encode()
         digest = _sha256(content)
-        path = f"{self._root}/{name}-{digest[7:15]}.jsonl"
+        uri = f"{name}-{digest[7:15]}.jsonl"
+        path = f"{self._root}/{uri}"
         if not self._filesystem.exists(path):
             partial = f"{path}.{uuid.uuid4().hex}.partial"
             self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
             with self._filesystem.open(partial, "wb") as out:
                 out.write(content)
             self._filesystem.mv(partial, path)
-        return FrozenFile(uri=self._filesystem.unstrip_protocol(path), digest=digest, rows=len(lines))
+        return FrozenFile(uri=uri, digest=digest, rows=len(lines))
 
     def rows(self, file: FrozenFile) -> Iterator[dict[str, Any]]:
-        """The rows of a frozen file. Raises DigestMismatch before the first one."""
-        content = self._filesystem.cat_file(self._filesystem._strip_protocol(file.uri))
+        """The rows of a frozen file. Raises FileNotFoundError, DigestMismatch before the first one."""
+        content = self._filesystem.cat_file(self._path(file.uri))
         if _sha256(content) != file.digest:
             raise DigestMismatch(f"{file.uri} does not have the digest {file.digest}")
         return (json.loads(line) for line in content.decode().split("\n") if line)
@@ -53,22 +60,22 @@ class Files:
         """Copies an adapter's folder to `adapters/<name>-<digest8>`; that is the adapter's name for ever."""
         digest = folder_digest(folder)
         full_name = f"{name}-{digest[7:15]}"
-        target = f"{self._root}/adapters/{full_name}"
+        uri = f"adapters/{full_name}"
+        target = f"{self._root}/{uri}"
         if not self._filesystem.exists(target):
             partial = f"{target}.{uuid.uuid4().hex}.partial"
             self._filesystem.makedirs(partial.rpartition("/")[0], exist_ok=True)
             self._filesystem.put(f"{folder}/", f"{partial}/", recursive=True)
             self._filesystem.mv(partial, target, recursive=True)
-        uri = self._filesystem.unstrip_protocol(target)
         return FrozenAdapter(name=full_name, uri=uri, digest=digest, base_model=base_model)
 
     def adapter_folder(self, adapter: FrozenAdapter) -> Path:
         """A local folder with the adapter's files, checked. Raises DigestMismatch, FileNotFoundError."""
-        path = self._filesystem._strip_protocol(adapter.uri)
+        path = self._path(adapter.uri)
         if "file" in _protocols(self._filesystem):
             local = Path(path)
             if not local.is_dir():
-                raise FileNotFoundError(f"adapter {adapter.name} is not at {adapter.uri}")
+                raise FileNotFoundError(f"adapter {adapter.name} is not at {path}")
         else:
             local = self._cache / "adapters" / adapter.name
             if not local.is_dir():
@@ -78,8 +85,23 @@ class Files:
         if folder_digest(local) != adapter.digest:
             if "file" not in _protocols(self._filesystem):
                 shutil.rmtree(local)
-            raise DigestMismatch(f"adapter {adapter.name} at {adapter.uri} does not have its digest")
+            raise DigestMismatch(f"adapter {adapter.name} at {path} does not have its digest")
         return local
+
+    def _path(self, uri: str) -> str:
+        """Where it lies in the file system; where it ought to lie if it is not there."""
+        if ".." in uri.split("/"):
+            raise FileNotFoundError(f"{uri} leaves its folder")
+        if not uri.startswith("/") and "://" not in uri:
+            return f"{self._root}/{uri}"
+        protocol, _, literal = uri.rpartition("://")
+        plain = unquote(literal)
+        parts = [part for part in plain.split("/") if part]
+        places = [f"{self._root}/{'/'.join(parts[start:])}" for start in range(len(parts))]
+        if not protocol or protocol in _protocols(self._filesystem):
+            # 0.1 took the address of a folder with a blank in it literally, and wrote below a folder `%20`.
+            places = [plain, literal, *places]
+        return next((path for path in places if self._filesystem.exists(path)), places[0])
 
 
 def folder_digest(folder: Path) -> str:

@@ -149,9 +149,9 @@ async def test_after_a_rollback_the_one_before_answers_again(gateway: Gateway, a
 
 
 async def test_a_champion_with_changed_files_leaves_the_old_one_answering(
-    gateway: Gateway, adapters: Adapters
+    gateway: Gateway, adapters: Adapters, tmp_path: Path
 ) -> None:
-    (Path(adapters[1].uri.removeprefix("file://")) / "more").touch()
+    (tmp_path / "files" / adapters[1].uri / "more").touch()
     await gateway.apply(promoted(adapters[1], revision=2))
     assert (await gateway.ask()).json()["model"] == adapters[0].name
 

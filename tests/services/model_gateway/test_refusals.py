@@ -162,15 +162,11 @@ async def test_consuming_a_champion_never_waits_for_the_model_server(
 
 
 async def test_a_champion_whose_files_were_changed_is_refused_loudly(
-    gateways: Gateways, adapter: FrozenAdapter, caplog: pytest.LogCaptureFixture
+    gateways: Gateways, adapter: FrozenAdapter, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     gateway = await gateways()
-    await asyncio.to_thread(_tamper, adapter)
+    (tmp_path / "files" / adapter.uri / "adapter_config.json").write_text('{"r": 999}')
     await gateway.apply(added(), promoted(adapter))
     assert "REFUSED" in caplog.text
     assert 'alias_switches_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
     assert (await gateway.ask()).status_code == 503
-
-
-def _tamper(adapter: FrozenAdapter) -> None:
-    (Path(adapter.uri.removeprefix("file://")) / "adapter_config.json").write_text('{"r": 999}')

@@ -221,10 +221,6 @@ async def apply(service: Service, event: Event) -> None:
     await handler(event)
 
 
-def lose(file: FrozenFile) -> None:
-    Path(file.uri.removeprefix("file://")).unlink()
-
-
 async def test_a_dataset_becomes_an_evaluated_candidate(
     stage: tuple[Service, PublishedEvents], files: Files, clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
@@ -256,7 +252,7 @@ async def test_a_dataset_becomes_an_evaluated_candidate(
     assert not (tmp_path / candidate.run_id).exists()
 
     broken = dataset(files, 3)
-    lose(broken.train)
+    (tmp_path / "files" / broken.train.uri).unlink()
     await apply(service, broken)
     failed = await published.next()
     assert isinstance(failed, TrainingFailed)
