@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -10,9 +11,13 @@ from shared.fields import Name, Share, WorkloadName
 
 
 class Section(BaseModel):
-    """A table of the TOML file. An unknown key is an error here: a typo must not pass for a setting."""
+    """A table of the TOML file.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    An event's definition is kept for ever, so it ignores keys it does not know and reads old names. What a
+    person writes is read by `written`, for which an unknown key is an error.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Review(Section):
@@ -26,8 +31,16 @@ class Review(Section):
 
 class Cycle(Section):
     every_days: Annotated[int, Field(ge=1, le=365)] = 7
-    failures: Annotated[int, Field(ge=1)] = 500
-    """A cycle starts when this many failures have gathered, or after `every_days`."""
+    corrections: Annotated[int, Field(ge=1)] = 500
+    """A cycle starts when this many new corrections have come, or after `every_days` if there is any."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_its_old_name(cls, given: Any) -> Any:
+        """Up to version 0.1 `corrections` was called `failures`."""
+        if not isinstance(given, dict) or "failures" not in given or "corrections" in given:
+            return given
+        return {("corrections" if name == "failures" else name): value for name, value in given.items()}
 
 
 class Split(Section):
@@ -106,6 +119,11 @@ class Workload(Section):
         if self.prompt != self.prompt.rstrip(" "):
             raise ValueError("prompt must not end in a space: the answer brings its own.")
         return self
+
+    @classmethod
+    def written(cls, content: Mapping[str, Any]) -> Self:
+        """A definition as a person writes it: a typo must not pass for a setting. Raises ValidationError."""
+        return cls.model_validate(content, extra="forbid")
 
     def prompt_for(self, text: str) -> str:
         before, _, after = self.prompt.partition("{text}")

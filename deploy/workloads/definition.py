@@ -39,7 +39,7 @@ def read_definition(file: Path) -> Definition:
     if not isinstance(rows, str):
         raise BadWorkload(f'workload {file.name}: add rows = "FILE", labelled rows as CSV or JSON Lines.')
     try:
-        return Definition(Workload.model_validate(content), file.parent / rows)
+        return Definition(Workload.written(content), file.parent / rows)
     except ValidationError as error:
         raise BadWorkload("\n".join(_complaint(file.name, source, row) for row in error.errors())) from None
 

@@ -164,7 +164,7 @@ def _failures(now: Snapshot) -> Said:
     if not now.clusters:
         rule = now.definition.cycle
         return (
-            f"No cycle has looked for failures yet. One starts after {rule.failures:,} failures or "
+            f"No cycle has looked for failures yet. One starts after {rule.corrections:,} corrections or "
             f"{count(rule.every_days, 'day')}, or when you start it.",
             now.cycle.cutoff if now.cycle else None,
         )

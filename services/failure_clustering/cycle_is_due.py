@@ -16,7 +16,7 @@ def why_cycle_is_due(
     """
     if not corrections:
         return None
-    if failures >= policy.failures:
+    if failures >= policy.corrections:
         return f"{failures} failures since the last cycle"
     if at - last_cut >= timedelta(days=policy.every_days):
         return f"{policy.every_days} days since the last cycle"

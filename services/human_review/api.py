@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated
 
@@ -127,7 +126,7 @@ def make_router(
             right_answer=review.right_answer,
             given_at=review.given_at or clock(),
         )
-        await _publish_in_time(publish, given, settings.accept)
+        await _publish_in_time(publish, given, settings.accept_seconds)
         ahead.judged(given.prediction_id, given.reviewer)
         return Accepted(review_id=given.review_id)
 
@@ -141,9 +140,9 @@ def make_router(
     return router
 
 
-async def _publish_in_time(publish: Publish, given: ReviewGiven, longest: timedelta) -> None:
+async def _publish_in_time(publish: Publish, given: ReviewGiven, seconds: float) -> None:
     try:
-        async with asyncio.timeout(longest.total_seconds()):
+        async with asyncio.timeout(seconds):
             await publish(given)
     except (TimeoutError, KafkaException) as error:
         raise Problem(

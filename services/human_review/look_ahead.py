@@ -30,14 +30,14 @@ class LookAhead:
 
     def __init__(self, store: ReviewStore, clock: Clock, settings: Settings) -> None:
         self._store, self._clock, self._settings = store, clock, settings
-        self._claims = Claims(settings.claim)
+        self._claims = Claims(timedelta(seconds=settings.claim_seconds))
         self._ahead: dict[tuple[str, str], _Ahead] = {}
 
     async def next(self, workload: str, reviewer: str, without: Collection[str] = ()) -> OpenItem | None:
         """Claims the reviewer's next open item, none of `without`; None when there is none now."""
         ahead = self._ahead.setdefault((workload, reviewer), _Ahead())
         async with ahead.lock:
-            if self._clock() - ahead.read_at >= self._settings.refresh:
+            if self._clock() - ahead.read_at >= timedelta(seconds=self._settings.refresh_seconds):
                 await self._read(ahead, workload, reviewer, self._settings.look_ahead)
             item = self._choose(ahead, reviewer, without)
             if item is None and self._clock() - ahead.read_at >= AT_LEAST:
@@ -62,7 +62,7 @@ class LookAhead:
         return self._claims.choose(items, reviewer, self._clock())
 
     def _forget_who_left(self) -> None:
-        longest = self._settings.claim
+        longest = timedelta(seconds=self._settings.claim_seconds)
         self._ahead = {
             who: ahead
             for who, ahead in self._ahead.items()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -12,13 +11,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HUMAN_REVIEW_", frozen=True)
 
-    claim: timedelta = timedelta(minutes=10)
+    claim_seconds: float = Field(default=600.0, gt=0)
     """How long an item shown to one reviewer is kept from the others."""
     look_ahead: int = 64
     """Open items read ahead for each reviewer at work."""
-    refresh: timedelta = timedelta(seconds=1)
+    refresh_seconds: float = Field(default=1.0, ge=0)
     """How old the look-ahead may be: so long a new pair may wait behind what is queued already."""
-    accept: timedelta = timedelta(seconds=10)
+    accept_seconds: float = Field(default=10.0, gt=0)
     """How long a review over HTTP may wait for Kafka to confirm it before it is answered with 503."""
-    join_seconds: float = 5.0
+    join_seconds: float = Field(default=5.0, gt=0)
     """How often reviews whose prediction was not logged yet are tried again."""

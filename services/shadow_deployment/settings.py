@@ -24,5 +24,5 @@ class Settings(BaseSettings):
     most_waiting: Annotated[int, Field(ge=1)] = 12
     """No new pairs while so many that differ wait for review: a verdict needs the reviews of early pairs, and
     where reviewers take waiting ones in no order, a long queue costs many reviews (see tests/bench)."""
-    review_patience_minutes: Annotated[float, Field(gt=0)] = 10.0
+    review_patience_seconds: Annotated[float, Field(gt=0)] = 600.0
     """A pair not reviewed for so long, disputed perhaps, holds new ones back no longer."""

@@ -120,7 +120,7 @@ class Shadow:
 
     async def _room(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> int:
         """How many pairs may be recorded now: 0 when there are enough, or while reviewers fall behind."""
-        patience = timedelta(minutes=self.settings.review_patience_minutes)
+        patience = timedelta(seconds=self.settings.review_patience_seconds)
         pairs, waiting = await self.store.pair_counts(
             candidate.workload, candidate.run_id, self.clock() - patience
         )

@@ -70,7 +70,7 @@ MEDICAL_CODES = Workload(
     prompt="{text}\nChapter:",
     labels=tuple(CHAPTERS),
     review=Review(doubt_below=0.9, audit_share=0.1, double_share=0.3),
-    cycle=Cycle(failures=100_000),
+    cycle=Cycle(corrections=100_000),
     split=Split(golden=21, held_out=63),
     training=Training(epochs=1, max_steps=12),
     promotion=Promotion(max_pairs=24),

@@ -7,7 +7,7 @@ import pytest
 from services.failure_clustering.cycle_is_due import why_cycle_is_due
 from shared.workload import Cycle
 
-WEEKLY = Cycle(every_days=7, failures=500)
+WEEKLY = Cycle(every_days=7, corrections=500)
 LAST = datetime(2026, 3, 2, tzinfo=UTC)
 
 

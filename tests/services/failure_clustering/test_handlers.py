@@ -137,7 +137,7 @@ async def test_a_job_that_failed_for_good_loses_no_correction(clusterer: Cluster
 async def test_enough_failures_start_a_cycle_and_saying_it_twice_is_one_cycle(
     clusterer: Clusterer, tmp_path: Path
 ) -> None:
-    clusterer = Clusterer(clusterer.clickhouse, tmp_path, Cycle(failures=2))
+    clusterer = Clusterer(clusterer.clickhouse, tmp_path, Cycle(corrections=2))
     await clusterer.apply(flagged("a"), flagged("b"))
     await clusterer.handlers.start_due_cycles()
     assert clusterer.published == []  # nobody has corrected anything yet
@@ -152,7 +152,7 @@ async def test_enough_failures_start_a_cycle_and_saying_it_twice_is_one_cycle(
 
 
 async def test_after_a_cycle_it_counts_from_its_cut(clusterer: Clusterer, tmp_path: Path) -> None:
-    clusterer = Clusterer(clusterer.clickhouse, tmp_path, Cycle(failures=1))
+    clusterer = Clusterer(clusterer.clickhouse, tmp_path, Cycle(corrections=1))
     await clusterer.apply(corrected("a", "gpl"))
     await clusterer.handlers.on_cycle_requested(requested(cut=minutes(5)))
     await clusterer.handlers.start_due_cycles()

@@ -74,7 +74,7 @@ class Reviewing:
         workloads.apply(workload_added(self.double_share))
         store = ReviewStore(self.clickhouse)
         self.handlers = Handlers(store, self.publish, self.clock, workloads)
-        settings = Settings(accept=timedelta(milliseconds=50), look_ahead=self.look_ahead)
+        settings = Settings(accept_seconds=0.05, look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)
         app = FastAPI()
         answer_with_problems(app)
