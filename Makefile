@@ -35,6 +35,7 @@ format: $(SETUP)
 
 docs: $(SETUP)
 	@$(BIN)/python -m deploy.docs
+	@$(BIN)/python -m deploy.view_contracts
 
 # The README's pictures of the console; needs chromium.
 pictures: $(SETUP)

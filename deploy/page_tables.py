@@ -19,10 +19,11 @@ from shared.flow import FLOW
 
 def flow_table() -> str:
     """`shared/flow.py` as a table; state events in italics."""
-    rows = ["| service | consumes | produces | owns |", "|---|---|---|---|"]
+    rows = ["| service | consumes | produces | reads | owns |", "|---|---|---|---|---|"]
     for name, part in FLOW.items():
         consumes = "every event" if len(part.consumes) > 12 else _names(part.consumes)
-        rows.append(f"| `{name}` | {consumes} | {_names(part.produces)} | {part.owns} |")
+        reads = ", ".join(f"`{view}`" for view in sorted(part.reads)) or "–"
+        rows.append(f"| `{name}` | {consumes} | {_names(part.produces)} | {reads} | {part.owns} |")
     return "\n".join([*rows, ""])
 
 

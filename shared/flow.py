@@ -1,4 +1,4 @@
-"""The whole system on one page: who consumes what, who produces what.
+"""The whole system on one page: who consumes what, who produces what, who reads whose views.
 
 Services start from this page: a test holds every service's wiring against it, and the AsyncAPI document and
 the drawing in the README are made from the wiring.
@@ -6,6 +6,7 @@ the drawing in the README are made from the wiring.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared import events as e
@@ -19,10 +20,14 @@ class Part:
     consumes: frozenset[type[Event]]
     produces: frozenset[type[Event]]
     owns: str
+    reads: frozenset[str]
+    """Views that other services publish (their columns are in `shared/contracts/views`)."""
 
 
-def part(consumes: set[type[Event]], produces: set[type[Event]], owns: str) -> Part:
-    return Part(frozenset(consumes), frozenset(produces), owns)
+def part(
+    consumes: set[type[Event]], produces: set[type[Event]], owns: str, reads: Collection[str] = ()
+) -> Part:
+    return Part(frozenset(consumes), frozenset(produces), owns, frozenset(reads))
 
 
 FLOW: dict[str, Part] = {
@@ -40,16 +45,19 @@ FLOW: dict[str, Part] = {
         {e.WorkloadAdded, e.PredictionFlagged, e.ShadowPairRecorded, e.ReviewGiven},
         {e.ReviewGiven, e.PredictionCorrected},
         "review queue, reviews, corrections",
+        reads={"predictions_v1"},
     ),
     "failure_clustering": part(
         {e.WorkloadAdded, e.PredictionFlagged, e.PredictionCorrected, e.CycleRequested},
         {e.CycleRequested, e.FailureClustersFound},
         "failures, clusters",
+        reads={"predictions_v1"},
     ),
     "data_augmentation": part(
         {e.WorkloadAdded, e.FailureClustersFound},
         {e.DatasetPublished, e.DatasetRefused},
         "dataset versions, golden and held-out rows",
+        reads={"predictions_v1"},
     ),
     "retraining": part(
         {e.WorkloadAdded, e.ModelPromoted, e.ModelRolledBack, e.DatasetPublished},
@@ -60,10 +68,28 @@ FLOW: dict[str, Part] = {
         {e.WorkloadAdded, e.CandidateEvaluated, e.PredictionCorrected, e.RollbackRequested},
         {e.ShadowPairRecorded, e.CandidateJudged, e.ModelPromoted, e.ModelRolledBack},
         "pairs, verdicts, which adapter is champion",
+        reads={"predictions_v1"},
     ),
     "console": part(
         set(e.EVENTS),
         {e.WorkloadAdded, e.CycleRequested, e.ReviewGiven, e.RollbackRequested},
         "nothing: it shows live events and published views",
+        reads={
+            "agreement_v1",
+            "champions_v1",
+            "clusters_v1",
+            "corrections_v1",
+            "cycles_v1",
+            "dataset_refusals_v1",
+            "datasets_v1",
+            "feedback_v1",
+            "flags_v1",
+            "pairs_v1",
+            "predictions_v1",
+            "review_items_v1",
+            "runs_v1",
+            "scorecards_v1",
+            "verdicts_v1",
+        },
     ),
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from deploy.docs import generated
+from deploy.view_contracts import views_of
 from shared.events import EVENTS
 from shared.flow import FLOW
 
@@ -53,3 +55,20 @@ def test_every_event_is_produced_by_someone_and_consumed_by_someone() -> None:
 def test_generated_documents_are_up_to_date() -> None:
     stale = [str(path) for path, content in generated().items() if path.read_text("utf-8") != content]
     assert stale == [], "run `make docs`"
+
+
+@pytest.mark.parametrize("service", sorted(FLOW))
+def test_a_service_reads_exactly_the_views_it_says(service: str) -> None:
+    read = {
+        view
+        for path in (ROOT / "services" / service).rglob("*")
+        if path.suffix in (".py", ".sql")
+        for view in re.findall(r"\b[a-z_]+_v\d+\b", path.read_text("utf-8"))
+    }
+    assert read - set(views_of(service)) == FLOW[service].reads
+
+
+def test_every_view_that_is_read_has_one_owner() -> None:
+    published = [view for service in FLOW for view in views_of(service)]
+    assert len(published) == len(set(published))
+    assert {view for part in FLOW.values() for view in part.reads} <= set(published)
