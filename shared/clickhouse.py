@@ -1,4 +1,4 @@
-"""ClickHouse as every service uses it: its own tables from `tables.sql`, others' published views."""
+"""ClickHouse as every service uses it: its own tables, others' published views."""
 
 from __future__ import annotations
 
@@ -59,11 +59,6 @@ class ClickHouse:
     async def command(self, sql: str, **parameters: Any) -> None:
         await (await self._client()).command(sql, parameters=parameters)
 
-    async def apply(self, tables_sql: str) -> None:
-        """Runs the text of a service's `tables.sql`: statements that may run again at every start."""
-        for statement in statements(tables_sql):
-            await (await self._client()).command(statement)
-
     async def close(self) -> None:
         if self._opened is not None:
             await self._opened.close()
@@ -122,9 +117,3 @@ async def _open(url: str, patience_seconds: float) -> AsyncClient:
                 "waiting for ClickHouse at %s:%s (%s)", parts.hostname, parts.port, type(error).__name__
             )
             await asyncio.sleep(1)
-
-
-def statements(sql: str) -> list[str]:
-    """Splits a file into its statements. Comments start a line with `--`; no string holds a semicolon."""
-    without_comments = "\n".join(line for line in sql.splitlines() if not line.lstrip().startswith("--"))
-    return [statement.strip() for statement in without_comments.split(";") if statement.strip()]

@@ -7,39 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from shared.clickhouse import ClickHouse, connect, statements
+from shared.clickhouse import ClickHouse, connect
 from tests.servers.clickhouse import start_clickhouse, stop, wait_until_ready
 from tests.servers.model import free_port
 
-NOTES = """
--- What a service's tables.sql looks like; this comment; is not a statement.
-CREATE TABLE IF NOT EXISTS notes (id String, text String) ENGINE = MergeTree ORDER BY id
-SETTINGS non_replicated_deduplication_window = 100;
-
-CREATE OR REPLACE VIEW notes_v1 AS SELECT id, text FROM notes;
-"""
-
-
-def test_a_file_is_split_into_its_statements_without_comments() -> None:
-    first, second = statements(NOTES)
-    assert first.startswith("CREATE TABLE")
-    assert first.endswith("= 100")
-    assert second.startswith("CREATE OR REPLACE VIEW")
-
-
-def test_an_empty_file_has_no_statements() -> None:
-    assert statements("-- nothing yet\n\n;\n") == []
-
-
-async def test_tables_sql_can_be_applied_at_every_start(clickhouse: ClickHouse) -> None:
-    await clickhouse.apply(NOTES)
-    await clickhouse.insert("notes", [{"id": "1", "text": "kept"}])
-    await clickhouse.apply(NOTES)
-    assert await clickhouse.rows("SELECT * FROM notes_v1") == [{"id": "1", "text": "kept"}]
+NOTES = """CREATE TABLE notes (id String, text String) ENGINE = MergeTree ORDER BY id
+SETTINGS non_replicated_deduplication_window = 100"""
 
 
 async def test_a_token_inserts_its_rows_once(clickhouse: ClickHouse) -> None:
-    await clickhouse.apply(NOTES)
+    await clickhouse.command(NOTES)
     rows = [{"id": str(number), "text": "x"} for number in range(10)]
     for _ in range(2):
         await clickhouse.insert("notes", rows, token="prediction-logged-v1/0/0-9")
@@ -53,7 +30,7 @@ async def test_no_rows_are_no_insert(clickhouse: ClickHouse) -> None:
 
 
 async def test_parameters_are_values_and_never_sql(clickhouse: ClickHouse) -> None:
-    await clickhouse.apply(NOTES)
+    await clickhouse.command(NOTES)
     hostile = "'; DROP TABLE notes; -- \\ \n {id:String}"
     await clickhouse.insert("notes", [{"id": "1", "text": hostile}, {"id": "2", "text": "other"}])
     found = await clickhouse.rows("SELECT id FROM notes WHERE text = {text:String}", text=hostile)
