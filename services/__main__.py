@@ -11,14 +11,14 @@ import sys
 from services.run import run
 from shared.addresses import Addresses
 from shared.flow import FLOW
-from shared.loopback import no_proxy_for_loopback
+from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument("names", nargs="+", choices=sorted(FLOW), metavar="NAME", help=", ".join(FLOW))
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default=NAME, help="localhost is IPv4's and IPv6's loopback")
     parser.add_argument("--port", type=int, default=8080)
     arguments = parser.parse_args()
     logging.basicConfig(
@@ -32,7 +32,7 @@ def main() -> int:
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
         asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
-    except CannotMigrate as refusal:
+    except (CannotListen, CannotMigrate) as refusal:
         print(refusal, file=sys.stderr)
         return 1
     return 0

@@ -24,6 +24,7 @@ from shared.consumer import make_dead_letters, subscribe
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
+from shared.loopback import bound_sockets
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import Problem, answer_with_problems
@@ -50,6 +51,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
     app = FastAPI(title="tuneloop", description=", ".join(names))
     answer_with_problems(app)
     app.include_router(operations(readiness, registry))
+    sockets = bound_sockets(host, port)
     async with _Stack(names, addresses, registry) as stack:
         for service in stack.services:
             for router in service.routers:
@@ -60,8 +62,6 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                host=host,
-                port=port,
                 log_level="warning",
                 access_log=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -70,7 +70,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets))
         starting = asyncio.create_task(stack.start(readiness))
         stop = asyncio.create_task(stopping.wait())
         done, _ = await asyncio.wait({serving, stop, starting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,10 +1,63 @@
-"""This machine's own addresses, which no proxy is asked for."""
+"""This machine's own addresses: both are listened on, and no proxy is asked for them."""
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Mapping
 
-HOSTS = ("127.0.0.1", "localhost", "::1")
+IPV4, IPV6, NAME = "127.0.0.1", "::1", "localhost"
+HOSTS = (IPV4, NAME, IPV6)
+TRIES = 20
+
+
+class CannotListen(Exception):
+    """The port is taken or cannot be had. The message says which, and what to do."""
+
+
+def loopback_addresses() -> tuple[str, ...]:
+    """What `localhost` may stand for here: IPv4's address and, where this machine has it, IPv6's."""
+    try:
+        _bound(IPV6, 0).close()
+    except OSError:
+        return (IPV4,)
+    return (IPV4, IPV6)
+
+
+def bound_sockets(host: str, port: int) -> list[socket.socket]:
+    """Sockets on one port of `host`, to be listened on; 0 is any free port.
+
+    `localhost` is every loopback address: some programs take it for IPv6's first. Raises CannotListen.
+    """
+    addresses = loopback_addresses() if host == NAME else (host,)
+    for _ in range(TRIES if port == 0 else 1):
+        sockets: list[socket.socket] = []
+        try:
+            for address in addresses:
+                same = sockets[0].getsockname()[1] if sockets else port
+                sockets.append(_bound(address, same))
+        except OSError as error:
+            reason = error
+            for one in sockets:
+                one.close()
+        else:
+            return sockets
+    if reason.errno == errno.EADDRINUSE:
+        raise CannotListen(f"port {port} is taken: stop what listens there, or choose another --port")
+    raise CannotListen(f"port {port} of {host} cannot be had ({reason.strerror}): choose another --port")
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if one.family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind((address, port))
+    except OSError:
+        one.close()
+        raise
+    return one
 
 
 def no_proxy_for_loopback(environment: Mapping[str, str]) -> dict[str, str]:

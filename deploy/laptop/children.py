@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from deploy.laptop.base_model import NAME as BASE_MODEL
-from deploy.laptop.ports import HOST
 from deploy.laptop.readiness import clickhouse_answers, http_answers, kafka_answers
 from deploy.laptop.supervisor import Child
 from shared.addresses import Addresses
 from shared.flow import FLOW
+from shared.loopback import IPV4, NAME
 
 NAMED_BY = {
     "kafka": "KAFKA_BOOTSTRAP_SERVERS",
@@ -52,7 +52,7 @@ class Place:
         return self.data / "subject-key"
 
     def url(self, name: str) -> str:
-        return f"http://{HOST}:{self.ports[name]}"
+        return f"http://{IPV4}:{self.ports[name]}"
 
     def state(self, process: str) -> Path:
         return self.data / "state" / process
@@ -73,10 +73,10 @@ def addresses(
     here, login = place.ports, f"tuneloop:{clickhouse_password}"
     return Addresses(
         kafka_bootstrap_servers=(
-            f"{HOST}:{here['kafka']}" if "kafka" in here else environment["KAFKA_BOOTSTRAP_SERVERS"]
+            f"{IPV4}:{here['kafka']}" if "kafka" in here else environment["KAFKA_BOOTSTRAP_SERVERS"]
         ),
         clickhouse_url=(
-            f"http://{login}@{HOST}:{here['clickhouse']}/tuneloop"
+            f"http://{login}@{IPV4}:{here['clickhouse']}/tuneloop"
             if "clickhouse" in here
             else environment["CLICKHOUSE_URL"]
         ),
@@ -120,7 +120,7 @@ def _server(name: str, place: Place, is_ready: Callable[[], Awaitable[bool]], *a
 
 
 def _services(place: Place, where: Addresses, process: str, names: Sequence[str]) -> Child:
-    command = [sys.executable, "-m", "services", *names, "--host", HOST, "--port", str(place.ports[process])]
+    command = [sys.executable, "-m", "services", *names, "--host", NAME, "--port", str(place.ports[process])]
     told = where.model_copy(update={"state_folder": place.state(process)})
     environment = {name.upper(): str(value) for name, value in told.model_dump().items()}
     is_ready = partial(http_answers, f"{place.url(process)}/health/ready")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.laptop.errors import LaptopError
 from shared.files import write_atomically
-
-HOST = "127.0.0.1"
+from shared.loopback import NAME, CannotListen, bound_sockets
 
 
 def choose_ports(
@@ -51,21 +49,22 @@ def _option(name: str, port: int) -> str:
 
 
 def is_taken(port: int) -> bool:
-    """Whether another program listens on this port of the loopback address."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
+    """Whether another program listens on this port of a loopback address."""
+    try:
+        for one in bound_sockets(NAME, port):
+            one.close()
+    except CannotListen:
+        return True
     return False
 
 
 def any_free_port() -> int:
     """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    sockets = bound_sockets(NAME, 0)
+    port = int(sockets[0].getsockname()[1])
+    for one in sockets:
+        one.close()
+    return port
 
 
 def kept_ports(file: Path) -> dict[str, int]:

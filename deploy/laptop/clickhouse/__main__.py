@@ -14,13 +14,14 @@ from deploy.laptop.clickhouse.engine import serve
 from deploy.laptop.clickhouse.users import ensure_passwords, users_xml
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
 from deploy.laptop.ports import is_taken
+from shared.loopback import loopback_addresses
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.laptop.clickhouse")
-    parser.add_argument("--port", type=int, required=True, help="of 127.0.0.1")
+    parser.add_argument("--port", type=int, required=True, help="of loopback")
     parser.add_argument("--data", type=Path, required=True, help="folder, made if missing")
     parser.add_argument("--password-file", type=Path, required=True, help="made if missing, readable by you")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
@@ -34,7 +35,7 @@ def main() -> int:
         return refuse(f"port {port} is taken: stop what listens there, or choose another --port")
     passwords = ensure_passwords(asked.password_file.resolve())
     (folder / "users.xml").write_text(users_xml(passwords))
-    (folder / "config.xml").write_text(config_xml(folder, port))
+    (folder / "config.xml").write_text(config_xml(folder, port, loopback_addresses()))
 
     # The engine keeps the main thread inside C++, where Python handles no signal: a thread waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -11,7 +12,7 @@ CONFIG_XML = """\
     <level>warning</level><size>10M</size><count>2</count>
     <log>{folder}/server.log</log><errorlog>{folder}/error.log</errorlog>
   </logger>
-  <listen_host>127.0.0.1</listen_host>
+  {listen}
   <http_port>{port}</http_port>
   <users_config>{folder}/users.xml</users_config>
   <mark_cache_size>268435456</mark_cache_size>
@@ -23,6 +24,7 @@ CONFIG_XML = """\
 # The query log stays in memory: this engine cannot open one on disk a second time, and logs that without end.
 
 
-def config_xml(folder: Path, port: int) -> str:
-    """For a server that keeps its logs in `folder` and listens on loopback only."""
-    return CONFIG_XML.format(folder=escape(str(folder)), port=port)
+def config_xml(folder: Path, port: int, addresses: Sequence[str]) -> str:
+    """For a server that keeps its logs in `folder` and listens on these addresses of the machine."""
+    listen = "".join(f"<listen_host>{address}</listen_host>" for address in addresses)
+    return CONFIG_XML.format(folder=escape(str(folder)), port=port, listen=listen)

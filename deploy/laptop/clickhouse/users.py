@@ -17,7 +17,7 @@ USERS_XML = """\
   <users>
     <default>
       <password></password>
-      <networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>default</profile><quota>default</quota>
       <grants>
         <query>GRANT SYSTEM LISTEN ON *.*</query>
         <query>GRANT SELECT ON system.numbers</query>
@@ -25,11 +25,11 @@ USERS_XML = """\
     </default>
     <tuneloop>
       <password_sha256_hex>{tuneloop}</password_sha256_hex>
-      <networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>
+      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>default</profile><quota>default</quota>
     </tuneloop>
     <reader>
       <password_sha256_hex>{reader}</password_sha256_hex>
-      <networks><ip>127.0.0.1</ip></networks><profile>reader</profile><quota>default</quota>
+      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>reader</profile><quota>default</quota>
       <grants><query>GRANT SELECT ON tuneloop.*</query></grants>
     </reader>
   </users>

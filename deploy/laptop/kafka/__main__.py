@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import errno
 import ipaddress
 import logging
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from deploy.laptop.kafka.broker import Broker, FolderInUse
 from deploy.laptop.kafka.segment import DamagedSegment
+from shared.loopback import NAME, CannotListen, bound_sockets
 
 
 class Refused(Exception):
@@ -22,16 +22,15 @@ class Refused(Exception):
 
 
 def loopback(host: str) -> str:
-    """The address to listen on. Raises Refused for one that others could reach: no access control here."""
-    address = "127.0.0.1" if host == "localhost" else host
+    """The host to listen on. Raises Refused for one that others could reach: no access control here."""
     try:
-        if ipaddress.ip_address(address).is_loopback:
-            return address
+        if host == NAME or ipaddress.ip_address(host).is_loopback:
+            return host
     except ValueError:
         pass  # a name: it may resolve to anything
     raise Refused(
-        f"--host {host}: this broker has no access control and listens on loopback only (127.0.0.1 or ::1);"
-        " for other machines run Apache Kafka"
+        f"--host {host}: this broker has no access control and listens on loopback only "
+        "(localhost, 127.0.0.1 or ::1); for other machines run Apache Kafka"
     )
 
 
@@ -43,18 +42,12 @@ async def serve(host: str, port: int, folder: Path, *, stop_with_stdin: bool) ->
         loop.add_signal_handler(signal_number, stop.set)
     try:
         broker = Broker(folder)
-        bound = await broker.start(host, port)
-    except (FolderInUse, DamagedSegment, sqlite3.DatabaseError) as problem:
-        raise Refused(str(problem)) from problem
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            raise Refused(
-                f"port {port} is taken: stop what listens there, or choose another --port"
-            ) from problem
+        address, bound = await broker.start(bound_sockets(host, port))
+    except (CannotListen, FolderInUse, DamagedSegment, sqlite3.DatabaseError, OSError) as problem:
         raise Refused(str(problem)) from problem
     if stop_with_stdin:
         threading.Thread(target=_await_end_of_stdin, args=(loop, stop), daemon=True).start()
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{address}]" if ":" in address else address
     print(f"Kafka-protocol broker ready on {shown}:{bound}, data in {folder}", flush=True)
     await stop.wait()
     await broker.stop()
@@ -68,7 +61,7 @@ def _await_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) ->
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.laptop.kafka", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--host", default=NAME, help="a loopback address; localhost is all of them")
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one and prints it")
     parser.add_argument("--data", type=Path, required=True, help="folder, made if missing")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")

@@ -3,7 +3,8 @@
 import asyncio
 import fcntl
 import logging
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,17 +54,16 @@ class Broker:
         self._handlers: dict[int, Handler] = {}
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and tell clients this address; returns the port (of use if 0 was asked). Raises OSError."""
-        server = await asyncio.start_server(
-            self._answer_connection, host, port, limit=_READ_AHEAD_BYTES, start_serving=False
-        )
-        self._server = server
-        bound: int = server.sockets[0].getsockname()[1]
-        self._handlers = self._routes(Metadata(self._topics, self._catalog.cluster_id(), host, bound))
-        await server.start_serving()
+    async def start(self, sockets: Sequence[socket.socket]) -> tuple[str, int]:
+        """Listens on all of them and tells clients the address of the first, which it returns."""
+        host, port = sockets[0].getsockname()[:2]
+        self._handlers = self._routes(Metadata(self._topics, self._catalog.cluster_id(), host, port))
+        self._servers = [
+            await asyncio.start_server(self._answer_connection, sock=one, limit=_READ_AHEAD_BYTES)
+            for one in sockets
+        ]
         self._clock = asyncio.create_task(self._keep_time())
-        return bound
+        return host, port
 
     def _routes(self, node: Metadata) -> dict[int, Handler]:
         records = ProduceFetch(self._topics, self._catalog)
@@ -98,7 +98,8 @@ class Broker:
 
     async def stop(self) -> None:
         """Close every connection and file; what was acknowledged is kept."""
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._clock.cancel()
         for connection in self._connections:
             connection.cancel()

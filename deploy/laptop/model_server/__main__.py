@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import ipaddress
 import logging
 import os
@@ -20,6 +19,7 @@ import uvicorn
 
 from deploy.laptop.model_server.api import create_app
 from shared.cpu_dtype import cpu_dtype
+from shared.loopback import NAME, CannotListen, bound_sockets
 
 if TYPE_CHECKING:
     from deploy.laptop.model_server.serving import Serving
@@ -45,13 +45,13 @@ class ModelServerProcess:
         )
         self._server = uvicorn.Server(config)
 
-    def run(self, listening: socket.socket) -> int:
+    def run(self, listening: list[socket.socket]) -> int:
         """Answers until a signal. Returns the exit status."""
         threading.Thread(target=self._load, name="load", daemon=True).start()
         if self._options.stop_with_stdin:
             threading.Thread(target=_stop_when_stdin_ends, name="stdin", daemon=True).start()
         with contextlib.suppress(SystemExit):  # uvicorn gives the signal back once it has stopped
-            self._server.run(sockets=[listening])
+            self._server.run(sockets=listening)
         if self._serving is not None:
             self._serving.stop(timeout_seconds=_GRACE_SECONDS)
         return 1 if self._failed else 0
@@ -88,18 +88,13 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    listening = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((options.host, options.port))
-        listening.listen()
-    except OSError as error:
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
-        print(
-            f"port {options.port} {why}: stop what listens there or choose another with --port",
-            file=sys.stderr,
-        )
+        listening = bound_sockets(options.host, options.port)
+    except CannotListen as refusal:
+        print(refusal, file=sys.stderr)
         return 2
+    for one in listening:
+        one.listen()
     return ModelServerProcess(options).run(listening)
 
 
@@ -108,7 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True, help="folder with safetensors and tokenizer")
     parser.add_argument("--served-model-name", required=True)
-    parser.add_argument("--host", type=_loopback, default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--host", type=_loopback, default=NAME, help="a loopback address")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--max-loras", type=int, default=3, help="merged adapters kept in memory")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
@@ -116,7 +111,7 @@ def _options() -> argparse.Namespace:
 
 
 def _loopback(host: str) -> str:
-    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+    if host != NAME and not ipaddress.ip_address(host).is_loopback:
         # Whoever reaches the port can load any folder's adapter.
         raise argparse.ArgumentTypeError(f"{host} is not a loopback address")
     return host
