@@ -64,8 +64,11 @@ class Files:
         target = f"{self._root}/{uri}"
         if not self._filesystem.exists(target):
             partial = f"{target}.{uuid.uuid4().hex}.partial"
-            self._filesystem.makedirs(partial.rpartition("/")[0], exist_ok=True)
-            self._filesystem.put(f"{folder}/", f"{partial}/", recursive=True)
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                copy = f"{partial}/{file.relative_to(folder).as_posix()}"
+                self._filesystem.makedirs(copy.rpartition("/")[0], exist_ok=True)
+                # Not `put` on the whole folder, which takes a [ or * in the path for a pattern.
+                self._filesystem.put_file(str(file), copy)
             self._filesystem.mv(partial, target, recursive=True)
         return FrozenAdapter(name=full_name, uri=uri, digest=digest, base_model=base_model)
 
