@@ -45,6 +45,7 @@ setup: $(SETUP)
 
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes on a machine without a GPU.
 $(SETUP): pyproject.toml deploy/requirements/lock.txt deploy/requirements/models.txt
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) deploy/requirements/check_python.py "make $(or $(MAKECMDGOALS),demo)"
 	@echo "Setting up $(VENV) (3.2 GB, a few minutes the first time) …"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
