@@ -166,7 +166,7 @@ async def _ask(method: str, url: str, body: Any = None) -> Any:
 
 
 def _show_step(step: str, detail: str) -> None:
-    terminal.print(f"{step:<12} {detail}", highlight=False)
+    terminal.print(f"{step:<12} {detail}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _say_where(laptop: Laptop) -> None:

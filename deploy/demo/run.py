@@ -8,10 +8,12 @@ import platform
 import shutil
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
+from rich.markup import escape
 
 from deploy.demo.licences import licences, write_rows
 from deploy.demo.memory import MemoryWatch
@@ -22,7 +24,8 @@ from deploy.laptop.data_folder import ensure_data_folder
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
-from deploy.stages import Stages
+from deploy.laptop.supervisor import NOTE
+from deploy.stages import Stage, Stages
 from deploy.watch import watching
 
 KEPT = {"models", ".lock", ".children"}
@@ -51,10 +54,11 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
         async with AsyncExitStack() as running:
             with stages.stage("servers", "starting") as stage:
                 laptop = await running.enter_async_context(
-                    start_laptop(settings, lambda step, detail: stage.show(f"{step} {detail}"))
+                    start_laptop(settings, partial(_show_step, stage, console))
                 )
                 stage.sentence = "Kafka protocol, ClickHouse, model server, gateway, services"
-            console.print(f"console {laptop.services_url}   gateway {laptop.gateway_url}/v1", highlight=False)
+            where = f"console {laptop.services_url}   gateway {laptop.gateway_url}/v1"
+            console.print(where, soft_wrap=True, highlight=False, markup=False)
             session = await running.enter_async_context(aiohttp.ClientSession())
             watch = await running.enter_async_context(watching(laptop.addresses.kafka_bootstrap_servers))
             results = await Scenario(laptop, data, stages, watch, session).run()
@@ -67,8 +71,15 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
         highlight=False,
     )
     console.print(stages.summary(), highlight=False)
-    console.print(_ending(results, report, run), highlight=False)
+    console.print(_ending(results, report, run), soft_wrap=True, highlight=False)
     console.print(f"\n[dim]{workload.credit}[/]", highlight=False)
+
+
+def _show_step(stage: Stage, console: Console, step: str, detail: str) -> None:
+    if step == NOTE:  # to be read, not to pass by
+        console.print(detail, soft_wrap=True, highlight=False, markup=False)
+    else:
+        stage.show(f"{step} {detail}")
 
 
 def _ending(results: Results, report: Path, run: Run) -> str:
@@ -79,12 +90,11 @@ def _ending(results: Results, report: Path, run: Run) -> str:
         lines.append(f"\n [bold]accuracy[/]  {as_percent(before)} → {as_percent(after)} held-out{whose}")
         for fate in cluster_fates(results.clusters.clusters if results.clusters else [], results.answers)[:3]:
             lines.append(
-                f"           “{fate.name}”: {fate.before} → {fate.after} of {fate.rows} held-out rows"
+                f"           “{escape(fate.name)}”: {fate.before} → {fate.after} of {fate.rows} held-out rows"
             )
     minutes, seconds = divmod(round(60 * run.minutes), 60)
-    lines.append(
-        f" [bold]report[/]    {report}   {minutes} min {seconds:02d} s, {run.peak_gigabytes:.1f} GB at most"
-    )
+    took = f"{minutes} min {seconds:02d} s, {run.peak_gigabytes:.1f} GB at most"
+    lines.append(f" [bold]report[/]    {escape(str(report))}   {took}")
     return "\n".join(lines)
 
 

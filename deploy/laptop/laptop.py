@@ -25,7 +25,7 @@ from deploy.laptop.model_cache import models_folder
 from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.secret_file import ensure_secret
-from deploy.laptop.supervisor import SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
+from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
 from shared.addresses import Addresses
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
@@ -134,7 +134,7 @@ async def _models_folder(data: Path, ports: Mapping[str, int], on_step: OnStep) 
     except BaseModelMissing as missing:
         raise LaptopError(f"The base model cannot be made: {missing}") from missing
     for note in notes:
-        on_step("base model", note)
+        on_step(NOTE, note)
     return folder
 
 

@@ -19,7 +19,8 @@ STOP_SECONDS = 10.0
 SOURCES = Path(__file__).resolve().parents[2]
 
 OnStep = Callable[[str, str], None]
-"""Told a child's name and, in words, what happens to it."""
+"""Told a child's name and, in words, what happens to it; or NOTE, and what a person should read."""
+NOTE = "note"
 
 
 @dataclass(frozen=True)

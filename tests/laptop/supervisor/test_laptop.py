@@ -18,7 +18,7 @@ from deploy.laptop.children import Place, children
 from deploy.laptop.folder_lock import is_locked, lock_folder
 from deploy.laptop.laptop import LaptopError, LaptopSettings, Running, running, start_laptop
 from deploy.laptop.running import keep_running
-from deploy.laptop.supervisor import Child
+from deploy.laptop.supervisor import NOTE, Child
 from shared.addresses import Addresses
 from shared.clickhouse import connect
 from tests.servers.model import ROOT
@@ -104,7 +104,7 @@ async def test_a_base_model_that_cannot_be_made_stops_it_before_a_server_starts(
     with pytest.raises(LaptopError, match=f"The base model cannot be made: .*{settings.data}/models"):
         async with start_laptop(settings, lambda *step: steps.append(step)):
             pass
-    assert any("TUNELOOP_CACHE=FOLDER" in words for name, words in steps if name == "base model")
+    assert any("TUNELOOP_CACHE=FOLDER" in words for name, words in steps if name == NOTE)
     assert [log.name for log in (settings.data / "logs").iterdir()] == ["base-model.log"]
 
 
