@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,11 +17,13 @@ from rich.table import Table
 from deploy.demo.run import run_demo
 from deploy.follow import LoopStopped
 from deploy.laptop.laptop import Laptop, LaptopError, LaptopSettings, running, start_laptop
+from deploy.output_encoding import replace_what_cannot_be_encoded
 from deploy.workloads.definition import BadWorkload
 from deploy.workloads.install import install, install_demo
 from shared.labels import NoTokenLeft
 from shared.model_server import ModelServerDown
 
+replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,

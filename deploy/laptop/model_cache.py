@@ -27,7 +27,8 @@ def models_folder(data: Path, environment: Mapping[str, str], say: Callable[[str
     own = data / "models"
     if has_base_model(own):
         return own
-    cached = cache_folder(environment) / "models" / source_digest()[:12]
+    cache = cache_folder(environment)
+    cached = cache / "models" / source_digest()[:12]
     if has_base_model(cached):
         return cached
     try:
@@ -35,7 +36,7 @@ def models_folder(data: Path, environment: Mapping[str, str], say: Callable[[str
         tempfile.TemporaryFile(dir=cached).close()
     except OSError as error:
         say(
-            f"{cached} cannot be written ({error.strerror}), so the model is kept in {own}. "
+            f"{cache} cannot be written ({error.strerror}), so the base model is kept in {own}. "
             "To share it: TUNELOOP_CACHE=FOLDER"
         )
         return own
