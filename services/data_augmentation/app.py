@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from services.data_augmentation.handlers import Handlers, Outcome
+from datetime import timedelta
+
+from services.data_augmentation.handlers import DATASET, Handlers, Outcome
+from services.data_augmentation.settings import Settings
 from services.data_augmentation.store import DatasetStore
 from shared.events import FailureClustersFound, WorkloadAdded
-from shared.jobs import JobRunner, JobTable
+from shared.job_launcher import launcher_for
+from shared.jobs import JobLimits, JobTable, runner_for
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
 
@@ -13,9 +17,11 @@ NAME = "data_augmentation"
 
 
 def build(context: ServiceContext) -> Service:
+    settings = Settings()
     table = JobTable(context.clickhouse, NAME)
+    limits = JobLimits(settings.jobs_at_once, {DATASET: timedelta(seconds=settings.dataset_deadline_seconds)})
     outcome = Outcome(DatasetStore(context.clickhouse), context.publish, context.clock)
-    jobs = JobRunner(table, NAME, context.state_folder, outcome.on_progress, outcome.on_done)
+    jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     handlers = Handlers(Workloads(), jobs)
     return Service(
         name=NAME,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from services.data_augmentation.store import DatasetStore, Published, Seed
 from shared.broker import Publish
 from shared.events import DatasetRefused, FailureClustersFound, WorkloadAdded, derived_id
+from shared.job_protocol import JobProgress
 from shared.jobs import Job, JobRunner
 from shared.projections import Workloads
 from shared.service import Clock
+
+DATASET = "dataset"
+"""The kind of this service's jobs."""
 
 
 class UnknownWorkload(Exception):
@@ -54,7 +56,7 @@ class Handlers:
             "added": added.model_dump(mode="json"),
             "found": found and found.model_dump(mode="json"),
         }
-        await self.jobs.want(dataset_id, "dataset", task)
+        await self.jobs.want(dataset_id, DATASET, added.name, task)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Outcome:
     phases: dict[str, str] = field(default_factory=dict)
     """Job id → what its child was last busy with, so that a refusal can say it."""
 
-    async def on_progress(self, job: Job, progress: Mapping[str, Any]) -> None:
-        self.phases[job.job_id] = progress["phase"]
+    async def on_progress(self, job: Job, progress: JobProgress) -> None:
+        self.phases[job.job_id] = progress.phase
 
     async def on_done(self, job: Job) -> None:
         if job.result is None:

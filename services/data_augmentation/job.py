@@ -1,9 +1,8 @@
-"""The child process that makes a dataset version (see shared/jobs.py)."""
+"""The process that makes a dataset version: `python -m services.data_augmentation.job`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,33 +25,29 @@ from shared.events import (
     now,
 )
 from shared.files import DigestMismatch, Files
+from shared.job_protocol import JobProgress, Order, Refused, Report, run_job
 
 ROWS_PER_PROGRESS = 128
-
-
-class Refused(Exception):
-    """No dataset comes of this, however often it is tried. The message says why and what to do."""
-
-
-def emit(**line: Any) -> None:
-    print(json.dumps(line), flush=True)
 
 
 class DatasetMaker:
     """Makes one dataset version of a workload. Everything that leaves it has been through the redactor."""
 
-    def __init__(self, added: WorkloadAdded, dataset_id: str, store: DatasetStore, files: Files) -> None:
+    def __init__(
+        self, added: WorkloadAdded, dataset_id: str, store: DatasetStore, files: Files, report: Report
+    ) -> None:
         self._added, self._dataset_id, self._store, self._files = added, dataset_id, store, files
+        self._report = report
         self._workload = added.definition
         self._replaced: list[str] = []
         reason = cannot_redact(self._workload.language, self._workload.privacy.entities)
         if reason is not None:
             raise Refused(f"no dataset without redaction: {reason}")
-        emit(progress={"phase": "loading the redactor", "done": 0, "total": 0})
+        report(JobProgress(phase="loading the redactor", done=0, total=0))
         from services.data_augmentation.redactor import Redactor
 
         self._redactor = Redactor(self._workload.language, self._workload.privacy)
-        emit(progress={"phase": "reading rows", "done": 0, "total": 0})
+        report(JobProgress(phase="reading rows", done=0, total=0))
 
     async def from_rows(self) -> dict[str, Any]:
         """The workload's own rows, with the corrections that the latest version had, if there is one."""
@@ -128,7 +123,7 @@ class DatasetMaker:
             redacted.append(replace(row, text=clean.text))
             self._replaced += clean.entities
             if len(redacted) % ROWS_PER_PROGRESS == 0 or len(redacted) == len(rows):
-                emit(progress={"phase": "redacting", "done": len(redacted), "total": len(rows)})
+                self._report(JobProgress(phase="redacting", done=len(redacted), total=len(rows)))
         return redacted
 
     def _build(
@@ -201,13 +196,21 @@ class DatasetMaker:
         )
 
 
-async def work(task: Mapping[str, Any], addresses: Addresses) -> dict[str, Any]:
-    """Does what a task says ({"dataset_id", "added", "found" or null}). Raises Refused."""
+def work(order: Order, report: Report) -> Mapping[str, Any]:
+    """Does what a task says: {"dataset_id", "added", "found" or null}. Raises Refused."""
+    load_no_torch()
+    try:
+        return asyncio.run(_make(order.task, Addresses(), report))
+    except (DigestMismatch, FileNotFoundError) as error:
+        raise Refused(f"{error}. Restore the file, or add the workload or start the cycle anew.") from error
+
+
+async def _make(task: Mapping[str, Any], addresses: Addresses, report: Report) -> dict[str, Any]:
     added = WorkloadAdded.model_validate(task["added"])
     clickhouse = await connect(addresses.clickhouse_url)
     try:
         files = Files(addresses.files_uri, addresses.state_folder / "cache")
-        maker = DatasetMaker(added, task["dataset_id"], DatasetStore(clickhouse), files)
+        maker = DatasetMaker(added, task["dataset_id"], DatasetStore(clickhouse), files, report)
         if task["found"] is None:
             return await maker.from_rows()
         return await maker.from_cycle(FailureClustersFound.model_validate(task["found"]))
@@ -221,19 +224,5 @@ def load_no_torch() -> None:
         sys.modules[name] = None  # type: ignore[assignment]  # from now on importing it raises ImportError
 
 
-def main() -> int:
-    order = json.load(sys.stdin)
-    load_no_torch()
-    try:
-        result = asyncio.run(work(order["task"], Addresses()))
-    except Refused as refused:
-        emit(refused=str(refused))
-    except (DigestMismatch, FileNotFoundError) as error:
-        emit(refused=f"{error}. Restore the file, or add the workload or start the cycle anew.")
-    else:
-        emit(result=result)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_job(work))

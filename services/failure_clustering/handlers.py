@@ -27,10 +27,13 @@ from shared.events import (
     derived_id,
 )
 from shared.files import Files
+from shared.job_protocol import JobProgress
 from shared.jobs import Job, JobRunner
 from shared.projections import Workloads
 from shared.service import Clock
 
+CLUSTER = "cluster failures"
+"""The kind of this service's jobs."""
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +73,7 @@ class Handlers:
             "failures": await self._freeze(event, "failures-at-cut", list(map(asdict, failures))),
             "corrections": await self._freeze(event, "corrections", corrections),
         }
-        await self.jobs.want(event.cycle_id, "cluster failures", task)
+        await self.jobs.want(event.cycle_id, CLUSTER, event.workload, task)
         if not await self.store.knows_cycle(event):
             await self.store.keep_cycle(event)
 
@@ -106,8 +109,8 @@ class Outcome:
     publish: Publish
     clock: Clock
 
-    async def on_progress(self, job: Job, progress: Mapping[str, Any]) -> None:
-        log.info("cycle %s: %s %s of %s", job.job_id, progress["phase"], progress["done"], progress["total"])
+    async def on_progress(self, job: Job, progress: JobProgress) -> None:
+        log.info("cycle %s: %s %d of %d", job.job_id, progress.phase, progress.done, progress.total)
 
     async def on_done(self, job: Job) -> None:
         found = await self._unclustered(job) if job.result is None else FailureClustersFound(**job.result)

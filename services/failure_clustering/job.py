@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from services.failure_clustering.clusters import Group, find_groups
 from services.failure_clustering.cycle_files import cycle_file
@@ -18,16 +16,17 @@ from shared.addresses import Addresses
 from shared.clickhouse import connect
 from shared.events import Cluster, CycleRequested, FailureClustersFound, FrozenFile, derived_id, now
 from shared.files import Files
+from shared.job_protocol import JobProgress, Order, Report, run_job
 
 
 class Clustering:
-    """Groups the failures that one task names. Progress goes to `out` as JSON lines."""
+    """Groups the failures that one task names."""
 
-    def __init__(self, task: Mapping[str, Any], files: Files, out: TextIO) -> None:
+    def __init__(self, task: Mapping[str, Any], files: Files, report: Report) -> None:
         self._cycle = CycleRequested.model_validate(task["cycle"])
         self._failures = [Failure(**row) for row in files.rows(FrozenFile(**task["failures"]))]
         self._corrections = FrozenFile(**task["corrections"])
-        self._files, self._out = files, out
+        self._files, self._report = files, report
 
     async def run(self, store: FailureStore) -> FailureClustersFound:
         """The event to publish. Failures whose text is no longer kept stand alone."""
@@ -56,10 +55,10 @@ class Clustering:
             return [], {}  # without a correction nothing says how the model fails: spare the encoder
         from services.failure_clustering.encoder import embed
 
-        vectors = embed(texts, lambda done: self._progress("embedding", done, len(texts)))
+        vectors = embed(texts, lambda done: self._progressed("embedding", done, len(texts)))
         groups = find_groups(failures, vectors)
         named = name_groups(groups, texts)
-        self._progress("clustering", len(texts), len(texts))
+        self._progressed("clustering", len(texts), len(texts))
         clusters = [
             self._cluster(group, name.name, list(name.words))
             for group, name in zip(groups, named, strict=True)
@@ -81,33 +80,24 @@ class Clustering:
             words=words,
         )
 
-    def _progress(self, phase: str, done: int, total: int) -> None:
-        emit(self._out, progress={"phase": phase, "done": done, "total": total})
+    def _progressed(self, phase: str, done: int, total: int) -> None:
+        self._report(JobProgress(phase=phase, done=done, total=total))
 
 
-def emit(out: TextIO, **line: Any) -> None:
-    print(json.dumps(line), file=out, flush=True)
-
-
-async def work(task: Mapping[str, Any], addresses: Addresses, out: TextIO) -> dict[str, Any]:
+def work(order: Order, report: Report) -> Mapping[str, Any]:
     """Does what a task says: {"cycle", "failures", "corrections"}."""
+    return asyncio.run(_cluster(order.task, Addresses(), report))
+
+
+async def _cluster(task: Mapping[str, Any], addresses: Addresses, report: Report) -> dict[str, Any]:
     files = Files(addresses.files_uri, addresses.state_folder / "cache")
     clickhouse = await connect(addresses.clickhouse_url)
     try:
-        found = await Clustering(task, files, out).run(FailureStore(clickhouse))
+        found = await Clustering(task, files, report).run(FailureStore(clickhouse))
     finally:
         await clickhouse.close()
     return found.model_dump(mode="json")
 
 
-def main() -> int:
-    # Standard output is for the parent alone: whatever a library prints goes to standard error.
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    order = json.load(sys.stdin)
-    emit(out, result=asyncio.run(work(order["task"], Addresses(), out)))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_job(work))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,5 +18,9 @@ class Settings(BaseSettings):
     """A cycle clusters the failures of predictions this old at most; older ones were clustered before."""
     grace: timedelta = timedelta(seconds=3)
     """How long after a cut its lists are drawn up, so that corrections on their way still count."""
+    jobs_at_once: Annotated[int, Field(ge=1)] = 2
+    """Cycles whose failures are clustered at the same time, each in a process with an encoder of its own."""
+    clustering_deadline_seconds: Annotated[float, Field(gt=0)] = 2 * 3600
+    """A clustering that takes longer is stopped; its cycle goes on without clusters."""
     due_check_seconds: float = 60.0
     """How often it is asked whether a cycle is due."""

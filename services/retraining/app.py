@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from services.retraining.handlers import Handlers, Outcome
+from services.retraining.job_messages import EVALUATE, TRAIN
+from services.retraining.settings import Settings
 from services.retraining.store import RunStore
 from shared.events import DatasetPublished, ModelPromoted, ModelRolledBack, WorkloadAdded
-from shared.jobs import JobRunner, JobTable
+from shared.job_launcher import launcher_for
+from shared.jobs import JobLimits, JobTable, runner_for
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 
@@ -14,8 +19,16 @@ NAME = "retraining"
 
 def build(context: ServiceContext) -> Service:
     champions, store, table = Champions(), RunStore(context.clickhouse), JobTable(context.clickhouse, NAME)
-    outcome = Outcome(champions, store, table, context.publish, context.clock, context.state_folder)
-    jobs = JobRunner(table, NAME, context.state_folder, outcome.on_progress, outcome.on_done)
+    settings = Settings()
+    limits = JobLimits(
+        settings.jobs_at_once,
+        {
+            TRAIN: timedelta(seconds=settings.training_deadline_seconds),
+            EVALUATE: timedelta(seconds=settings.evaluation_deadline_seconds),
+        },
+    )
+    outcome = Outcome(champions, store, table, context.publish, context.clock)
+    jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     handlers = Handlers(Workloads(), champions, store, jobs, context.clock)
     return Service(
         name=NAME,

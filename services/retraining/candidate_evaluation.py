@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from services.retraining.examiner import (
@@ -14,12 +14,13 @@ from services.retraining.examiner import (
     questions,
     questions_digest,
 )
-from services.retraining.job_messages import EvaluateResult, EvaluateTask, Refused
+from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.scorecard import HELD_OUT, Judged, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import Files
+from shared.job_protocol import JobProgress, Refused, Report
 from shared.model_server import ModelServer, ModelServerRefused, PromptTooLong
 
 ANSWERS_PER_PROGRESS = 50
@@ -42,17 +43,17 @@ class Count:
     """Answers so far, said every fifty and at the end."""
 
     total: int
-    progress: Callable[..., None]
+    report: Report
     done: int = field(default=0)
 
     def one_more(self) -> None:
         self.done += 1
         if self.done % ANSWERS_PER_PROGRESS == 0 or self.done == self.total:
-            self.progress(phase="evaluation", done=self.done, total=self.total, loss=None)
+            self.report(JobProgress(phase="evaluation", done=self.done, total=self.total))
 
 
 async def evaluate_candidate(
-    task: EvaluateTask, files: Files, models: ModelServer, settings: Settings, progress: Callable[..., None]
+    task: EvaluateTask, files: Files, models: ModelServer, settings: Settings, report: Report
 ) -> EvaluateResult:
     """Asks the candidate everything, the champion everything, the base model the held-out rows.
 
@@ -77,7 +78,7 @@ async def evaluate_candidate(
     for one in asked:
         one.answers = _known(one, task.known, files)
     left = [one for one in asked if one.answers is None]
-    count = Count(sum(len(one.questions) for one in left), progress)
+    count = Count(sum(len(one.questions) for one in left), report)
     examiner = Examiner(models, files, added, settings.at_once, settings.patience_seconds, count.one_more)
     try:
         for one in left:

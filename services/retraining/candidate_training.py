@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from services.retraining.adapter_card import adapter_card, adapter_name
-from services.retraining.job_messages import Refused, TrainResult, TrainTask
+from services.retraining.job_messages import TrainResult, TrainTask
 from services.retraining.plan import steps
 from services.retraining.settings import Settings
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
+from shared.job_protocol import JobProgress, Refused, Report
 
 PROGRESS_SECONDS = 1.0
 
@@ -24,11 +24,11 @@ def train_candidate(
     files: Files,
     addresses: Addresses,
     settings: Settings,
-    progress: Callable[..., None],
+    report: Report,
 ) -> TrainResult:
     """Trains, writes the adapter's card and freezes both. Raises Refused when there is no use in trying.
 
-    `progress` is told of the first step, the last, and about one a second between.
+    `report` is told of the first step, the last, and about one a second between.
     """
     added, dataset = task.added, task.dataset
     workload, training = added.definition, added.definition.training
@@ -42,7 +42,7 @@ def train_candidate(
     if not rows:
         raise Refused("the dataset has no row with a label that the workload still has. Publish another.")
     planned = steps(len(rows), training)
-    progress(phase="training", done=0, total=planned, loss=None)
+    report(JobProgress(phase="training", done=0, total=planned))
 
     from services.retraining.trl_trainer import BaseModelMissing, Example, train
 
@@ -52,7 +52,7 @@ def train_candidate(
         nonlocal last_said
         if step == planned or time.monotonic() - last_said >= PROGRESS_SECONDS:
             last_said = time.monotonic()
-            progress(phase="training", done=step, total=planned, loss=loss)
+            report(JobProgress(phase="training", done=step, total=planned, loss=loss))
 
     examples = [Example(workload.prompt_for(row["text"]), added.answers[row["label"]]) for row in rows]
     try:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from services.retraining.job_messages import (
     EVALUATE,
@@ -28,6 +23,7 @@ from shared.events import (
     WorkloadAdded,
     derived_id,
 )
+from shared.job_protocol import JobProgress
 from shared.jobs import Job, JobRunner, JobTable
 from shared.projections import Champions, Workloads
 from shared.service import Clock
@@ -59,7 +55,7 @@ class Handlers:
         run_id = derived_id("run", event.dataset_id)
         await self.store.training(run_id, event, self.clock())
         task = TrainTask(run_id=run_id, dataset=event, added=added)
-        await self.jobs.want(run_id, TRAIN, task.model_dump(mode="json"))
+        await self.jobs.want(run_id, TRAIN, event.workload, task.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -71,13 +67,14 @@ class Outcome:
     jobs: JobTable
     publish: Publish
     clock: Clock
-    folder: Path
-    """Where the jobs have their scratch folders."""
 
-    async def on_progress(self, job: Job, progress: Mapping[str, Any]) -> None:
+    async def on_progress(self, job: Job, progress: JobProgress) -> None:
         task = TrainTask.model_validate(job.task)
         progressed = TrainingProgressed(
-            run_id=task.run_id, workload=task.dataset.workload, progressed_at=self.clock(), **progress
+            run_id=task.run_id,
+            workload=task.dataset.workload,
+            progressed_at=self.clock(),
+            **progress.model_dump(),
         )
         await self.publish(progressed)
 
@@ -88,7 +85,6 @@ class Outcome:
             await self._trained(job, TrainResult.model_validate(job.result))
         else:
             await self._evaluated(job, EvaluateResult.model_validate(job.result))
-        await asyncio.to_thread(shutil.rmtree, self.folder / job.job_id, ignore_errors=True)
 
     async def _trained(self, job: Job, result: TrainResult) -> None:
         task, trained = TrainTask.model_validate(job.task), result.trained
@@ -103,7 +99,9 @@ class Outcome:
             known=await self.store.answers_of(models),
         )
         await self.store.evaluating(trained)
-        await self.jobs.want(f"{task.run_id}-evaluate", EVALUATE, evaluate.model_dump(mode="json"))
+        await self.jobs.want(
+            f"{task.run_id}-evaluate", EVALUATE, trained.workload, evaluate.model_dump(mode="json")
+        )
         await self.publish(trained)
 
     async def _evaluated(self, job: Job, result: EvaluateResult) -> None:

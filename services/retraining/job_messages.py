@@ -15,10 +15,6 @@ from shared.fields import Part
 TRAIN, EVALUATE = "train", "evaluate"
 
 
-class Refused(Exception):
-    """This cannot succeed however often it is tried. The message says why and what to do."""
-
-
 class TrainTask(Part):
     run_id: str
     dataset: DatasetPublished

@@ -15,5 +15,10 @@ class Settings(BaseSettings):
     """Rows under way to the model server at a time during evaluation."""
     patience_seconds: float = Field(default=120, ge=0)
     """How long an evaluation waits for a model server that is down before it starts anew."""
+    jobs_at_once: int = Field(default=1, ge=1)
+    """Trainings and evaluations at the same time: each takes a GPU, or all cores there are."""
+    training_deadline_seconds: float = Field(default=24 * 3600, gt=0)
+    """A training that takes longer is stopped, and its run has failed."""
+    evaluation_deadline_seconds: float = Field(default=12 * 3600, gt=0)
     free_megabytes: int = Field(default=400, ge=0)
     """Disk space a training needs for its checkpoints and its adapter."""

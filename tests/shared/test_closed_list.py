@@ -20,6 +20,8 @@ CLOSED_LIST = {
     "flow",
     "consumer",
     "intervals",
+    "job_launcher",
+    "job_protocol",
     "jobs",
     "labels",
     "loopback",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -221,12 +222,29 @@ async def test_a_dead_redactor_means_no_dataset(stage: Stage, tmp_path: Path, mo
     broken.mkdir()
     (broken / "presidio_analyzer.py").write_text("raise ImportError('broken on purpose')")
     monkeypatch.setenv("PYTHONPATH", str(broken))
-    monkeypatch.setattr("shared.jobs.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.0)
     await stage.apply(added(stage.files))
     refused = await stage.published.next()
     assert isinstance(refused, DatasetRefused)
     assert "while loading the redactor" in refused.reason
     assert await stage.clickhouse.rows("SELECT 1 FROM datasets_v1") == []
+
+
+async def test_what_a_library_prints_is_never_taken_for_the_job_s_answer(
+    stage: Stage, tmp_path: Path, monkeypatch: Any
+) -> None:
+    chatty = tmp_path / "chatty"
+    chatty.mkdir()
+    (chatty / "sitecustomize.py").write_text("print('Welcome to this machine')")
+    (chatty / "presidio_analyzer.py").write_text(
+        "import os; print('Loading'); os.system('echo {}'); raise ImportError('broken on purpose')"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{chatty}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.0)
+    await stage.apply(added(stage.files))
+    refused = await stage.published.next()
+    assert isinstance(refused, DatasetRefused)
+    assert "failed 3 times" in refused.reason
 
 
 async def test_a_revision_that_changes_no_training_makes_no_dataset(stage: Stage) -> None:

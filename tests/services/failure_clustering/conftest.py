@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.failure_clustering.handlers import Handlers, Outcome
+from services.failure_clustering.handlers import CLUSTER, Handlers, Outcome
 from services.failure_clustering.settings import Settings
 from services.failure_clustering.store import FailureStore
 from shared.addresses import Addresses
@@ -29,7 +29,9 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.files import Files
-from shared.jobs import JobRunner, JobTable
+from shared.job_launcher import ChildProcess
+from shared.job_protocol import JobProgress
+from shared.jobs import JobLimits, JobMetrics, JobRunner, JobTable
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.projections import Workloads
@@ -110,7 +112,7 @@ class Clusterer:
     published: list[Event] = field(default_factory=list)
     time: datetime = ONE
     spoke: asyncio.Event = field(default_factory=asyncio.Event)
-    progress: list[Mapping[str, Any]] = field(default_factory=list)
+    progress: list[JobProgress] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         workloads = Workloads()
@@ -120,7 +122,13 @@ class Clusterer:
         self.job_table = JobTable(self.clickhouse, "failure_clustering")
         self.outcome = Outcome(self.store, self.files, self.publish, self.clock)
         self.jobs = JobRunner(
-            self.job_table, "failure_clustering", self.folder, self.on_progress, self.outcome.on_done
+            self.job_table,
+            ChildProcess("services.failure_clustering.job"),
+            self.folder,
+            JobLimits(1, {CLUSTER: timedelta(minutes=5)}),
+            JobMetrics(CollectorRegistry(), "failure_clustering"),
+            self.on_progress,
+            self.outcome.on_done,
         )
         self.handlers = Handlers(
             self.store, self.files, self.jobs, self.publish, self.clock, workloads, Settings()
@@ -130,7 +138,7 @@ class Clusterer:
         self.published += events
         self.spoke.set()
 
-    async def on_progress(self, job: Any, progress: Mapping[str, Any]) -> None:
+    async def on_progress(self, job: Any, progress: JobProgress) -> None:
         self.progress.append(progress)
 
     def clock(self) -> datetime:

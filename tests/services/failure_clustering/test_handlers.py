@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ async def test_a_job_that_failed_for_good_loses_no_correction(clusterer: Cluster
     await clusterer.apply(corrected("a", "gpl"), flagged("b"))
     await clusterer.handlers.on_cycle_requested(requested())
     (job,) = await clusterer.job_table.unpublished()
-    await clusterer.outcome.on_done(Job(job.job_id, job.kind, job.task, error="no encoder"))
+    await clusterer.outcome.on_done(replace(job, error="no encoder"))
     (found,) = clusterer.found
     assert (found.clusters, found.corrections.rows) == ([], 1)
     assert list(clusterer.files.rows(found.failures)) == [
@@ -187,7 +188,9 @@ async def test_what_was_found_is_kept_and_said_and_the_latest_cycle_tells_where_
                 "found_at": minutes(9),
             }
         )
-        await clusterer.outcome.on_done(Job(cycle_id, "", {}, result=found.model_dump(mode="json")))
+        await clusterer.outcome.on_done(
+            Job(cycle_id, "", "licences", {}, NOON, result=found.model_dump(mode="json"))
+        )
     (row,) = await clusterer.clickhouse.rows("SELECT * FROM failures_v1")
     assert (row["cluster_id"], row["cycle_id"], row["right_answer"]) == ("cluster-new", "new", "gpl")
     assert len(await clusterer.clickhouse.rows("SELECT * FROM clusters_v1")) == len(clusterer.found) == 2

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from io import StringIO
 
 import pytest
 
 from services.failure_clustering.job import Clustering
+from shared.job_protocol import JobProgress
 from tests.services.failure_clustering.conftest import Clusterer, corrected, flagged, requested
 
 # Two themes behind one confusion, one theme behind another; the sentences are made for this test.
@@ -85,7 +85,7 @@ async def test_planted_groups_of_failures_are_found_and_named(clusterer: Cluster
     assert cluster_of["suspect"] == cluster_of["password-0"]
     assert cluster_of["stranger"] is None
     assert found.corrections.rows == 21
-    assert {"phase": "embedding", "done": 23, "total": 23} in clusterer.progress
+    assert JobProgress(phase="embedding", done=23, total=23) in clusterer.progress
 
 
 @pytest.mark.usefixtures("child_environment")
@@ -104,7 +104,7 @@ async def test_without_a_correction_the_encoder_is_not_even_loaded(clusterer: Cl
     await clusterer.log({"a": "some text"})
     await clusterer.handlers.on_cycle_requested(requested())
     (job,) = await clusterer.job_table.unpublished()
-    found = await Clustering(job.task, clusterer.files, StringIO()).run(clusterer.store)
+    found = await Clustering(job.task, clusterer.files, clusterer.progress.append).run(clusterer.store)
     assert found.clusters == []
     assert "services.failure_clustering.encoder" not in sys.modules
 
@@ -113,7 +113,7 @@ async def test_a_failure_whose_text_is_gone_stands_alone(clusterer: Clusterer) -
     await clusterer.apply(corrected("gone", "gpl"))
     await clusterer.handlers.on_cycle_requested(requested())
     (job,) = await clusterer.job_table.unpublished()
-    found = await Clustering(job.task, clusterer.files, StringIO()).run(clusterer.store)
+    found = await Clustering(job.task, clusterer.files, clusterer.progress.append).run(clusterer.store)
     assert list(clusterer.files.rows(found.failures)) == [{"prediction_id": "gone", "cluster_id": None}]
 
 

@@ -129,7 +129,7 @@ async def test_what_was_answered_once_is_not_asked_again(models_url: str, files:
                 files,
                 models,
                 Settings(),
-                lambda **row: published.append(row),
+                lambda row: published.append(row.model_dump()),
             )
 
     one = await evaluate(

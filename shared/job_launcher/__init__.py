@@ -1,0 +1,8 @@
+"""Where a job's process runs: a child of the service, or a Kubernetes Job. One setting chooses."""
+
+from shared.job_launcher.child_process import ChildProcess
+from shared.job_launcher.choice import launcher_for
+from shared.job_launcher.kubernetes_job import KubernetesJob
+from shared.job_launcher.launcher import CannotStart, Launched, Launcher
+
+__all__ = ["CannotStart", "ChildProcess", "KubernetesJob", "Launched", "Launcher", "launcher_for"]

@@ -1,0 +1,26 @@
+"""Which launcher a service uses: JOB_LAUNCHER=child (the default) or JOB_LAUNCHER=kubernetes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.job_launcher.child_process import ChildProcess
+from shared.job_launcher.kubernetes_api import in_cluster
+from shared.job_launcher.kubernetes_job import KubernetesJob
+from shared.job_launcher.launcher import Launcher
+from shared.job_launcher.manifest import KubernetesSettings
+
+
+class LauncherSettings(BaseSettings):
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="JOB_")
+
+    launcher: Literal["child", "kubernetes"] = "child"
+
+
+def launcher_for(service: str) -> Launcher:
+    """Launches `python -m services.<service>.job`."""
+    if LauncherSettings().launcher == "kubernetes":
+        return KubernetesJob(service, KubernetesSettings(), in_cluster())
+    return ChildProcess(f"services.{service}.job")

@@ -1,0 +1,8 @@
+"""Work that takes longer than a second: a process of its own whose state is a row."""
+
+from shared.jobs.job import Job, JobState
+from shared.jobs.metrics import JobMetrics
+from shared.jobs.runner import JobLimits, JobRunner, runner_for
+from shared.jobs.table import JobTable
+
+__all__ = ["Job", "JobLimits", "JobMetrics", "JobRunner", "JobState", "JobTable", "runner_for"]
