@@ -22,7 +22,6 @@ from deploy.workloads.add import TextTooLong, add_workload, measure_speed
 from deploy.workloads.definition import BadWorkload, read_definition
 from deploy.workloads.rows import LabelledRow, read_rows
 from services.data_augmentation.redaction import cannot_redact
-from services.retraining import plan
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -30,10 +29,8 @@ from shared.events import (
     DatasetPublished,
     Verdict,
 )
+from shared.training_time import expected_minutes
 from shared.workload import Workload
-
-ADVERSARIAL_ROWS = 60
-STARTING_JOBS_SECONDS = 40.0  # imports, redaction, merging
 
 
 async def install(file: Path, system: Running, console: Console, *, ask: bool) -> None:
@@ -80,20 +77,6 @@ async def _add(
             await _until_open(f"{system.gateway_url}/v1/models", workload.name)
             stage.sentence = f'ask {system.gateway_url}/v1 for the model "{workload.name}"'
     console.print(stages.summary(), highlight=False)
-
-
-def expected_minutes(workload: Workload, rows: int, tokens_per_row: float, tokens_per_second: float) -> float:
-    """Minutes until the first model is judged: training plus answers to the rows that judge it."""
-    held_out = min(workload.split.held_out, rows // 5)
-    golden = min(workload.split.golden, rows // 5)
-    seconds = plan.training_seconds(
-        rows - held_out - golden, tokens_per_row, workload.training, tokens_per_second
-    )
-    # The base model and the candidate answer held-out rows, the candidate golden and adversarial ones.
-    seconds += plan.evaluation_seconds(
-        2 * held_out + golden + ADVERSARIAL_ROWS, tokens_per_row, tokens_per_second
-    )
-    return (seconds + STARTING_JOBS_SECONDS) / 60
 
 
 async def _follow(name: str, stages: Stages, watch: Watch) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from services.retraining.adapter_card import adapter_card, adapter_name
 from services.retraining.job_messages import TrainResult, TrainTask
-from services.retraining.plan import steps
 from services.retraining.settings import Settings
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
+from shared.training_time import steps
 
 PROGRESS_SECONDS = 1.0
 

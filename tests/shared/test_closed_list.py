@@ -35,6 +35,7 @@ CLOSED_LIST = {
     "clickhouse",
     "time_ordered_ids",
     "topics",
+    "training_time",
     "workload",
 }
 SERVES_ALL = {"addresses", "broker", "flow", "consumer", "loopback", "migrations", "state", "topics"}

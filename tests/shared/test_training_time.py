@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.retraining.plan import evaluation_seconds, steps, training_seconds
-from shared.workload import Training
+from shared.training_time import evaluation_seconds, expected_minutes, steps, training_seconds
+from shared.workload import Split, Training, Workload
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,25 @@ def test_seconds_follow_from_tokens_and_speed() -> None:
 
 def test_rows_in_a_smaller_last_batch_are_not_counted_as_full() -> None:
     assert training_seconds(10, 10, Training(batch_size=16, epochs=1.0), 25) == pytest.approx(10)
+
+
+def test_minutes_are_training_and_answers_and_a_start() -> None:
+    workload = Workload(
+        name="t",
+        title="T",
+        prompt="{text}:",
+        labels=("a", "b"),
+        split=Split(golden=20, held_out=30),
+        training=Training(batch_size=10, epochs=1.0, max_steps=400),
+    )
+    trained, asked = 450, 2 * 30 + 20 + 60
+    seconds = trained * 20 * 2.5 / 100 + asked * 20 / 100 + 40
+    assert expected_minutes(workload, 500, 20, 100) == pytest.approx(seconds / 60)
+
+
+def test_few_rows_leave_at_most_a_fifth_to_each_of_golden_and_held_out() -> None:
+    workload = Workload(
+        name="t", title="T", prompt="{text}:", labels=("a", "b"), training=Training(batch_size=10, epochs=1.0)
+    )
+    asked = 2 * 20 + 20 + 60
+    assert expected_minutes(workload, 100, 1, 1) == pytest.approx((60 * 2.5 + asked + 40) / 60)
