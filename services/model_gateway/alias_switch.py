@@ -9,10 +9,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from services.model_gateway.champion_alias import ChampionAlias
-from services.model_gateway.label_tokens import LabelTokens
 from services.model_gateway.metrics import Metrics
 from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, now
 from shared.files import DigestMismatch, Files
+from shared.label_scoring import LabelContract, LabelScoring
 from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 
 PAUSE_SECONDS = (
@@ -30,7 +30,7 @@ class AliasSwitch:
     alias: ChampionAlias
     files: Files
     models: ModelServer
-    tokens: LabelTokens
+    scoring: LabelScoring
     metrics: Metrics
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _consumed_at: dict[str, float] = field(default_factory=dict)
@@ -99,9 +99,8 @@ class AliasSwitch:
         """One answer to nobody: the first pass through new weights is slow, and it proves they answer."""
         workload = self.alias.workloads.get(event.workload)
         assert workload is not None, "only champions of known workloads are wanted"
-        token_of = await self.tokens.of(workload)
-        prompt = workload.definition.prompt_for(workload.definition.title)
-        await self.models.score(event.champion.name, prompt, list(token_of.values()))
+        title = workload.definition.title
+        await self.scoring.answer(event.champion.name, LabelContract.of(workload), title)
 
     async def _switch(self, event: ModelPromoted | ModelRolledBack) -> None:
         unneeded = self.alias.switch_to(event)

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from services.model_gateway import refusals
 from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.champion_alias import ChampionAlias
-from services.model_gateway.label_tokens import LabelTokens
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
 from services.model_gateway.outbox import NotRecorded, Outbox
 from shared.events import PredictionLogged, WorkloadAdded
 from shared.files import DigestMismatch
-from shared.labels import LabelAnswer, label_answer
-from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.label_scoring import LabelContract, LabelScoring
+from shared.labels import LabelAnswer
+from shared.model_server import ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.service import Clock
 from shared.subject_ids import subject_id
 from shared.time_ordered_ids import time_ordered_id
@@ -38,8 +38,7 @@ class Scored:
 class Answering:
     alias: ChampionAlias
     alias_switch: AliasSwitch
-    tokens: LabelTokens
-    models: ModelServer
+    scoring: LabelScoring
     outbox: Outbox
     metrics: Metrics
     clock: Clock
@@ -111,10 +110,5 @@ class Answering:
             return await self._score(workload, adapter.name, text)
 
     async def _score(self, workload: WorkloadAdded, adapter: str, text: str) -> Scored:
-        token_of = await self.tokens.of(workload)
-        prompt = workload.definition.prompt_for(text)
-        scored = await self.models.score(adapter, prompt, list(token_of.values()))
-        try:
-            return Scored(label_answer(scored.logprobs, token_of), adapter, scored.prompt_tokens)
-        except ValueError as error:
-            raise ModelServerRefused(str(error)) from error
+        scored = await self.scoring.answer(adapter, LabelContract.of(workload), text)
+        return Scored(scored.answer, adapter, scored.prompt_tokens)

@@ -10,12 +10,12 @@ from services.model_gateway.api import routes
 from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.delivery import Delivery
 from services.model_gateway.handlers import Handlers
-from services.model_gateway.label_tokens import LabelTokens
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.outbox import Outbox
 from services.model_gateway.settings import Settings
 from services.model_gateway.state_folder import rename_files_of_0_1
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
+from shared.label_scoring import LabelScoring
 from shared.service import Service, ServiceContext
 from shared.subject_ids import WITHOUT_KEY
 
@@ -33,16 +33,15 @@ def build(context: ServiceContext) -> Service:
     )
     alias = ChampionAlias.restored(context.state_folder / "champion_alias.json")
     metrics = Metrics(context.registry, outbox)
-    tokens = LabelTokens(context.models)
-    alias_switch = AliasSwitch(alias, context.files, context.models, tokens, metrics)
+    scoring = LabelScoring(context.models)
+    alias_switch = AliasSwitch(alias, context.files, context.models, scoring, metrics)
     subject_key = context.addresses.subject_key
     if not subject_key:
         log.warning(WITHOUT_KEY)
     answering = Answering(
         alias,
         alias_switch,
-        tokens,
-        context.models,
+        scoring,
         outbox,
         metrics,
         context.clock,

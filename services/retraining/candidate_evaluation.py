@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from services.retraining.examiner import (
     Answer,
     Examiner,
-    NotOneToken,
     Question,
     questions,
     questions_digest,
@@ -83,7 +82,7 @@ async def evaluate_candidate(
     try:
         for one in left:
             one.answers = await examiner.answers(one.questions, one.adapter)
-    except (NotOneToken, PromptTooLong, ModelServerRefused) as error:
+    except (PromptTooLong, ModelServerRefused) as error:
         raise Refused(f"the evaluation cannot go on: {error}") from error
     rows = _judged(candidate, champion, base)
     evaluated = CandidateEvaluated(

@@ -14,7 +14,7 @@ from services.retraining.adversarial import adversarial_rows
 from services.retraining.scorecard import ADVERSARIAL, GOLDEN, HELD_OUT
 from shared.events import FrozenAdapter, WorkloadAdded
 from shared.files import Files
-from shared.labels import label_answer
+from shared.label_scoring import LabelContract, LabelScoring
 from shared.model_server import ModelServer, ModelServerDown, UnknownModel
 
 PAUSE_SECONDS = 1.0
@@ -35,10 +35,6 @@ class Question:
 class Answer:
     label: str
     confidence: float
-
-
-class NotOneToken(Exception):
-    """A label's answer is not one token of this model, or two labels share one. Add the workload again."""
 
 
 def questions(
@@ -89,7 +85,7 @@ class Examiner:
     ) -> None:
         self._models, self._files, self._added = models, files, added
         self._at_once, self._patience, self._on_answer = at_once, patience_seconds, on_answer
-        self._token_of: dict[str, int] = {}
+        self._scoring, self._contract = LabelScoring(models), LabelContract.of(added)
 
     async def answers(self, asked: Sequence[Question], adapter: FrozenAdapter | None) -> list[Answer]:
         """One answer per question, by the adapter or, without one, by the untouched base model.
@@ -97,8 +93,6 @@ class Examiner:
         The adapter stays loaded. Raises NotOneToken, PromptTooLong, ModelServerRefused, DigestMismatch, and
         ModelServerDown when patience is over.
         """
-        if not self._token_of:
-            self._token_of = await self._tokens()
         if adapter is not None:
             await self._waiting(partial(self._load, adapter))
         name = adapter.name if adapter else self._added.definition.base_model
@@ -108,19 +102,15 @@ class Examiner:
     async def _answer(
         self, question: Question, name: str, adapter: FrozenAdapter | None, slots: asyncio.Semaphore
     ) -> Answer:
-        prompt = self._added.definition.prompt_for(question.text)
-        allowed = list(self._token_of.values())
-
         async def ask() -> Answer:
             try:
-                scored = await self._models.score(name, prompt, allowed)
+                scored = await self._scoring.answer(name, self._contract, question.text)
             except UnknownModel:  # the server has been restarted since
                 if adapter is None:
                     raise
                 await self._load(adapter)
-                scored = await self._models.score(name, prompt, allowed)
-            best = label_answer(scored.logprobs, self._token_of)
-            return Answer(best.label, best.confidence)
+                scored = await self._scoring.answer(name, self._contract, question.text)
+            return Answer(scored.answer.label, scored.answer.confidence)
 
         async with slots:
             answer = await self._waiting(ask)
@@ -130,19 +120,6 @@ class Examiner:
     async def _load(self, adapter: FrozenAdapter) -> None:
         folder = await asyncio.to_thread(self._files.adapter_folder, adapter)
         await self._models.load_adapter(adapter.name, folder)
-
-    async def _tokens(self) -> dict[str, int]:
-        base_model = self._added.definition.base_model
-        found: dict[str, int] = {}
-        for label, answer in self._added.answers.items():
-            tokens = await self._waiting(partial(self._models.tokenize, base_model, answer))
-            if len(tokens) != 1 or tokens[0] in found.values():
-                raise NotOneToken(
-                    f"the answer {answer!r} is not one token of its own for {base_model}. Add the workload "
-                    "again, so that its answers are chosen for this model."
-                )
-            found[label] = tokens[0]
-        return found
 
     async def _waiting(self, ask: Callable[[], Awaitable[T]]) -> T:
         until = asyncio.get_running_loop().time() + self._patience

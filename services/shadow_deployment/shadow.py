@@ -10,12 +10,12 @@ from datetime import timedelta
 
 from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.judging import Judging
-from services.shadow_deployment.scoring import Scoring
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import Request, ShadowStore
 from shared.broker import Publish, pause_seconds
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
 from shared.files import DigestMismatch, Files
+from shared.label_scoring import LabelContract, LabelScoring
 from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.projections import Workloads
 from shared.service import Clock
@@ -35,14 +35,14 @@ class Shadow:
     settings: Settings
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
-    _scoring: Scoring = field(init=False)
+    _scoring: LabelScoring = field(init=False)
     _prepared: dict[str, str] = field(default_factory=dict)
     """Workload → the run whose candidate is loaded."""
     _skipped: set[str] = field(default_factory=set)
     """Requests that the model server will not take; tried again after a restart."""
 
     def __post_init__(self) -> None:
-        self._scoring = Scoring(self.models)
+        self._scoring = LabelScoring(self.models)
         self.wake.set()
 
     async def run_for_ever(self) -> None:
@@ -155,8 +155,8 @@ class Shadow:
     ) -> ShadowPairRecorded | None:
         name = candidate.candidate.name
         try:
-            answer = await self._scoring.answer(name, workload, request.input)
-        except (PromptTooLong, ModelServerRefused, ValueError) as error:
+            scored = await self._scoring.answer(name, LabelContract.of(workload), request.input)
+        except (PromptTooLong, ModelServerRefused) as error:
             log.warning("%s cannot be asked about %s: %s", name, request.prediction_id, type(error).__name__)
             self._skipped.add(request.prediction_id)
             return None
@@ -169,8 +169,8 @@ class Shadow:
             champion_answer=request.answer,
             champion_confidence=request.confidence,
             candidate=name,
-            candidate_answer=answer.label,
-            candidate_confidence=answer.confidence,
+            candidate_answer=scored.answer.label,
+            candidate_confidence=scored.answer.confidence,
             recorded_at=self.clock(),
         )
 

@@ -23,6 +23,7 @@ CLOSED_LIST = {
     "job_launcher",
     "job_protocol",
     "jobs",
+    "label_scoring",
     "labels",
     "loopback",
     "migrations",
