@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Protocol
 
-from shared.job_protocol import Order
+from shared.job_protocol.lines import Order
 
 
 class CannotStart(Exception):

@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.job_launcher.launcher import CannotStart
-from shared.job_protocol import ORDER_VARIABLE, Order
+from shared.job_protocol.lines import ORDER_VARIABLE, Order
 
 JOB_ID = "tuneloop.dev/job-id"
 """The annotation with the job's id; a label could not hold every id."""

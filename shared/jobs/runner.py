@@ -61,8 +61,8 @@ class JobRunner:
 
     The lease in a job's row says who is at work on it. ClickHouse has no compare-and-set, so the lease alone
     excludes nobody: the partition's ownership does, and around a rebalance, or after a pause of a whole
-    machine, two may be at work on one job for a while. That is harmless: ids derive from causes, so both
-    publish the same events, and the answer that is stored first is the one that both go on with.
+    machine, two may be at work on one job for a while. That is harmless: ids derive from causes, so what both
+    publish is the same event, and whoever finds an answer stored already goes on with that one.
     """
 
     def __init__(

@@ -34,8 +34,7 @@ class JobTable:
     async def unpublished(self) -> list[Job]:
         """The jobs that are not over, in the order in which they were wanted."""
         rows = await self._clickhouse.rows(
-            f"SELECT * FROM {self._table} FINAL WHERE state NOT IN ('published', 'said') "
-            "ORDER BY wanted_at, job_id"
+            f"SELECT * FROM {self._table} FINAL WHERE state != 'published' ORDER BY wanted_at, job_id"
         )
         return [_job(row) for row in rows]
 
@@ -60,14 +59,13 @@ class JobTable:
 
 
 def _job(row: Mapping[str, Any]) -> Job:
-    state = row["state"]
     return Job(
         job_id=row["job_id"],
         kind=row["kind"],
         workload=row["workload"],
         task=json.loads(row["task"]),
         wanted_at=_utc(row["wanted_at"]),
-        state=JobState.PUBLISHED if state == "said" else JobState(state),  # as version 0.1 called it
+        state=JobState(row["state"]),
         attempts=row["attempts"],
         result=json.loads(row["result"]) if row["result"] else None,
         error=row["error"] or None,

@@ -30,6 +30,9 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
             case "wait for":
                 while not Path(str(argument)).exists():
                     time.sleep(0.02)
+            case "wait for in folder":
+                while not Path(order.folder, str(argument)).exists():
+                    time.sleep(0.02)
             case "crash at first" if first:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "crash":

@@ -225,25 +225,26 @@ async def test_who_finds_its_job_taken_over_stops_its_process(
     assert len(starts(tmp_path, "j1")) == 1
 
 
-async def test_of_two_that_finish_the_same_job_only_the_first_answer_is_published(
+async def test_of_two_that_are_at_work_on_one_job_the_later_answer_is_not_published(
     service: ExampleService, clickhouse: ClickHouse, tmp_path: Path
 ) -> None:
     other = ExampleService(clickhouse, tmp_path / "other")
-    await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+    mine, theirs = tmp_path / "state" / "j1", tmp_path / "other" / "j1"
+    await want(service, "j1", [("wait for in folder", "go")])
     async with running(service):
         await until(lambda: starts(tmp_path, "j1"))
+        (pid,) = starts(tmp_path, "j1")
         job = await stored(service, "j1")
         await service.table.keep(replace(job, lease_owner="", lease_until=None, revision=job.revision + 1))
         async with running(other):  # as if Kafka had given it the partition, and nobody had told the first
-            await until(lambda: (tmp_path / "other" / "j1" / "starts").exists())
-            (tmp_path / "go").touch()
-            await until_published(service, "j1")
-            await until(lambda: not is_alive(starts(tmp_path, "j1")[0]) if starts(tmp_path, "j1") else True)
-            await asyncio.sleep(0.3)
-    published = [job.result for job in (*service.done, *other.done)]
-    assert published
-    assert all(result == published[0] for result in published)
-    assert (await stored(service, "j1")).result == published[0]
+            await until((theirs / "starts").exists)
+            (theirs / "go").touch()
+            await until_published(other, "j1")
+            (mine / "go").touch()
+            await until(lambda: not is_alive(pid))
+            await asyncio.sleep(0.5)
+    assert (len(other.done), service.done) == (1, [])
+    assert (await stored(service, "j1")).result == other.done[0].result
 
 
 async def test_jobs_of_a_workload_run_in_order_and_others_beside_them_up_to_the_limit(
@@ -320,20 +321,15 @@ async def test_tables_that_are_away_for_a_moment_stop_no_process(
     assert service.done[0].attempts == 1
 
 
-async def test_jobs_that_version_0_1_left_are_carried_on(
+async def test_a_job_that_version_0_1_wanted_for_no_workload_is_carried_on(
     service: ExampleService, clickhouse: ClickHouse
 ) -> None:
     old = {"kind": "example", "task": '{"steps": []}', "attempts": 1, "result": "", "error": ""}
-    rows = [
-        old | {"job_id": "over", "state": "said", "revision": 3, "changed_at": now()},
-        old | {"job_id": "wanted", "state": "wanted", "revision": 1, "changed_at": now()},
-    ]
-    await clickhouse.insert("retraining_jobs", rows)
-    assert (await stored(service, "over")).state is JobState.PUBLISHED
+    row = old | {"job_id": "j1", "state": "wanted", "revision": 1, "changed_at": now()}
+    await clickhouse.insert("retraining_jobs", [row])
+    assert (await stored(service, "j1")).workload == ""
     async with running(service):
-        await until(lambda: service.done)
-        await until_published(service, "wanted")
-    assert [job.job_id for job in service.done] == ["wanted"]
+        await until_published(service, "j1")
 
 
 async def test_a_job_that_never_comes_to_an_end_is_not_begun_for_ever(service: ExampleService) -> None:

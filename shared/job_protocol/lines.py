@@ -1,0 +1,71 @@
+"""What a job's process is told, and the lines in which it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from shared.fields import Part
+
+ORDER_VARIABLE = "TUNELOOP_JOB_ORDER"
+"""The variable of the environment that holds the order, where it does not come on standard input."""
+
+
+class Order(Part):
+    """All a job's process is told."""
+
+    job_id: str
+    kind: str
+    task: dict[str, JsonValue]
+    folder: str
+    """Its own scratch folder: the same one when the job is started again, so that it can go on from there."""
+
+
+class JobProgress(Part):
+    """What a job is busy with. `loss` is for those that have one."""
+
+    phase: str
+    done: int
+    total: int
+    loss: float | None = None
+
+
+class Result(Part):
+    result: dict[str, JsonValue]
+
+
+class Refusal(Part):
+    """Why this cannot succeed however often it is tried."""
+
+    refused: str
+
+
+class _Progressed(Part):
+    progress: JobProgress
+
+
+_LINE: TypeAdapter[Result | Refusal | _Progressed] = TypeAdapter(Result | Refusal | _Progressed)
+
+
+def read_line(job_id: str, line: bytes) -> JobProgress | Result | Refusal | None:
+    """What a line of a job's process says; None for a stray line, which is none of its own."""
+    mark = _mark(job_id).encode()
+    if not line.startswith(mark):
+        return None
+    try:
+        said = _LINE.validate_json(line[len(mark) :])
+    except ValidationError:
+        return None
+    return said.progress if isinstance(said, _Progressed) else said
+
+
+def marked_line(job_id: str, line: Mapping[str, Any]) -> bytes:
+    """A line of the answer. It begins anew: before it, in a merged log, others may have left theirs open."""
+    return f"\n{_mark(job_id)}{json.dumps(line)}\n".encode()
+
+
+def _mark(job_id: str) -> str:
+    return f"tuneloop-job {job_id} "
