@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,7 @@ from shared.broker import pause_seconds
 from shared.job_launcher.kubernetes_api import WATCH_SECONDS, ApiAway, ApiRefused, KubernetesApi
 from shared.job_launcher.launcher import CannotStart
 from shared.job_launcher.manifest import CONTAINER, KubernetesSettings, job_name, manifest
-from shared.job_protocol import Order
+from shared.job_protocol import MARK, Order
 
 NOT_FOUND, CONFLICT, BAD_REQUEST = 404, 409, 400
 BEGUN, ENDED = {"Running", "Succeeded", "Failed"}, {"Succeeded", "Failed"}
@@ -59,29 +59,35 @@ class LaunchedJob:
     name: str
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """The pod's log. After an interruption it is read anew from its beginning."""
+        """The pod's log, read anew as often as it breaks off, and once more when the pod has ended.
+
+        The API ends the stream of a running pod without a word, so only a log that was asked for after the
+        pod's end is known to be whole. What a job has said before is not given twice.
+        """
+        given: set[bytes] = set()
         while (pod := await self._pod()) is not None:
-            path = f"{self.api.pods}/{pod['metadata']['name']}/log"
             try:
-                async with aclosing(
-                    self.api.lines(path, {"container": CONTAINER, "follow": "true"})
-                ) as lines:
+                async with aclosing(self._log(pod)) as lines:
                     async for line in lines:
-                        yield line
+                        if line not in given:
+                            yield line
+                        if line.startswith(MARK):
+                            given.add(line)
+                if pod["status"]["phase"] in ENDED:
+                    return
+                await self._settle()
             except ApiAway as error:
                 log.warning("the log of %s broke off: %s", self.name, error)
                 await asyncio.sleep(pause_seconds(1))
             except ApiRefused as error:
                 if error.status not in (NOT_FOUND, BAD_REQUEST):
                     raise
-                if self._is_over(await self.read()):  # a pod that never began has no log
+                if pod["status"]["phase"] in ENDED:  # it never began, so it has no log
                     return
                 await asyncio.sleep(pause_seconds(1))
-            if await self._has_ended():
-                return
 
     async def ending(self) -> str | None:
-        while True:
+        while await self.read() is not None:
             async for kind, job in self._watched(self.api.jobs, self._this_job):
                 if kind == "DELETED":
                     break
@@ -89,8 +95,7 @@ class LaunchedJob:
                     return None
                 if failed := _condition(job, "Failed"):
                     return f"{failed.get('reason', 'a failure')}{_exit(await self._newest_pod())}"
-            if await self.read() is None:
-                return "the deletion of its Job"
+        return "the deletion of its Job"
 
     async def stop(self) -> None:
         options = {"propagationPolicy": "Background"}
@@ -128,12 +133,15 @@ class LaunchedJob:
                     return pod
         return await self._newest_pod()
 
-    async def _has_ended(self) -> bool:
-        """Whether the pod has, or does in a moment: its log may break off without a word while it runs."""
+    async def _settle(self) -> None:
+        """Waits a moment for the pod to be said to have ended, as it mostly has when its log ends."""
         async for kind, pod in self._watched(self.api.pods, self._its_pods, seconds=SETTLING_SECONDS):
             if kind == "DELETED" or pod["status"].get("phase") in ENDED:
-                return True
-        return False
+                return
+
+    def _log(self, pod: dict[str, Any]) -> AsyncGenerator[bytes]:
+        path = f"{self.api.pods}/{pod['metadata']['name']}/log"
+        return self.api.lines(path, {"container": CONTAINER, "follow": "true"})
 
     async def _watched(
         self, path: str, query: Mapping[str, str], seconds: int = WATCH_SECONDS

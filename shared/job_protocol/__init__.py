@@ -6,10 +6,11 @@ or {"refused": "why"}. Every line begins with a mark that holds the job's id, so
 prints, or a pod's log brings in between, is told from an answer.
 """
 
-from shared.job_protocol.lines import ORDER_VARIABLE, JobProgress, Order, Refusal, Result, read_line
+from shared.job_protocol.lines import MARK, ORDER_VARIABLE, JobProgress, Order, Refusal, Result, read_line
 from shared.job_protocol.run import Refused, Report, Work, run_job
 
 __all__ = [
+    "MARK",
     "ORDER_VARIABLE",
     "JobProgress",
     "Order",

@@ -13,6 +13,9 @@ from shared.fields import Part
 ORDER_VARIABLE = "TUNELOOP_JOB_ORDER"
 """The variable of the environment that holds the order, where it does not come on standard input."""
 
+MARK = b"tuneloop-job "
+"""How each line of an answer begins; the job's id follows."""
+
 
 class Order(Part):
     """All a job's process is told."""
@@ -52,7 +55,7 @@ _LINE: TypeAdapter[Result | Refusal | _Progressed] = TypeAdapter(Result | Refusa
 
 def read_line(job_id: str, line: bytes) -> JobProgress | Result | Refusal | None:
     """What a line of a job's process says; None for a stray line, which is none of its own."""
-    mark = _mark(job_id).encode()
+    mark = _mark(job_id)
     if not line.startswith(mark):
         return None
     try:
@@ -64,8 +67,8 @@ def read_line(job_id: str, line: bytes) -> JobProgress | Result | Refusal | None
 
 def marked_line(job_id: str, line: Mapping[str, Any]) -> bytes:
     """A line of the answer. It begins anew: before it, in a merged log, others may have left theirs open."""
-    return f"\n{_mark(job_id)}{json.dumps(line)}\n".encode()
+    return b"\n" + _mark(job_id) + json.dumps(line).encode() + b"\n"
 
 
-def _mark(job_id: str) -> str:
-    return f"tuneloop-job {job_id} "
+def _mark(job_id: str) -> bytes:
+    return MARK + job_id.encode() + b" "
