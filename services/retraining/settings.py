@@ -20,5 +20,6 @@ class Settings(BaseSettings):
     training_deadline_seconds: float = Field(default=24 * 3600, gt=0)
     """A training that takes longer is stopped, and its run has failed."""
     evaluation_deadline_seconds: float = Field(default=12 * 3600, gt=0)
+    """An evaluation that takes longer is stopped, and its run has failed."""
     free_megabytes: int = Field(default=400, ge=0)
     """Disk space a training needs for its checkpoints and its adapter."""

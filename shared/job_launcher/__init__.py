@@ -3,6 +3,14 @@
 from shared.job_launcher.child_process import ChildProcess
 from shared.job_launcher.choice import launcher_for
 from shared.job_launcher.kubernetes_job import KubernetesJob
-from shared.job_launcher.launcher import CannotStart, Launched, Launcher
+from shared.job_launcher.launcher import PAST_DEADLINE, CannotStart, Launched, Launcher
 
-__all__ = ["CannotStart", "ChildProcess", "KubernetesJob", "Launched", "Launcher", "launcher_for"]
+__all__ = [
+    "PAST_DEADLINE",
+    "CannotStart",
+    "ChildProcess",
+    "KubernetesJob",
+    "Launched",
+    "Launcher",
+    "launcher_for",
+]

@@ -17,6 +17,7 @@ class LauncherSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="JOB_")
 
     launcher: Literal["child", "kubernetes"] = "child"
+    """Where jobs run: `child`, processes of their service, or `kubernetes`, a Job each."""
 
 
 def launcher_for(service: str) -> Launcher:

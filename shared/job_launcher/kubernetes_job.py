@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from shared.broker import pause_seconds
 from shared.job_launcher.kubernetes_api import WATCH_SECONDS, ApiAway, ApiRefused, KubernetesApi
-from shared.job_launcher.launcher import CannotStart
+from shared.job_launcher.launcher import PAST_DEADLINE, CannotStart
 from shared.job_launcher.manifest import CONTAINER, KubernetesSettings, job_name, manifest
 from shared.job_protocol import MARK, Order
 
@@ -94,7 +94,10 @@ class LaunchedJob:
                 if _condition(job, "Complete"):
                     return None
                 if failed := _condition(job, "Failed"):
-                    return f"{failed.get('reason', 'a failure')}{_exit(await self._newest_pod())}"
+                    reason = failed.get("reason", "a failure")
+                    if reason == "DeadlineExceeded":
+                        return PAST_DEADLINE
+                    return f"{reason}{_exit(await self._newest_pod())}"
         return "the deletion of its Job"
 
     async def stop(self) -> None:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from shared.job_protocol.lines import Order
 
+PAST_DEADLINE = "its deadline"
+"""The ending of a process that ran for as long as it may."""
+
 
 class CannotStart(Exception):
     """No process can be started for this order, and trying again would not help. Says why."""

@@ -36,12 +36,15 @@ class KubernetesSettings(BaseSettings):
     files_claim: str = ""
     """A claim with the files, mounted at /files, for FILES_URI file:///files. Empty for object storage."""
     cpu: str = "2"
+    """What a job asks for, as Kubernetes spells it."""
     memory: str = "8Gi"
+    """What a job asks for, and what it may take at most."""
     gpus: dict[str, int] = Field(default={"train": 1})
     """GPUs by kind of job, as JSON; kinds that are not named get none."""
     keep_seconds: int = Field(default=3600, ge=60)
     """How long Kubernetes keeps a Job that has ended: a service that was away must still find its answer."""
     run_as_user: int = Field(default=1000, ge=1)
+    """The user and group of a job's process; root is never allowed."""
 
 
 def job_name(service: str, job_id: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared.events.envelope import now
-from shared.job_launcher import CannotStart, Launched, Launcher
+from shared.job_launcher import PAST_DEADLINE, CannotStart, Launched, Launcher
 from shared.job_protocol import JobProgress, Order, Refusal, Result, read_line
 from shared.jobs.job import Job, JobState
 from shared.jobs.table import JobTable
@@ -112,6 +112,8 @@ class Attempt:
         if strays:  # how many and not what: a library may print what it works on
             log.info("%s job %s: %d stray lines ignored", self.job.kind, self.job.job_id, strays)
         ending = await launched.ending()
+        if ending == PAST_DEADLINE:
+            return self._too_long()
         if ending is not None:
             return Crash(f"the process ended with {ending}")
         return answer or Crash("the process ended without an answer")

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from shared.clickhouse import ClickHouse, connect
-from shared.job_launcher import ChildProcess
+from shared.job_launcher import ChildProcess, Launcher
 from shared.job_protocol import JobProgress
 from shared.jobs import Job, JobLimits, JobMetrics, JobRunner, JobTable
 
@@ -17,7 +17,13 @@ class ExampleService:
     """`done` and `progress` are what the runner has told it."""
 
     def __init__(
-        self, clickhouse: ClickHouse, folder: Path, *, at_once: int = 2, deadline_seconds: float = 60
+        self,
+        clickhouse: ClickHouse,
+        folder: Path,
+        *,
+        at_once: int = 2,
+        deadline_seconds: float = 60,
+        launcher: Launcher | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.table = JobTable(clickhouse, "retraining")
@@ -29,7 +35,7 @@ class ExampleService:
         self.cannot_publish: set[str] = set()
         self.runner = JobRunner(
             self.table,
-            ChildProcess("tests.shared.example_job"),
+            launcher or ChildProcess("tests.shared.example_job"),
             folder,
             JobLimits(at_once, {"example": timedelta(seconds=deadline_seconds)}),
             JobMetrics(self.registry, "retraining"),

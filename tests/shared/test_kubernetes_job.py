@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from shared.job_launcher import CannotStart, KubernetesJob, Launched
+from shared.clickhouse import ClickHouse
+from shared.job_launcher import PAST_DEADLINE, CannotStart, KubernetesJob, Launched
 from shared.job_launcher.kubernetes_api import KubernetesApi
 from shared.job_launcher.manifest import KubernetesSettings
 from shared.job_protocol import JobProgress, Order, Result, read_line
+from shared.migrations import migrate
 from tests.servers.kubernetes import TOKEN, Kubernetes
+from tests.shared.example_service import ExampleService
 
 HOUR = timedelta(hours=1)
 
@@ -139,7 +142,7 @@ async def test_a_deadline_that_kubernetes_kept_is_told(
     (name,) = kubernetes.jobs
     assert kubernetes.jobs[name]["spec"]["activeDeadlineSeconds"] == 3600
     await kubernetes.fail(name, "DeadlineExceeded")
-    assert await asyncio.wait_for(launched.ending(), 30) == "DeadlineExceeded"
+    assert await asyncio.wait_for(launched.ending(), 30) == PAST_DEADLINE
 
 
 async def test_a_refusal_of_kubernetes_is_final_and_quoted(
@@ -152,3 +155,28 @@ async def test_a_refusal_of_kubernetes_is_final_and_quoted(
     without_image = KubernetesJob("retraining", KubernetesSettings(), launcher.api)
     with pytest.raises(CannotStart, match="IMAGE"):
         await without_image.start(order(tmp_path), HOUR)
+
+
+async def test_a_service_that_is_stopped_leaves_its_jobs_running_and_its_successor_publishes_them(
+    launcher: KubernetesJob, kubernetes: Kubernetes, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    await migrate(clickhouse, "retraining")
+    first, second = (
+        ExampleService(clickhouse, tmp_path / name, launcher=launcher) for name in ("first", "second")
+    )
+    task = order(tmp_path, ("wait for", str(tmp_path / "go"))).task
+    await first.runner.want("j1", "example", "tickets", task)
+    running = asyncio.create_task(first.runner.run_for_ever())
+    await until_begun(tmp_path)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    running = asyncio.create_task(second.runner.run_for_ever())
+    await asyncio.sleep(0.3)
+    (tmp_path / "go").touch()
+    async with asyncio.timeout(60):
+        while kubernetes.jobs or not second.done:
+            await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert second.done[0].result is not None
+    assert (len(kubernetes.created), first.done) == (1, [])
