@@ -26,7 +26,7 @@ def main() -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
-    # FastStream repeats what shared/broker.py and shared/consumer.py log in our words.
+    # FastStream repeats what we log in our words.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     logging.getLogger("kafka").setLevel(logging.WARNING)
     os.environ.update(no_proxy_for_loopback(os.environ))

@@ -18,9 +18,12 @@ from faststream.confluent import KafkaBroker
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from shared.addresses import Addresses
-from shared.broker import make_broker, make_publish, pause_seconds
+from shared.backoff import pause_seconds
+from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse, clickhouse_at
-from shared.consumer import make_dead_letters, subscribe
+from shared.consumer.metrics import ConsumerMetrics
+from shared.consumer.ownership import Ownership
+from shared.consumer.process import ProcessConsumers
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
@@ -29,7 +32,6 @@ from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import Problem, answer_with_problems
 from shared.service import Service, ServiceContext
-from shared.state import read_state
 from shared.topics import declare, topics_of
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
@@ -119,6 +121,7 @@ class _Stack:
     def __init__(self, names: Sequence[str], addresses: Addresses, registry: CollectorRegistry) -> None:
         self._names, self._addresses, self._registry = names, addresses, registry
         self.services: list[Service] = []
+        self._ownerships: dict[str, Ownership] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> _Stack:
@@ -132,8 +135,18 @@ class _Stack:
             folder = addresses.state_folder / name
             folder.mkdir(parents=True, exist_ok=True)
             publish = make_publish(self._broker, name)
+            ownership = self._ownerships[name] = Ownership()
             context = ServiceContext(
-                addresses, publish, self._clickhouse, files, self._models, now, self._registry, folder
+                addresses,
+                publish,
+                self._clickhouse,
+                files,
+                self._models,
+                now,
+                self._registry,
+                folder,
+                ownership.owns,
+                ownership.on_change,
             )
             self.services.append(build(name, context))
         return self
@@ -147,40 +160,25 @@ class _Stack:
         )
         for service in self.services:
             await migrate(self._clickhouse, service.name)
-        await self._read_state()
+        consumers = ProcessConsumers(
+            self.services, self._ownerships, self._broker, servers, ConsumerMetrics(self._registry)
+        )
+        await self._broker.connect()
+        self._keep_running(consumers.state.name, consumers.state.run)
+        await consumers.state.caught_up()
         for service in self.services:
             if service.start is not None:
                 await service.start()
-        dead_letters = make_dead_letters(self._broker, self._registry)
-        for service in self.services:
-            for kind, handler in service.consumes.items():
-                subscribe(
-                    self._broker,
-                    service.name,
-                    kind,
-                    handler,
-                    dead_letters,
-                    from_now=service.consumes_from_now,
-                )
-        await self._broker.start()
+        for consumer in consumers.others:
+            self._keep_running(consumer.name, consumer.run)
         for service in self.services:
             for work in service.background:
-                self._tasks.append(asyncio.create_task(_keep_running(service.name, work)))
+                self._keep_running(service.name, work)
         readiness.is_ready = True
         log.info("ready: %s", ", ".join(self._names))
 
-    async def _read_state(self) -> None:
-        kinds = sorted(
-            {kind for service in self.services for kind in service.consumes if kind.is_state},
-            key=lambda kind: kind.topic.name,
-        )
-        servers = self._addresses.kafka_bootstrap_servers
-        events = await _until_kafka_answers(partial(read_state, kinds, servers, patience_seconds=10))
-        for service in self.services:
-            for event in events:
-                handler = service.consumes.get(type(event))
-                if callable(handler):
-                    await handler(event)
+    def _keep_running(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(_keep_running(name, work), name=name))
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:

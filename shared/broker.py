@@ -1,29 +1,27 @@
-"""The one place where FastStream's Kafka settings are chosen: its own defaults lose events.
+"""How events are published, by FastStream: the one place where its Kafka settings are chosen.
 
-acks=all and an idempotent producer, so that what is acknowledged is kept and kept once; negative
-acknowledgement on error, so that a failed batch comes again; a pause that grows before each retry.
+Its own defaults lose events: here acks=all and an idempotent producer, so that what is acknowledged is kept,
+and kept once. Consuming is ours (shared/consumer).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
-from faststream import AckPolicy, BaseMiddleware, ContextRepo
+from faststream import BaseMiddleware, ContextRepo
 from faststream.confluent import KafkaBroker
 from faststream.confluent.opentelemetry import KafkaTelemetryMiddleware
-from faststream.confluent.prometheus import KafkaPrometheusMiddleware
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from shared.events.envelope import Event, record
 
-LONGEST_PAUSE_SECONDS = 60.0  # far below max.poll.interval.ms (300 s), or Kafka takes us for dead
 MAX_MESSAGE_BYTES = 1_000_000  # Kafka's own default limit
 
 log = logging.getLogger(__name__)
@@ -35,43 +33,24 @@ class Publish(Protocol):
     async def __call__(self, *events: Event) -> None: ...
 
 
-class PauseBeforeRetry(BaseMiddleware[Any, Any]):
-    """Waits after a failure, longer each time in a row, before the broker brings the batch again."""
+class CountPublished(BaseMiddleware[Any, Any]):
+    """Counts what the broker acknowledged."""
 
-    def __init__(self, msg: Any, /, *, context: ContextRepo, failures_in_a_row: dict[str, int]) -> None:
+    def __init__(self, msg: Any, /, *, context: ContextRepo, published: Counter) -> None:
         super().__init__(msg, context=context)
-        self.failures_in_a_row = failures_in_a_row
+        self.published = published
 
-    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: Any) -> Any:
-        first = msg.raw_message[0] if isinstance(msg.raw_message, Sequence) else msg.raw_message
-        topic = str(first.topic())
-        try:
-            handled = await call_next(msg)
-        except Exception as error:
-            failures = self.failures_in_a_row.get(topic, 0) + 1
-            self.failures_in_a_row[topic] = failures
-            pause = pause_seconds(failures)
-            log.warning(
-                "%s: handling failed (%s), attempt %d; trying again in %.1f s",
-                topic,
-                type(error).__name__,
-                failures,
-                pause,
-                exc_info=failures in (1, 10),
-            )
-            await asyncio.sleep(pause)
-            raise
-        self.failures_in_a_row.pop(topic, None)
-        return handled
-
-
-def pause_seconds(failures_in_a_row: int) -> float:
-    """0.2 s after the first failure, doubled by each further one, at most a minute."""
-    return min(0.1 * 2.0 ** min(failures_in_a_row, 20), LONGEST_PAUSE_SECONDS)
+    async def publish_scope(self, call_next: Callable[[Any], Awaitable[Any]], cmd: Any) -> Any:
+        answer = await call_next(cmd)
+        self.published.labels(cmd.destination).inc()
+        return answer
 
 
 def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegistry) -> KafkaBroker:
-    """A broker with safe settings, metrics and traces. Nothing else may construct one."""
+    """A broker to publish by, with safe settings, metrics and traces. Nothing else may construct one."""
+    published = Counter(
+        "tuneloop_published_records", "Records that Kafka acknowledged", ("topic",), registry=registry
+    )
     return KafkaBroker(
         bootstrap_servers,
         client_id=client_id,
@@ -80,11 +59,9 @@ def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegis
         linger_ms=5,
         max_request_size=MAX_MESSAGE_BYTES,
         allow_auto_create_topics=False,
-        ack_policy=AckPolicy.NACK_ON_ERROR,
         middlewares=(
-            KafkaPrometheusMiddleware(registry=registry, app_name="tuneloop"),
+            partial(CountPublished, published=published),
             KafkaTelemetryMiddleware(tracer_provider=_tracers()),
-            partial(PauseBeforeRetry, failures_in_a_row={}),
         ),
         logger=logging.getLogger("faststream"),
         log_level=logging.DEBUG,

@@ -17,6 +17,7 @@ from shared.consumer import Batch, Handler
 from shared.events.envelope import Event
 from shared.files import Files
 from shared.model_server import ModelServer
+from shared.projections import Workloads
 
 Clock = Callable[[], datetime]
 
@@ -35,6 +36,11 @@ class ServiceContext:
     registry: CollectorRegistry
     state_folder: Path
     """This service's own scratch folder."""
+    owns: Callable[[str], bool] = lambda workload: True
+    """Whether this process is assigned the Kafka partition of that workload on the service's lead topic, the
+    first it consumes that is keyed by workload. One process is at a time, except at a hand-over."""
+    on_ownership_change: Callable[[Callable[[], None]], None] = lambda callback: None
+    """Registers what is to be called, on the event loop, whenever `owns` may answer otherwise."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Service:
 
     name: str
     consumes: Mapping[type[Event], Handler | Batch]
+    workloads: Workloads | None = None
+    """The workloads it knows: a record of another one waits a little until it is known, then is set aside."""
     consumes_from_now: bool = False
     """Live watchers begin with what comes next; everybody else begins with the oldest event."""
     routers: Sequence[APIRouter] = ()

@@ -12,7 +12,8 @@ from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import Request, ShadowStore
-from shared.broker import Publish, pause_seconds
+from shared.backoff import pause_seconds
+from shared.broker import Publish
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
 from shared.files import DigestMismatch, Files
 from shared.label_scoring import LabelContract, LabelScoring

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 CLOSED_LIST = {
     "addresses",
+    "backoff",
     "request_bodies",
     "broker",
     "cpu_dtype",
@@ -31,7 +32,6 @@ CLOSED_LIST = {
     "problems",
     "service",
     "projections",
-    "state",
     "subject_ids",
     "clickhouse",
     "time_ordered_ids",
@@ -39,7 +39,7 @@ CLOSED_LIST = {
     "training_time",
     "workload",
 }
-SERVES_ALL = {"addresses", "broker", "flow", "consumer", "loopback", "migrations", "state", "topics"}
+SERVES_ALL = {"addresses", "broker", "flow", "consumer", "loopback", "migrations", "topics"}
 """What `services/run.py` puts under every service."""
 
 

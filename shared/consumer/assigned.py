@@ -1,0 +1,128 @@
+"""Topics that every process reads for itself, without a group: state from the start, live events from now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from shared.consumer.polling import SETTINGS, PollingThread, by_partition, on_error
+from shared.consumer.records import Place
+from shared.consumer.worker import Flow, TopicWorker
+
+ANSWER_SECONDS = 10.0
+HANDLERS_END_SECONDS = 3.0
+
+log = logging.getLogger(__name__)
+
+MakeWorker = Callable[[Flow], TopicWorker]
+
+
+class AssignedConsumer:
+    """One consumer for all who read these topics in this process. Nothing is committed."""
+
+    def __init__(
+        self,
+        name: str,
+        readers: Mapping[str, Sequence[MakeWorker]],
+        bootstrap_servers: str,
+        *,
+        from_now: bool,
+        on_handled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`readers` by topic. `on_handled` is called whenever one of them has handled something."""
+        self.name, self._readers, self._servers = name, readers, bootstrap_servers
+        self._from_now, self._on_handled = from_now, on_handled
+        self._workers: dict[str, list[TopicWorker]] = {}
+        self._missing: set[tuple[int, Place]] = set()
+        self._ends: dict[Place, int] = {}
+        self._caught_up = asyncio.Event()
+
+    async def caught_up(self) -> None:
+        """Returns when everything that was there at the start is handled."""
+        await self._caught_up.wait()
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises KafkaException if Kafka cannot be consumed from."""
+        if not self._readers:
+            self._caught_up.set()
+            return
+        self._loop = asyncio.get_running_loop()
+        self._missing, self._ends = set(), {}
+        self._consumer = consumer = Consumer(self._settings())
+        thread = PollingThread(consumer, self.name, self._begin, self._deliver, _nothing, _nothing)
+        # Readers share the consumer: a partition pauses when one has enough, and goes on when one wants more.
+        self._workers = {
+            topic: [
+                make(Flow(partial(self._handled, number), thread.pause, thread.resume))
+                for number, make in enumerate(makers)
+            ]
+            for topic, makers in self._readers.items()
+        }
+        thread.start()
+        workers = [worker for of_topic in self._workers.values() for worker in of_topic]
+        working = [asyncio.create_task(worker.run()) for worker in workers]
+        ended = asyncio.create_task(thread.ended())
+        try:
+            await asyncio.wait({ended, *working}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for worker in workers:
+                worker.stop()
+            await asyncio.wait(working, timeout=HANDLERS_END_SECONDS)
+            await thread.stop()
+            for task in (ended, *working):
+                task.cancel()
+            outcomes = await asyncio.gather(ended, *working, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            **SETTINGS,
+            "bootstrap.servers": self._servers,
+            "client.id": self.name,
+            "group.id": self.name,  # librdkafka wants one; it is never joined
+            "auto.offset.reset": "latest" if self._from_now else "earliest",
+            "error_cb": on_error(self.name),
+        }
+
+    def _begin(self) -> None:
+        """On the polling thread. Ends are asked for before anything is fetched, so that no answer waits."""
+        known = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
+        places = [(topic, number) for topic in self._readers for number in known[topic].partitions]
+        spans = {
+            place: self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_SECONDS)
+            for place in places
+        }
+        starts = [
+            TopicPartition(*place, end if self._from_now else start) for place, (start, end) in spans.items()
+        ]
+        self._consumer.assign(starts)
+        there = {place: end for place, (start, end) in spans.items() if end > start and not self._from_now}
+        self._loop.call_soon_threadsafe(self._expect, there)
+
+    def _expect(self, ends: Mapping[Place, int]) -> None:
+        self._ends = dict(ends)
+        self._missing = {(reader, place) for place in ends for reader in range(len(self._workers[place[0]]))}
+        if not self._missing:
+            self._caught_up.set()
+
+    def _deliver(self, messages: Sequence[Message]) -> None:
+        for (topic, number), records in by_partition(messages).items():
+            for worker in self._workers[topic]:
+                worker.deliver(number, records)
+
+    def _handled(self, reader: int, place: Place, next_offset: int) -> None:
+        self._on_handled()
+        if next_offset >= self._ends.get(place, 0) and (reader, place) in self._missing:
+            self._missing.discard((reader, place))
+            if not self._missing:
+                self._caught_up.set()
+
+
+def _nothing() -> None:
+    return

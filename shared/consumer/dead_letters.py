@@ -1,0 +1,60 @@
+"""Where records go that can never be handled: `<topic>-dead-letter`, with a reason, up to a limit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import Message
+from faststream.confluent import KafkaBroker
+
+from shared.consumer.metrics import ConsumerMetrics
+from shared.events.envelope import Topic, derived_id
+
+MOST_INVALID_IN_A_ROW = 100
+
+log = logging.getLogger(__name__)
+
+
+class TooManyInvalid(Exception):
+    """So many invalid records in a row mean that the reader is wrong, not the records."""
+
+
+def invalid_in_a_row(before: int, are_valid: Iterable[bool], most: int = MOST_INVALID_IN_A_ROW) -> int:
+    """How many invalid records stand in a row at the end, after `before` of them. Raises TooManyInvalid."""
+    run = before
+    for is_valid in are_valid:
+        run = 0 if is_valid else run + 1
+        if run > most:
+            raise TooManyInvalid(
+                f"more than {most} invalid records in a row. Nothing more is set aside and the partition "
+                "waits: correct the producer or this reader, then restart."
+            )
+    return run
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """Sets records aside in the name of one service."""
+
+    broker: KafkaBroker
+    service: str
+    metrics: ConsumerMetrics
+
+    async def keep(self, topic: Topic, message: Message, reason: str) -> None:
+        """`reason` quotes nothing of the payload; the payload itself is kept as it came."""
+        place = (topic.name, str(message.partition()), str(message.offset()))
+        headers = {
+            "ce_id": derived_id("dead-letter", self.service, *place),
+            "dead_letter_reason": reason[:1000],
+            "dead_letter_service": self.service,
+            "dead_letter_topic": place[0],
+            "dead_letter_partition": place[1],
+            "dead_letter_offset": place[2],
+        }
+        await self.broker.publish(
+            message.value() or b"", topic.dead_letters, key=message.key(), headers=headers
+        )
+        self.metrics.dead_letters.labels(self.service, topic.name).inc()
+        log.warning("%s/%s@%s set aside: %s", *place, reason)

@@ -1,0 +1,235 @@
+"""A service's share of its topics: one member of the consumer group that has the service's name.
+
+One thread polls, the event loop handles, and what was handled is committed: stored, published, committed, in
+that order. Of a partition that was revoked nothing more is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from shared.backoff import pause_seconds
+from shared.consumer.adoption import adopt_offsets
+from shared.consumer.dead_letters import DeadLetters
+from shared.consumer.metrics import ConsumerMetrics, Lag
+from shared.consumer.offsets import HandledOffsets
+from shared.consumer.ownership import Ownership, lead_topic
+from shared.consumer.polling import SETTINGS, PollingThread, by_partition, on_error
+from shared.consumer.records import Batch, Handler, Place
+from shared.consumer.unknown_workload import UnknownWorkloads
+from shared.consumer.worker import Flow, TopicWorker
+from shared.events.envelope import Event
+
+METADATA_SECONDS = 10.0
+ENDS_SECONDS = 1.0  # how old the ends may be that lag is counted from
+HANDLERS_END_SECONDS = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class GroupConsumer:
+    """Consumes until it is cancelled; then it commits what was handled and leaves the group."""
+
+    def __init__(
+        self,
+        service: str,
+        handlers: Mapping[type[Event], Handler | Batch],
+        unknown: UnknownWorkloads,
+        dead_letters: DeadLetters,
+        metrics: ConsumerMetrics,
+        ownership: Ownership,
+        bootstrap_servers: str,
+    ) -> None:
+        """`handlers` by kind of event, state events excepted."""
+        self.name, self._servers = service, bootstrap_servers
+        self._handlers, self._unknown, self._dead_letters = handlers, unknown, dead_letters
+        self._metrics, self._ownership = metrics, ownership
+        self._lead = lead_topic(handlers)
+        self._offsets, self._lock = HandledOffsets(), threading.Lock()
+        self._workers: dict[str, TopicWorker] = {}
+        self._consumer: Consumer | None = None
+        self._ends: dict[Place, tuple[int, int]] = {}
+        ownership.goes_by(self._lead)
+        metrics.watch_lag(self._lag)
+
+    def known_workloads_changed(self) -> None:
+        for worker in self._workers.values():
+            worker.known_workloads_changed()
+
+    async def run(self) -> None:
+        """Raises KafkaException if Kafka cannot be consumed from; it may be run again."""
+        self._loop = asyncio.get_running_loop()
+        self._offsets, self._ends = HandledOffsets(), {}
+        self._ends_at = self._commit_not_before = 0.0
+        self._commit_failures = 0
+        self._consumer = consumer = Consumer(self._settings())
+        thread = PollingThread(
+            consumer, self.name, self._begin, self._deliver, self._between_polls, self._end
+        )
+        flow = Flow(self._handled, thread.pause, thread.resume)
+        self._workers = {
+            kind.topic.name: TopicWorker(
+                self.name, kind, handler, self._unknown, self._dead_letters, self._metrics, flow
+            )
+            for kind, handler in self._handlers.items()
+        }
+        thread.start()
+        working = [asyncio.create_task(worker.run()) for worker in self._workers.values()]
+        ended = asyncio.create_task(thread.ended())
+        try:
+            await asyncio.wait({ended, *working}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._come_to_an_end(thread, working)
+            for task in (ended, *working):
+                task.cancel()
+            outcomes = await asyncio.gather(ended, *working, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _come_to_an_end(self, thread: PollingThread, working: Sequence[asyncio.Task[None]]) -> None:
+        for worker in self._workers.values():
+            worker.stop()
+        await asyncio.wait(working, timeout=HANDLERS_END_SECONDS)
+        await thread.stop()
+        self._ownership.revoked_all()
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            **SETTINGS,
+            "bootstrap.servers": self._servers,
+            "client.id": self.name,
+            "group.id": self.name,
+            "auto.offset.reset": "earliest",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": 10_000,
+            "heartbeat.interval.ms": 3_000,
+            "max.poll.interval.ms": 300_000,
+            "error_cb": on_error(self.name),
+        }
+
+    # On the polling thread:
+
+    def _begin(self) -> None:
+        assert self._consumer is not None
+        adopt_offsets(self.name, self._workers, self._servers)
+        if self._lead is not None:
+            described = self._consumer.list_topics(self._lead.name, timeout=METADATA_SECONDS)
+            self._ownership.partition_count(len(described.topics[self._lead.name].partitions))
+        self._consumer.subscribe(
+            list(self._workers), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        """Starts where the group stopped, and at the oldest record where it never was.
+
+        Said as an offset, for a question to the broker would stand behind a fetch that waits for records.
+        """
+        committed = consumer.committed(assigned, timeout=METADATA_SECONDS) if assigned else []
+        starts = {_place(one): max(one.offset, 0) for one in committed}
+        with self._lock:
+            self._offsets.assign(starts)
+        if starts:
+            consumer.incremental_assign(_as_offsets(starts))
+            consumer.resume(assigned)  # it may have been paused when it was here before
+        self._loop.call_soon_threadsafe(self._ownership.assigned, list(starts))
+
+    def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        places = [_place(one) for one in revoked]
+        with self._lock:
+            last = self._offsets.revoke(places)
+        self._commit(last)
+        self._loop.call_soon_threadsafe(self._revoked, places)
+
+    def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
+        places = [_place(one) for one in lost]
+        with self._lock:
+            self._offsets.revoke(places)
+        self._loop.call_soon_threadsafe(self._revoked, places)
+
+    def _between_polls(self) -> None:
+        self._commit_what_is_handled()
+        if time.monotonic() - self._ends_at > ENDS_SECONDS:
+            self._ends_at = time.monotonic()
+            self._look_at_ends()
+
+    def _commit_what_is_handled(self) -> None:
+        """Waits for Kafka's answer. What it refuses is tried again after a while, and meanwhile polled on."""
+        if time.monotonic() < self._commit_not_before:
+            return
+        with self._lock:
+            due = self._offsets.due()
+        if self._commit(due):
+            self._commit_failures = 0
+        else:
+            self._commit_failures += 1
+            self._commit_not_before = time.monotonic() + pause_seconds(self._commit_failures)
+
+    def _commit(self, due: Mapping[Place, int]) -> bool:
+        """Whether there was nothing to commit, or it is committed."""
+        assert self._consumer is not None
+        if not due:
+            return True
+        try:
+            answers = self._consumer.commit(offsets=_as_offsets(due), asynchronous=False) or []
+            refused = next((one.error for one in answers if one.error is not None), None)
+        except KafkaException as failure:
+            answers, refused = [], failure.args[0]
+        with self._lock:
+            self._offsets.committed({_place(one): one.offset for one in answers if one.error is None})
+        if refused is not None:
+            self._metrics.commit_failures.labels(self.name).inc()
+            log.warning("%s: a commit failed: %s", self.name, refused.str())
+        return refused is None
+
+    def _look_at_ends(self) -> None:
+        """As Kafka last said them, without asking."""
+        assert self._consumer is not None
+        with self._lock:
+            places = self._offsets.places()
+        for place in places:
+            with suppress(KafkaException):
+                self._ends[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+
+    def _end(self) -> None:
+        with self._lock:
+            due = self._offsets.due()
+        self._commit(due)
+
+    # On the event loop:
+
+    def _deliver(self, messages: Sequence[Message]) -> None:
+        for (topic, number), records in by_partition(messages).items():
+            self._workers[topic].deliver(number, records)
+
+    def _revoked(self, places: Sequence[Place]) -> None:
+        for topic, number in places:
+            self._workers[topic].revoke([number])
+        self._ownership.revoked(places)
+
+    def _handled(self, place: Place, next_offset: int) -> None:
+        with self._lock:
+            self._offsets.handled(place, next_offset)
+
+    def _lag(self) -> Iterator[Lag]:
+        with self._lock:
+            following = {place: self._offsets.next_of(place) for place in self._offsets.places()}
+        for (topic, number), offset in following.items():
+            oldest, end = self._ends.get((topic, number), (0, -1))
+            if end >= 0:
+                yield self.name, topic, number, max(0, end - max(offset, oldest))
+
+
+def _place(one: TopicPartition) -> Place:
+    return one.topic, one.partition
+
+
+def _as_offsets(offsets: Mapping[Place, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]

@@ -1,0 +1,154 @@
+"""A thread that blocks until Kafka has records and hands them to the event loop at once: nothing ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from shared.consumer.records import Place
+
+RECORDS_AT_ONCE = 2000
+LONGEST_POLL_SECONDS = 1.0  # how late it may notice that it is to stop
+SHORT_POLL_SECONDS = 0.05  # while handlers may soon have something to commit
+BUSY_SECONDS = 1.0  # so long after a delivery they may
+SAY_AGAIN_SECONDS = 10.0
+CLOSING_SECONDS = 3.0  # then the thread is left behind: a broker that does not answer must hold nobody up
+
+SETTINGS = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "allow.auto.create.topics": False,
+    # A fetch that finds nothing is answered by the first record that comes, or after so long. What joins
+    # meanwhile (a partition newly assigned or resumed) waits for the next fetch, so it is not longer.
+    "fetch.wait.max.ms": 1000,
+    "queued.max.messages.kbytes": 16_384,
+    "reconnect.backoff.max.ms": 1000,
+    "log_level": 2,  # what it says of its connections comes by `error_cb`
+}
+
+log = logging.getLogger(__name__)
+
+
+class PollingThread:
+    """Owns a consumer from `begin` to its close. A call from another thread would wait until no poll is on.
+
+    `deliver` is called on the event loop, everything else on the thread.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        name: str,
+        begin: Callable[[], None],
+        deliver: Callable[[Sequence[Message]], None],
+        between: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
+        """`between` two polls it does what else there is to do: seldom later than 0.05 s after a delivery."""
+        self._consumer, self._name = consumer, name
+        self._begin, self._deliver, self._between, self._end = begin, deliver, between, end
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._is_stopping = threading.Event()
+        self._wanted: deque[tuple[bool, Place]] = deque()
+        self._delivered_at = 0.0
+        # A daemon: a broker that does not answer may keep librdkafka's calls for a minute.
+        self._thread = threading.Thread(target=self._run, name=f"poll-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def pause(self, place: Place) -> None:
+        """From any thread. It takes effect with the next poll."""
+        self._wanted.append((True, place))
+
+    def resume(self, place: Place) -> None:
+        self._wanted.append((False, place))
+
+    async def ended(self) -> None:
+        """Returns once it has stopped; raises what ended it before."""
+        await asyncio.shield(self._ended)
+
+    async def stop(self) -> None:
+        """Returns when the consumer is closed, or cannot be closed in time."""
+        self._is_stopping.set()
+        await asyncio.wait({self._ended}, timeout=CLOSING_SECONDS)
+        if not self._ended.done():
+            log.warning("%s: Kafka does not answer, its consumer is left as it is", self._name)
+
+    def _run(self) -> None:
+        failure: BaseException | None = None
+        try:
+            self._begin()
+            while not self._is_stopping.is_set():
+                self._pause_and_resume()
+                self._between()
+                self._poll()
+            self._end()
+        except BaseException as error:
+            failure = error
+        with suppress(RuntimeError):  # it may be closed already
+            self._consumer.close()
+        with suppress(RuntimeError):  # the loop may be gone: nobody waits any more
+            self._loop.call_soon_threadsafe(self._settle, failure)
+
+    def _poll(self) -> None:
+        is_busy = time.monotonic() - self._delivered_at < BUSY_SECONDS
+        first = self._consumer.poll(SHORT_POLL_SECONDS if is_busy else LONGEST_POLL_SECONDS)
+        if first is None:
+            return
+        messages = [first, *self._consumer.consume(RECORDS_AT_ONCE, 0)]
+        good = [message for message in messages if not self._is_error(message)]
+        if good:
+            self._loop.call_soon_threadsafe(self._deliver, good)
+            self._delivered_at = time.monotonic()
+
+    def _pause_and_resume(self) -> None:
+        while self._wanted:
+            is_pause, place = self._wanted.popleft()
+            with suppress(KafkaException):  # it may have been revoked a moment ago
+                (self._consumer.pause if is_pause else self._consumer.resume)([TopicPartition(*place)])
+
+    def _is_error(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return False
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("%s: %s/%s: %s", self._name, message.topic(), message.partition(), error.str())
+        return True
+
+    def _settle(self, failure: BaseException | None) -> None:
+        if failure is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(failure)
+
+
+def on_error(name: str) -> Callable[[KafkaError], None]:
+    """What librdkafka says of its connections, now and then; it goes on trying by itself."""
+    said_at = 0.0
+
+    def say(error: KafkaError) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at > SAY_AGAIN_SECONDS:
+            said_at = time.monotonic()
+            log.warning("%s: %s", name, error.str())
+
+    return say
+
+
+def by_partition(messages: Iterable[Message]) -> dict[Place, list[Message]]:
+    """Records in their order, sorted by where they came from."""
+    sorted_out: dict[Place, list[Message]] = {}
+    for message in messages:
+        place = (str(message.topic()), int(message.partition() or 0))
+        sorted_out.setdefault(place, []).append(message)
+    return sorted_out

@@ -1,0 +1,39 @@
+"""The one rule for events of a workload that this process does not know yet: wait a little, then set aside.
+
+Topics have no order among each other, so a prediction may arrive before the workload it is of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shared.events.envelope import Event
+from shared.projections import Workloads
+
+PATIENCE_SECONDS = 10.0
+REASON = "its workload is not known"
+
+
+@dataclass
+class UnknownWorkloads:
+    """How long a record still waits for its workload; `workloads` None: this service needs to know none."""
+
+    workloads: Workloads | None
+    _first_seen: dict[str, float] = field(default_factory=dict)
+    """Unknown name → when a record of it was first seen, so that a name that never comes costs one wait."""
+
+    def seconds_to_wait(self, event: Event, published_at: float, now: float) -> float | None:
+        """None: its workload is known. Above 0: so long it may still become known. 0: it is invalid.
+
+        It may until ten seconds after it was published (Unix time, as `now`), and after the first record of
+        that workload was seen here.
+        """
+        name = getattr(event, "workload", None)
+        if self.workloads is None or name is None:
+            return None
+        if self.workloads.get(name) is not None:
+            self._first_seen.pop(name, None)
+            return None
+        seen = self._first_seen.setdefault(name, now)
+        since = max(min(published_at, now), seen)
+        return max(0.0, since + PATIENCE_SECONDS - now)
