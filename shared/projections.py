@@ -47,5 +47,9 @@ class Workloads:
     def get(self, name: str) -> WorkloadAdded | None:
         return self._held.get(name)
 
+    def known(self, name: str) -> WorkloadAdded:
+        """Of a workload that is known, as the consumer sees to for every event that a handler is given."""
+        return self._held[name]
+
     def all(self) -> list[WorkloadAdded]:
         return list(self._held.values())

@@ -22,12 +22,14 @@ def build(context: ServiceContext) -> Service:
     limits = JobLimits(settings.jobs_at_once, {DATASET: timedelta(seconds=settings.dataset_deadline_seconds)})
     outcome = Outcome(DatasetStore(context.clickhouse), context.publish, context.clock)
     jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
-    handlers = Handlers(Workloads(), jobs)
+    workloads = Workloads()
+    handlers = Handlers(workloads, jobs)
     return Service(
         name=NAME,
         consumes={
             WorkloadAdded: handlers.on_workload_added,
             FailureClustersFound: handlers.on_failure_clusters_found,
         },
+        workloads=workloads,
         background=(jobs.run_for_ever,),
     )

@@ -16,10 +16,6 @@ DATASET = "dataset"
 """The kind of this service's jobs."""
 
 
-class UnknownWorkload(Exception):
-    """A cycle of a workload that this service has not consumed yet. It will: try again."""
-
-
 def trains_differently(before: WorkloadAdded, after: WorkloadAdded) -> bool:
     """Whether a revision changes the rows or what is learnt from them, and not only, say, its reviews."""
     of_training = {"base_model", "prompt", "labels", "language", "training", "privacy"}
@@ -45,9 +41,7 @@ class Handlers:
         self.workloads.apply(event)
 
     async def on_failure_clusters_found(self, event: FailureClustersFound) -> None:
-        added = self.workloads.get(event.workload)
-        if added is None:
-            raise UnknownWorkload(f"no WorkloadAdded for {event.workload} has arrived yet")
+        added = self.workloads.known(event.workload)
         await self._want(derived_id("dataset", event.workload, "cycle", event.cycle_id), added, event)
 
     async def _want(self, dataset_id: str, added: WorkloadAdded, found: FailureClustersFound | None) -> None:

@@ -35,6 +35,7 @@ def build(context: ServiceContext) -> Service:
             ShadowPairRecorded: Batch(handlers.on_shadow_pair_recorded),
             ReviewGiven: Batch(handlers.on_review_given),
         },
+        workloads=workloads,
         routers=[make_router(ahead, store, workloads, context.publish, context.clock, settings)],
         background=[join_waiting_reviews],
     )

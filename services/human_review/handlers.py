@@ -22,7 +22,6 @@ from shared.events import (
 )
 from shared.projections import Workloads
 from shared.service import Clock
-from shared.workload import Review
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ class Handlers:
     async def join_waiting(self) -> None:
         """Decides on reviews that were given before their prediction was logged."""
         for workload, prediction_ids in (await self.store.waiting()).items():
-            await self._decide_in_parts(workload, prediction_ids)
+            if self.workloads.get(workload) is not None:  # version 0.1 kept reviews of any workload
+                await self._decide_in_parts(workload, prediction_ids)
 
     async def _queue(self, items: Sequence[QueuedItem]) -> None:
         await self.store.queue(items)
@@ -70,9 +70,7 @@ class Handlers:
             await self._decide(workload, prediction_ids[start : start + IDS_AT_ONCE])
 
     async def _decide(self, workload: str, prediction_ids: Sequence[str]) -> None:
-        added = self.workloads.get(workload)
-        if added is None:  # tried again by join_waiting until the workload is there
-            return
+        added = self.workloads.known(workload)
         opinions = await self.store.opinions(workload, prediction_ids)
         if not opinions:
             return
@@ -97,8 +95,7 @@ class Handlers:
         await self.store.keep_outcomes(workload, states, self.clock())  # last: join_waiting goes by it
 
     def _flagged(self, event: PredictionFlagged) -> QueuedItem:
-        added = self.workloads.get(event.workload)
-        policy = added.definition.review if added is not None else Review()
+        policy = self.workloads.known(event.workload).definition.review
         kind = Kind(event.reason.value)
         return QueuedItem(
             prediction_id=event.prediction_id,

@@ -12,8 +12,14 @@ from confluent_kafka import KafkaException
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from services.prediction_logging.intake import LineError, NotJson, WrongLines, lines_of, predictions
-from services.prediction_logging.invalid_predictions import UNKNOWN_WORKLOAD, why_feedback_invalid
+from services.prediction_logging.intake import (
+    UNKNOWN_WORKLOAD,
+    LineError,
+    NotJson,
+    WrongLines,
+    lines_of,
+    predictions,
+)
 from services.prediction_logging.settings import Settings
 from shared.broker import Publish
 from shared.events import Event, FeedbackGiven, Thumb, derived_id
@@ -94,7 +100,7 @@ def routes(
             )
         except ValidationError as error:
             raise problem_of(error) from None
-        if why_feedback_invalid(event, workloads) == UNKNOWN_WORKLOAD:
+        if workloads.get(event.workload) is None:
             raise _unknown_workload(workloads)
         await _publish_in_time(publish, [event], settings.publish_timeout_seconds)
         return Accepted(ids=[feedback_id])

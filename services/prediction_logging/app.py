@@ -37,5 +37,6 @@ def build(context: ServiceContext) -> Service:
             PredictionLogged: Batch(handlers.on_prediction_logged),
             FeedbackGiven: Batch(handlers.on_feedback_given),
         },
+        workloads=workloads,
         routers=[routes(workloads, context.publish, context.clock, Settings(), subject_key)],
     )

@@ -42,7 +42,9 @@ class Handlers:
         self.workloads.apply(event)
 
     async def on_prediction_logged(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
-        good, invalid = sorted_out(consumed, lambda event: why_invalid(event, self.workloads))
+        good, invalid = sorted_out(
+            consumed, lambda event: why_invalid(event, self.workloads.known(event.workload))
+        )
         await self.store.keep_predictions(good)
         self.metrics.count_predictions(one.event for one in good)
         disliked = await self.store.disliked((one.event.workload, one.event.prediction_id) for one in good)
@@ -50,7 +52,7 @@ class Handlers:
         return invalid
 
     async def on_feedback_given(self, consumed: list[ConsumerRecord[FeedbackGiven]]) -> list[Invalid]:
-        good, invalid = sorted_out(consumed, lambda event: why_feedback_invalid(event, self.workloads))
+        good, invalid = sorted_out(consumed, why_feedback_invalid)
         await self.store.keep_feedback(good)
         negative = [one.event for one in good if one.event.is_negative]
         stored = await self.store.stored((event.workload, event.prediction_id) for event in negative)
@@ -61,8 +63,7 @@ class Handlers:
         return invalid
 
     def _flags(self, event: PredictionLogged, disliked: set[tuple[str, str]]) -> list[PredictionFlagged]:
-        workload = self.workloads.get(event.workload)
-        assert workload is not None, "predictions of unknown workloads are sorted out"
+        workload = self.workloads.known(event.workload)
         is_disliked = (event.workload, event.prediction_id) in disliked
         return [
             PredictionFlagged(

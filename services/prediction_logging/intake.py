@@ -19,6 +19,7 @@ from shared.fields import Id, Moment, Name, Share, Text, WorkloadName
 from shared.projections import Workloads
 
 MOST_EVENT_BYTES = 900_000  # Kafka takes records up to 1 MB
+UNKNOWN_WORKLOAD = "its workload is not known"
 
 
 class NotJson(Exception):
@@ -104,7 +105,9 @@ def predictions(
         except ValidationError as error:
             errors += _errors(number, error)
             continue
-        if problem := why_invalid(event, workloads):
+        workload = workloads.get(event.workload)
+        problem = UNKNOWN_WORKLOAD if workload is None else why_invalid(event, workload)
+        if problem is not None:
             field, _, said = problem.rpartition(": ")
             errors.append(LineError(number, field or "workload", said))
         elif (before := seen.setdefault(event.prediction_id, number)) != number:

@@ -1,22 +1,17 @@
-"""Events that are well formed and still cannot be kept: of no workload, with no label of it, out of range."""
+"""Events that are well formed and still cannot be kept: with no label of their workload, or out of range."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from shared.events import FeedbackGiven, PredictionLogged
-from shared.projections import Workloads
+from shared.events import FeedbackGiven, PredictionLogged, WorkloadAdded
 
 MOST_TOKENS = 2**32 - 1
 MOST_LATENCY_MS = 1e9
-UNKNOWN_WORKLOAD = "its workload is not known"
 
 
-def why_invalid(prediction: PredictionLogged, workloads: Workloads) -> str | None:
+def why_invalid(prediction: PredictionLogged, workload: WorkloadAdded) -> str | None:
     """Why it cannot be kept, naming fields and never values; None if it can."""
-    workload = workloads.get(prediction.workload)
-    if workload is None:
-        return UNKNOWN_WORKLOAD
     labels = workload.definition.labels
     if prediction.answer not in labels:
         return "answer: is no label of the workload"
@@ -27,10 +22,8 @@ def why_invalid(prediction: PredictionLogged, workloads: Workloads) -> str | Non
     return _out_of_range("predicted_at", prediction.predicted_at)
 
 
-def why_feedback_invalid(feedback: FeedbackGiven, workloads: Workloads) -> str | None:
-    """Like `misfit`. Its prediction may well be unknown: it may come later."""
-    if workloads.get(feedback.workload) is None:
-        return UNKNOWN_WORKLOAD
+def why_feedback_invalid(feedback: FeedbackGiven) -> str | None:
+    """Like `why_invalid`. Its prediction may well be unknown: it may come later."""
     return _out_of_range("given_at", feedback.given_at)
 
 

@@ -29,7 +29,8 @@ def build(context: ServiceContext) -> Service:
     )
     outcome = Outcome(champions, store, table, context.publish, context.clock)
     jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
-    handlers = Handlers(Workloads(), champions, store, jobs, context.clock)
+    workloads = Workloads()
+    handlers = Handlers(workloads, champions, store, jobs, context.clock)
     return Service(
         name=NAME,
         consumes={
@@ -38,5 +39,6 @@ def build(context: ServiceContext) -> Service:
             ModelRolledBack: handlers.on_champion_changed,
             DatasetPublished: handlers.on_dataset_published,
         },
+        workloads=workloads,
         background=(jobs.run_for_ever,),
     )

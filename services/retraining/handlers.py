@@ -29,10 +29,6 @@ from shared.projections import Champions, Workloads
 from shared.service import Clock
 
 
-class UnknownWorkload(Exception):
-    """A dataset of a workload that this service has not consumed yet. It will: try again."""
-
-
 @dataclass(frozen=True)
 class Handlers:
     workloads: Workloads
@@ -49,9 +45,7 @@ class Handlers:
 
     async def on_dataset_published(self, event: DatasetPublished) -> None:
         """One run per dataset, however often it is published."""
-        added = self.workloads.get(event.workload)
-        if added is None:
-            raise UnknownWorkload(f"no WorkloadAdded for {event.workload} has arrived yet")
+        added = self.workloads.known(event.workload)
         run_id = derived_id("run", event.dataset_id)
         await self.store.training(run_id, event, self.clock())
         task = TrainTask(run_id=run_id, dataset=event, added=added)

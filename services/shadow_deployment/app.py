@@ -38,5 +38,6 @@ def build(context: ServiceContext) -> Service:
             PredictionCorrected: Batch(handlers.on_predictions_corrected),
             RollbackRequested: handlers.on_rollback_requested,
         },
+        workloads=workloads,
         background=[shadow.run_for_ever],
     )

@@ -37,9 +37,7 @@ class Judging:
         """Publishes what is pending, decides what can be decided; who stays in the shadow?"""
         async with self._locks[workload]:
             await self._publish_what_is_pending(workload)
-            added = self.workloads.get(workload)
-            if added is None:
-                return None  # its definition is on its way
+            added = self.workloads.known(workload)
             waiting = await self.store.waiting(workload)
             if not waiting:
                 return None

@@ -84,8 +84,8 @@ class Shadow:
 
     async def _step(self, workload: str) -> bool:
         candidate = await self.judging.consider(workload)
-        added = self.workloads.get(workload)
-        if candidate is None or candidate.champion is None or added is None:
+        added = self.workloads.known(workload)
+        if candidate is None or candidate.champion is None:
             return False
         if self._prepared.get(workload) != candidate.run_id and not await self._prepare(candidate, added):
             return False

@@ -1,9 +1,8 @@
-"""Where records go that can never be handled: `<topic>-dead-letter`, with a reason, up to a limit."""
+"""Where records go that can never be handled: `<topic>-dead-letter`, with a reason."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import Message
@@ -12,26 +11,7 @@ from faststream.confluent import KafkaBroker
 from shared.consumer.metrics import ConsumerMetrics
 from shared.events.envelope import Topic, derived_id
 
-MOST_INVALID_IN_A_ROW = 100
-
 log = logging.getLogger(__name__)
-
-
-class TooManyInvalid(Exception):
-    """So many invalid records in a row mean that the reader is wrong, not the records."""
-
-
-def invalid_in_a_row(before: int, are_valid: Iterable[bool], most: int = MOST_INVALID_IN_A_ROW) -> int:
-    """How many invalid records stand in a row at the end, after `before` of them. Raises TooManyInvalid."""
-    run = before
-    for is_valid in are_valid:
-        run = 0 if is_valid else run + 1
-        if run > most:
-            raise TooManyInvalid(
-                f"more than {most} invalid records in a row. Nothing more is set aside and the partition "
-                "waits: correct the producer or this reader, then restart."
-            )
-    return run
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
 
+SESSION_MS = 10_000  # so long after a kill its partitions wait for somebody else
 METADATA_SECONDS = 10.0
 ENDS_SECONDS = 1.0  # how old the ends may be that lag is counted from
 HANDLERS_END_SECONDS = 3.0
@@ -109,7 +110,7 @@ class GroupConsumer:
             "group.id": self.name,
             "auto.offset.reset": "earliest",
             "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": 10_000,
+            "session.timeout.ms": SESSION_MS,
             "heartbeat.interval.ms": 3_000,
             "max.poll.interval.ms": 300_000,
             "error_cb": on_error(self.name),

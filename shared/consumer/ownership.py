@@ -6,14 +6,11 @@ Kafka gives each partition to one process of a service at a time, so two seldom 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from zlib import crc32
 
 from shared.consumer.records import Place
 from shared.events.envelope import Event, Topic
-
-log = logging.getLogger(__name__)
 
 
 def partition_of(key: str, partitions: int) -> int:

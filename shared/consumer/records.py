@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from confluent_kafka import Message
-
-from shared.events.envelope import Event, InvalidMessage, read
+from shared.events.envelope import Event
 
 E = TypeVar("E", bound=Event)
 Place = tuple[str, int]
@@ -44,15 +42,3 @@ class Batch:
     """
 
     handler: Callable[[list[ConsumerRecord[Any]]], Awaitable[Sequence[Invalid] | None]]
-
-
-def read_record(kind: type[E], message: Message) -> E:
-    """The event in a record. Raises InvalidMessage, whatever it is that reading stumbles over."""
-    try:
-        return read(kind, message.value(), message.headers() or ())
-    except (InvalidMessage, MemoryError):
-        raise
-    except (
-        Exception
-    ) as error:  # a header's name that is no UTF-8, a time before the year 1: this record's own
-        raise InvalidMessage(f"the record cannot be read ({type(error).__name__})") from None

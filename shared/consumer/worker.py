@@ -15,9 +15,11 @@ from itertools import islice
 from confluent_kafka import Message
 
 from shared.backoff import pause_seconds
-from shared.consumer.dead_letters import DeadLetters, invalid_in_a_row
+from shared.consumer.dead_letters import DeadLetters
+from shared.consumer.invalid_run import invalid_in_a_row
 from shared.consumer.metrics import ConsumerMetrics
-from shared.consumer.records import Batch, ConsumerRecord, Handler, Place, read_record
+from shared.consumer.reading import read_record
+from shared.consumer.records import Batch, ConsumerRecord, Handler, Place
 from shared.consumer.unknown_workload import REASON, UnknownWorkloads
 from shared.events.envelope import Event, InvalidMessage, Topic
 

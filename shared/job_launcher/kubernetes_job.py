@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from shared.broker import pause_seconds
+from shared.backoff import pause_seconds
 from shared.job_launcher.kubernetes_api import WATCH_SECONDS, ApiAway, ApiRefused, KubernetesApi
 from shared.job_launcher.launcher import PAST_DEADLINE, CannotStart
 from shared.job_launcher.manifest import CONTAINER, KubernetesSettings, job_name, manifest

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from shared.broker import pause_seconds
+from shared.backoff import pause_seconds
 from shared.events.envelope import now
 from shared.job_launcher import Launcher
 from shared.job_protocol import Order, Refusal, Result
@@ -242,8 +242,8 @@ def runner_for(
     on_progress: OnProgress,
     on_done: OnDone,
 ) -> JobRunner:
-    """The runner of a service's jobs in its own context."""
-    return JobRunner(
+    """The runner of a service's jobs in its own context; it follows the partitions that the process owns."""
+    runner = JobRunner(
         table,
         launcher,
         context.state_folder,
@@ -251,4 +251,7 @@ def runner_for(
         JobMetrics(context.registry, service),
         on_progress,
         on_done,
+        owns=context.owns,
     )
+    context.on_ownership_change(runner.look_again)
+    return runner

@@ -69,12 +69,19 @@ def cpu_seconds(laptop: Laptop) -> dict[str, float]:
     return used
 
 
+def prepare(folder: Path) -> bool:
+    """A folder to run in. Whether it is new, and has no workloads yet."""
+    models = folder / "models"
+    if models.exists():
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    models.symlink_to(base_model_folder().parent)
+    return True
+
+
 async def measure(settle_seconds: float, folder: Path) -> dict[str, float]:
     """Percent of one core by `…_percent`."""
-    is_new = not (folder / "models").exists()
-    if is_new:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "models").symlink_to(base_model_folder().parent)
+    is_new = await asyncio.to_thread(prepare, folder)
     async with start_laptop(LaptopSettings(folder, 0, 0, 0, 0, 0), _say) as laptop:
         for workload in WORKLOADS if is_new else ():
             await add_workload(workload, rows(), laptop.addresses)

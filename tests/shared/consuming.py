@@ -83,9 +83,10 @@ async def running(
                 raise outcome
 
 
-def own_topic(kind: type[Event], partitions: int = 3) -> type[Event]:
+def own_topic(kind: type[Event], partitions: int = 3, name: str | None = None) -> type[Event]:
     """The same event on a topic that no other test uses."""
-    topic = Topic(f"{uuid4().hex[:8]}-{kind.topic.name}", kind.topic.key, partitions, kind.topic.retention)
+    name = name or f"{uuid4().hex[:8]}-{kind.topic.name}"
+    topic = Topic(name, kind.topic.key, partitions, kind.topic.retention)
     return type(kind.__name__, (kind,), {"topic": topic, "__module__": __name__})
 
 

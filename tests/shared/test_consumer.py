@@ -11,10 +11,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from shared.broker import make_publish
-from shared.consumer import Batch, ConsumerRecord, Invalid
+from shared.consumer import Batch, ConsumerRecord, Handler, Invalid
 from shared.consumer.ownership import partition_of
 from shared.events import FeedbackGiven, PredictionLogged, RollbackRequested, WorkloadAdded
-from shared.events.envelope import record
+from shared.events.envelope import Event, record
 from shared.projections import Workloads
 from shared.topics import declare, topics_of
 from tests.shared.consuming import (
@@ -279,7 +279,7 @@ async def test_an_event_of_a_new_workload_waits_until_the_workload_is_known(kafk
     async def on_logged(batch: Records) -> None:
         handled.extend(one.event.prediction_id for one in batch)
 
-    consumes = {state: on_added, events: Batch(on_logged)}
+    consumes: dict[type[Event], Handler | Batch] = {state: on_added, events: Batch(on_logged)}
     async with running(kafka, consumes, workloads=workloads) as service:
         publish = make_publish(service.broker, "test")
         await publish(events.model_validate(logged("early").model_dump()))

@@ -37,8 +37,13 @@ SUBJECT_KEY = "a secret of the tests"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def workload_added(name: str = "tickets", *, audit_share: float = 0.0) -> WorkloadAdded:
-    labels = ("refund", "outage", "other")
+def workload_added(
+    name: str = "tickets",
+    *,
+    audit_share: float = 0.0,
+    labels: tuple[str, ...] = ("refund", "outage", "other"),
+    revision: int = 1,
+) -> WorkloadAdded:
     definition = Workload(
         name=name,
         title="Tickets",
@@ -47,7 +52,7 @@ def workload_added(name: str = "tickets", *, audit_share: float = 0.0) -> Worklo
         review=Review(doubt_below=0.6, audit_share=audit_share),
     )
     return WorkloadAdded(
-        revision=1,
+        revision=revision,
         definition=definition,
         answers={label: f" {label}" for label in labels},
         rows=FrozenFile(uri="file:///nowhere", digest="sha256:" + "0" * 64, rows=0),

@@ -106,22 +106,22 @@ async def test_a_flag_published_again_is_the_same_event_and_one_row(
     assert (row["prediction_id"], row["workload"], row["reason"]) == ("p-1", "tickets", "doubted")
 
 
-async def test_what_fits_no_workload_is_set_aside_and_the_rest_is_stored(
+async def test_what_does_not_fit_its_workload_is_set_aside_and_the_rest_is_stored(
     logging: Logging, clickhouse: ClickHouse
 ) -> None:
     invalid = await logging.apply(
-        logged("p-1"), logged("p-2", workload="unheard-of"), logged("p-3", answer="no label")
+        logged("p-1"), logged("p-2", tokens_in=2**32), logged("p-3", answer="no label")
     )
     assert [one.consumed.event.prediction_id for one in invalid] == ["p-2", "p-3"]
     assert [row["prediction_id"] for row in await clickhouse.rows("SELECT * FROM predictions_v1")] == ["p-1"]
 
 
-async def test_what_was_set_aside_once_is_stored_when_its_workload_is_known(
+async def test_what_was_set_aside_once_is_stored_when_its_workload_has_the_label(
     logging: Logging, clickhouse: ClickHouse
 ) -> None:
-    events = [logged("p-1"), logged("p-2", workload="mail")]
+    events = [logged("p-1"), logged("p-2", answer="praise")]
     await logging.apply(*events, offset=0)
-    await logging.apply(workload_added("mail"))
+    await logging.apply(workload_added(labels=("refund", "outage", "other", "praise"), revision=2))
     await logging.apply(*events, offset=0)
     [row] = await clickhouse.rows("SELECT count() AS n FROM predictions_v1")
     assert row["n"] == 2
