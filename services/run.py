@@ -27,6 +27,7 @@ from shared.consumer.process import ProcessConsumers
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
+from shared.http_server import HttpServer
 from shared.loopback import bound_sockets
 from shared.migrations import migrate
 from shared.model_server import ModelServer
@@ -61,7 +62,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
         for service in stack.services:
             if service.mount is not None:
                 service.mount(app)
-        server = uvicorn.Server(
+        server = HttpServer(
             uvicorn.Config(
                 app,
                 log_level="warning",

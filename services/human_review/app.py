@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 from services.human_review.api import make_router
 from services.human_review.handlers import Handlers
@@ -22,11 +22,6 @@ def build(context: ServiceContext) -> Service:
     handlers = Handlers(store, context.publish, context.clock, workloads)
     ahead = LookAhead(store, context.clock, settings)
 
-    async def join_waiting_reviews() -> None:
-        while True:
-            await handlers.join_waiting()
-            await asyncio.sleep(settings.join_seconds)
-
     return Service(
         name="human_review",
         consumes={
@@ -37,5 +32,5 @@ def build(context: ServiceContext) -> Service:
         },
         workloads=workloads,
         routers=[make_router(ahead, store, workloads, context.publish, context.clock, settings)],
-        background=[join_waiting_reviews],
+        background=[partial(handlers.join_while_some_wait, settings.join_seconds)],
     )

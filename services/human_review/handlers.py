@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.human_review.agreement import Opinion, Outcome, State, outcome, reviews_wanted
 from services.human_review.blind_pair import blind_options
@@ -32,6 +33,8 @@ class Handlers:
     publish: Publish
     clock: Clock
     workloads: Workloads
+    some_wait: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a review was given before its prediction was logged: nothing will tell when it is."""
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
         self.workloads.apply(event)
@@ -47,9 +50,18 @@ class Handlers:
         await self.store.keep_reviews(reviews)
         await self._decide_all((review.workload, review.prediction_id) for review in reviews)
 
+    async def join_while_some_wait(self, seconds: float) -> None:
+        """Tries them every `seconds`, as long as there are any, for the first time at once."""
+        self.some_wait.set()
+        while await self.some_wait.wait():
+            await self.join_waiting()
+            await asyncio.sleep(seconds)
+
     async def join_waiting(self) -> None:
         """Decides on reviews that were given before their prediction was logged."""
-        for workload, prediction_ids in (await self.store.waiting()).items():
+        self.some_wait.clear()  # set again by whatever still waits
+        waiting = await self.store.waiting()
+        for workload, prediction_ids in waiting.items():
             if self.workloads.get(workload) is not None:  # version 0.1 kept reviews of any workload
                 await self._decide_in_parts(workload, prediction_ids)
 
@@ -76,6 +88,8 @@ class Handlers:
             return
         kinds = await self.store.kinds(workload, list(opinions))
         predictions = await self.store.predictions(workload, list(opinions))
+        if opinions.keys() - predictions.keys():
+            self.some_wait.set()
         outcomes = {
             prediction_id: outcome(
                 # From the broker anything may come: what is no label of the workload is kept and not counted.

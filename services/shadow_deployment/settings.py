@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     rest_per_work: Annotated[float, Field(ge=0)] = 1.0
     """Seconds of rest for each second of scoring, so that live traffic goes first."""
     poll_seconds: Annotated[float, Field(gt=0)] = 1.0
-    """How often to look for new requests when there was nothing to do."""
+    """How often to look for new requests of a workload that has a candidate, when there was nothing to do."""
     most_waiting: Annotated[int, Field(ge=1)] = 12
     """No new pairs while so many that differ wait for review: a verdict needs the reviews of early pairs, and
     where reviewers take waiting ones in no order, a long queue costs many reviews (see tests/bench)."""

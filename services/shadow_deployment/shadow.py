@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -37,6 +38,7 @@ class Shadow:
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
     _scoring: LabelScoring = field(init=False)
+    _has_candidates: bool = True
     _prepared: dict[str, str] = field(default_factory=dict)
     """Workload → the run whose candidate is loaded."""
     _skipped: set[str] = field(default_factory=set)
@@ -60,10 +62,10 @@ class Shadow:
             if worked_seconds:
                 await asyncio.sleep(worked_seconds * self.settings.rest_per_work)
                 continue
-            try:
-                await asyncio.wait_for(self.wake.wait(), self.settings.poll_seconds)
-            except TimeoutError:
-                continue
+            # Requests to answer come without a word, but only to a candidate.
+            patience = self.settings.poll_seconds if self._has_candidates else None
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), patience)
 
     async def round(self) -> float:
         """One batch for every workload that has a candidate; the seconds it took, 0 if nothing was there."""
@@ -75,7 +77,9 @@ class Shadow:
             except Exception:
                 self.wake.set()
                 raise
-        steps = (self._step(workload) for workload in await self.store.workloads_with_work())
+        workloads = await self.store.workloads_with_work()
+        self._has_candidates = bool(workloads)
+        steps = (self._step(workload) for workload in workloads)
         worked = await asyncio.gather(*steps, return_exceptions=True)
         for outcome in worked:
             if isinstance(outcome, BaseException):

@@ -19,6 +19,7 @@ CLOSED_LIST = {
     "fields",
     "files",
     "flow",
+    "http_server",
     "consumer",
     "intervals",
     "job_launcher",

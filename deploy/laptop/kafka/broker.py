@@ -32,8 +32,8 @@ from deploy.laptop.kafka.wire import (
 logger = logging.getLogger(__name__)
 
 _READ_AHEAD_BYTES = 8 << 20  # of each connection; with 64 kB large batches arrive in many small steps
-_TICK_SECONDS = 0.25
-_TICKS_PER_RETENTION = 4
+_TICK_SECONDS = 1.0  # the shortest session there is
+_TICKS_PER_RETENTION = 5
 Handler = Callable[[Call], Awaitable[Any]]
 
 

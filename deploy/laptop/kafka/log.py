@@ -134,7 +134,7 @@ class PartitionLog:
             self._segments.pop(0).drop()
 
     def retain(self) -> None:
-        """Apply retention and close a segment that is old enough; called about once a second."""
+        """Apply retention and close a segment that is old enough; called every few seconds."""
         now_ms = _now_ms()
         if is_full(self._segments[-1], 0, self.config, now_ms) or is_expired(
             self._segments[-1], self.config, now_ms

@@ -19,6 +19,7 @@ import uvicorn
 
 from deploy.laptop.model_server.api import create_app
 from shared.cpu_dtype import cpu_dtype
+from shared.http_server import HttpServer
 from shared.loopback import NAME, CannotListen, bound_sockets
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ModelServerProcess:
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        self._server = uvicorn.Server(config)
+        self._server = HttpServer(config)
 
     def run(self, listening: list[socket.socket]) -> int:
         """Answers until a signal. Returns the exit status."""

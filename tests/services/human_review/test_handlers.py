@@ -142,6 +142,33 @@ async def test_a_review_of_a_prediction_that_is_not_logged_yet_waits_for_it(revi
     assert [published.prediction_id for published in reviewing.corrections] == ["late"]
 
 
+async def test_while_no_review_waits_the_database_is_left_alone(reviewing: Reviewing) -> None:
+    looks = 0
+    waiting = reviewing.handlers.store.waiting
+
+    async def counted() -> dict[str, list[str]]:
+        nonlocal looks
+        looks += 1
+        return await waiting()
+
+    reviewing.handlers.store.waiting = counted  # type: ignore[method-assign]
+    joining = asyncio.create_task(reviewing.handlers.join_while_some_wait(0.01))
+    await asyncio.sleep(0.5)
+    assert looks == 1
+    await reviewing.handlers.on_review_given(batch(given("late", "mit")))
+    await asyncio.sleep(0.3)
+    assert looks > 2
+    await reviewing.log("late")
+    async with asyncio.timeout(10):
+        while not reviewing.corrections:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
+    before = looks
+    await asyncio.sleep(0.5)
+    joining.cancel()
+    assert looks == before
+
+
 async def test_a_joined_correction_that_could_not_be_said_is_said_later(reviewing: Reviewing) -> None:
     await reviewing.handlers.on_review_given(batch(given("late", "mit")))
     await reviewing.log("late")

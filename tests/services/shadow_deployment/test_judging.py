@@ -44,14 +44,6 @@ async def test_a_first_candidate_no_better_than_a_constant_answer_waits(play: Pl
     assert await champion(play) is None
 
 
-async def test_a_candidate_before_its_workload_waits_for_the_definition(play: Play) -> None:
-    await play.handlers.on_candidate_evaluated(evaluated("first", None))
-    assert play.published == []
-    await play.handlers.on_workload_added(workload())
-    await play.judging.consider(WORKLOAD)
-    assert await champion(play) == "first"
-
-
 async def test_a_golden_regression_never_sees_the_shadow(play: Play) -> None:
     await play.with_champion()
     card = scorecard(golden=paired_difference(0, 12, 150), golden_regressed=True)
