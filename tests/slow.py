@@ -1,7 +1,7 @@
 """Which tests are slow: those that start something, by themselves, by a fixture or by what these call.
 
-Nobody marks a test: its code says it. Starting something is calling what `tests/servers` offers, opening a
-browser, or starting a process.
+Nobody marks a test: its code says it. Starting something is calling what `tests/servers` offers, starting the
+laptop, opening a browser, or starting a process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import CodeType, FunctionType, ModuleType
 
 import pytest
 
-STARTERS = ("tests.servers", "tests.services.console.browser")
+STARTERS = ("tests.servers", "tests.services.console.browser", "deploy.laptop.laptop")
 PROCESSES = ("subprocess", "create_subprocess_exec", "Popen")
 FREE = ("free_port", "test_cache", "ROOT", "MODEL")
 """What `tests/servers` offers without starting anything."""
