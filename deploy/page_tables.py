@@ -6,10 +6,8 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from importlib.util import find_spec
 
-from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 
 from shared.addresses import Addresses
@@ -54,8 +52,6 @@ def _names(kinds: Iterable[type[Event]]) -> str:
 
 
 def _default(value: object) -> str:
-    if isinstance(value, timedelta):  # as the environment spells it: ISO 8601
-        return f"`{TypeAdapter(timedelta).dump_python(value, mode='json')}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{value}`" if str(value) else "–"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,13 @@ def test_every_setting_says_what_it_is(settings: type[BaseSettings]) -> None:
         row = re.search(rf"^\| `{prefix}{name}` \| .+ \| (.*) \|$", settings_table(), re.M | re.I)
         assert row is not None
         assert row[1], f"{settings.__module__}: {name} wants a sentence below it"
+
+
+@pytest.mark.parametrize("settings", settings_classes(), ids=lambda settings: str(settings.__module__))
+def test_durations_are_spelt_one_way_in_seconds(settings: type[BaseSettings]) -> None:
+    for name, field in settings.model_fields.items():
+        assert field.annotation is not timedelta, f"{settings.__module__}: {name} is a float, {name}_seconds"
+        assert not name.endswith(("_minutes", "_hours", "_days", "_ms")), f"{settings.__module__}: {name}"
 
 
 def test_the_readme_shows_the_console_in_light_and_dark_with_pictures_that_load_quickly() -> None:

@@ -64,9 +64,10 @@ class Handlers:
             # Nobody further down could ever handle it, and to wait for it would hold up all other cycles.
             log.warning("cycle %s: there is no workload %s; ignored", event.cycle_id, event.workload)
             return
-        still = event.cut + self.settings.grace - self.clock()
-        await sleep(min(max(still, timedelta(0)), self.settings.grace).total_seconds())
-        failures = await self.store.failures_at(event.workload, event.cut - self.settings.window, event.cut)
+        still = (event.cut - self.clock()).total_seconds() + self.settings.grace_seconds
+        await sleep(min(max(still, 0.0), self.settings.grace_seconds))
+        window = timedelta(seconds=self.settings.window_seconds)
+        failures = await self.store.failures_at(event.workload, event.cut - window, event.cut)
         corrections = await self.store.corrections_at(event.workload, event.cut)
         task = {
             "cycle": event.model_dump(mode="json"),

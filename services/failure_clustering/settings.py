@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -14,9 +13,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FAILURE_CLUSTERING_", frozen=True)
 
-    window: timedelta = timedelta(days=28)
+    window_seconds: float = Field(default=28 * 86_400.0, gt=0)
     """A cycle clusters the failures of predictions this old at most; older ones were clustered before."""
-    grace: timedelta = timedelta(seconds=3)
+    grace_seconds: float = Field(default=3.0, ge=0)
     """How long after a cut its lists are drawn up, so that corrections on their way still count."""
     jobs_at_once: Annotated[int, Field(ge=1)] = 2
     """Cycles whose failures are clustered at the same time, each in a process with an encoder of its own."""
