@@ -119,7 +119,7 @@ async def test_what_a_kill_cut_off_is_done_again_by_the_next(
     child.kill()
     await asyncio.wait_for(child.wait(), timeout=10)
     assert "keeping_migration_lock" in await tables(clickhouse)
-    await asyncio.wait_for(written.migrate(clickhouse, stale_seconds=1), timeout=30)
+    await asyncio.wait_for(written.migrate(clickhouse, stale_seconds=3), timeout=30)
     recorded = await clickhouse.rows("SELECT number FROM schema_migrations FINAL ORDER BY number")
     assert [row["number"] for row in recorded] == [0, 1, 2, 3]
     assert "keeping_migration_lock" not in await tables(clickhouse)
@@ -134,7 +134,7 @@ async def test_a_dead_holders_lock_is_broken_by_one_alone(
         "ENGINE = MergeTree ORDER BY beat_at COMMENT 'dead'"
     )
     others = [await connect(database_url) for _ in range(4)]
-    await asyncio.gather(*(written.migrate(other, stale_seconds=1.5) for other in others))
+    await asyncio.gather(*(written.migrate(other, stale_seconds=3) for other in others))
     for other in others:
         await other.close()
     assert await count(clickhouse) == 1
@@ -143,9 +143,9 @@ async def test_a_dead_holders_lock_is_broken_by_one_alone(
 
 
 async def test_nobody_breaks_the_lock_of_one_who_lives(clickhouse: ClickHouse, written: Written) -> None:
-    async with migration_lock(clickhouse, "keeping", 1.5) as lock:
-        waiting = asyncio.create_task(written.migrate(clickhouse, stale_seconds=1.5))
-        await asyncio.wait({waiting}, timeout=4)
+    async with migration_lock(clickhouse, "keeping", 3) as lock:
+        waiting = asyncio.create_task(written.migrate(clickhouse, stale_seconds=3))
+        await asyncio.wait({waiting}, timeout=5)
         assert not waiting.done()
         await lock.raise_if_lost()
     await asyncio.wait_for(waiting, timeout=10)

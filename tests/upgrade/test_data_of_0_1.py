@@ -29,12 +29,13 @@ VIEWS = {
     "corrections": "corrections_v1",
     "pairs": "pairs_v1",
 }
+MOVED = "moved, 100% für uns"
 QUIET_SECONDS = 8  # longer than any service waits before it takes up unfinished work
 
 
 @pytest.fixture
 async def laptop(tmp_path: Path) -> AsyncIterator[Laptop]:
-    data = tmp_path / "moved, 100% für uns"
+    data = tmp_path / MOVED
     with tarfile.open(HERE / "data-0.1.tar.xz") as packed:
         packed.extractall(data, filter="data")
     (data / "models").symlink_to(base_model_folder().parent)
@@ -98,4 +99,6 @@ async def every_file_is_found(laptop: Laptop, tables: ClickHouse) -> None:
     adapter = FrozenAdapter(
         name=champion["adapter"], **{n: champion[n] for n in ("uri", "digest", "base_model")}
     )
-    assert files.adapter_folder(adapter).is_dir()
+    assert MOVED in files.adapter_folder(adapter).parts, (
+        "the folder that the fixture was made in is still there"
+    )
