@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
-from shared.events import now
-from shared.jobs import Job, JobState
+from shared.events import Event, now
+from shared.files import Files
+from shared.job_launcher import ChildProcess
+from shared.jobs import Job, JobLimits, JobState, runner_for
 from shared.migrations import migrate
+from shared.model_server import ModelServer
+from shared.service import ServiceContext
 from tests.servers.model import ROOT
 from tests.shared.example_service import ExampleService
 
@@ -339,3 +345,40 @@ async def test_a_job_that_never_comes_to_an_end_is_not_begun_for_ever(service: E
     async with running(service):
         await until(lambda: service.done)
     assert service.done[0].error == "example was begun 10 times and never came to an end"
+
+
+async def test_a_service_runs_the_jobs_of_the_partitions_it_is_given(
+    service: ExampleService, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    owned: set[str] = set()
+    told: list[Callable[[], None]] = []
+
+    async def publish(*_: Event) -> None:
+        raise AssertionError("nothing is published here")
+
+    files = Files(tmp_path.as_uri(), tmp_path / "cache")
+    context = ServiceContext(
+        Addresses(),
+        publish,
+        clickhouse,
+        files,
+        ModelServer(""),
+        now,
+        CollectorRegistry(),
+        tmp_path / "state",
+        owns=owned.__contains__,
+        on_ownership_change=told.append,
+    )
+    limits = JobLimits(1, {"example": timedelta(minutes=1)})
+    launcher = ChildProcess("tests.shared.example_job")
+    service.runner = runner_for(
+        "retraining", context, service.table, launcher, limits, service.on_progress, service.on_done
+    )
+    async with running(service):
+        await want(service, "j1", [])
+        await asyncio.sleep(0.5)
+        assert service.done == []
+        owned.add("tickets")
+        (tell,) = told
+        tell()
+        await until(lambda: service.done)

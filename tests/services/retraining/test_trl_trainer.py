@@ -17,16 +17,18 @@ import pytest
 from services.retraining.job_messages import TRAIN, TrainTask
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, WorkloadAdded
 from shared.files import Files
+from shared.job_protocol import JobProgress, Order, Refusal, Result, read_line
 from shared.workload import Training, Workload
 from tests.servers.model import ROOT, base_model_folder
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
+JOB_ID = "r1"
 
 
 class Child:
-    """`python -m services.retraining.job` at one order; gives its lines as it says them."""
+    """`python -m services.retraining.job` at one order; gives what it says, as it says it."""
 
-    def __init__(self, order: dict[str, Any], **environment: str) -> None:
+    def __init__(self, order: Order, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "services.retraining.job"],
             cwd=ROOT,
@@ -35,13 +37,14 @@ class Child:
             stdout=subprocess.PIPE,
         )
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(order).encode())
+        self.process.stdin.write(order.model_dump_json().encode())
         self.process.stdin.close()
 
-    def lines(self) -> Iterator[dict[str, Any]]:
+    def says(self) -> Iterator[JobProgress | Result | Refusal]:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            yield json.loads(line)
+            if (said := read_line(JOB_ID, line)) is not None:
+                yield said
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -55,7 +58,7 @@ def files(tmp_path: Path) -> Files:
     return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
 
 
-def order(files: Files, folder: Path, **training: Any) -> dict[str, Any]:
+def order(files: Files, folder: Path, **training: Any) -> Order:
     rows = [
         {"text": f"{'refund my money' if number % 2 else 'where is my parcel'}, please, order {number}",
          "label": "billing" if number % 2 else "delivery", "prediction_id": None}
@@ -91,8 +94,7 @@ def order(files: Files, folder: Path, **training: Any) -> dict[str, Any]:
         published_at=AT,
     )
     task = TrainTask(run_id="r1", dataset=dataset, added=added)
-    folder.mkdir()
-    return {"kind": TRAIN, "task": task.model_dump(mode="json"), "folder": str(folder)}
+    return Order(job_id=JOB_ID, kind=TRAIN, task=task.model_dump(mode="json"), folder=str(folder))
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, tmp_path: Path) -> None:
@@ -105,8 +107,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
         "RETRAINING_CHECKPOINT_EVERY": "1",
     }
     first = Child(published, **environment)
-    for line in first.lines():
-        if line["progress"]["done"] >= 1 and list(folder.glob("checkpoints/*/trainer_state.json")):
+    for said in first.says():
+        assert isinstance(said, JobProgress)
+        if said.done >= 1 and list(folder.glob("checkpoints/*/trainer_state.json")):
             break
     first.kill()
     (half,) = folder.glob("checkpoints/checkpoint-*")
@@ -115,12 +118,12 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     torn.mkdir()
     (torn / "adapter_model.safetensors").write_bytes(b"torn")
 
-    lines = list(Child(published, **environment).lines())
-    progress = [line["progress"] for line in lines[:-1]]
-    assert progress[0] == {"phase": "training", "done": 0, "total": 4, "loss": None}
-    assert progress[1]["done"] == done + 1
-    assert progress[-1]["done"] == 4
-    trained = CandidateTrained.model_validate(lines[-1]["result"]["trained"])
+    *progress, result = Child(published, **environment).says()
+    assert progress[0] == JobProgress(phase="training", done=0, total=4)
+    steps = [one.done for one in progress if isinstance(one, JobProgress)]
+    assert (steps[1], steps[-1]) == (done + 1, 4)
+    assert isinstance(result, Result)
+    trained = CandidateTrained.model_validate(result.result["trained"])
     losses = [json.loads(entry) for entry in _losses(folder)]
     assert losses[0] > 2 * losses[-1]
     assert trained.final_loss == pytest.approx(losses[-1], rel=0.01)
@@ -156,5 +159,6 @@ def test_what_cannot_succeed_is_refused_at_once(
     files: Files, tmp_path: Path, setting: str, value: str, complaint: str
 ) -> None:
     environment = {"FILES_URI": (tmp_path / "files").as_uri(), "BASE_MODELS": "", setting: value}
-    (line,) = Child(order(files, tmp_path / "job"), **environment).lines()
-    assert complaint in line["refused"]
+    (refusal,) = Child(order(files, tmp_path / "job"), **environment).says()
+    assert isinstance(refusal, Refusal)
+    assert complaint in refusal.refused
