@@ -47,8 +47,9 @@ def asyncapi() -> dict[str, Any]:
                     "channel": {"$ref": f"#/channels/{kind.topic.name}"},
                     "tags": [{"name": service}],
                 }
-                if action == "receive":
-                    group = {"type": "string", "enum": [f"{service}.{kind.topic.name}"]}
+                # State and live events are read by assignment, without a group.
+                if action == "receive" and not kind.is_state and service != "console":
+                    group = {"type": "string", "enum": [service]}
                     operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
                 operations[f"{service}.{action}.{kind.topic.name}"] = operation
     return {
