@@ -20,6 +20,7 @@ from shared.consumer.invalid_run import invalid_in_a_row
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.reading import read_record
 from shared.consumer.records import Batch, ConsumerRecord, Handler, Place
+from shared.consumer.tracing import handling
 from shared.consumer.unknown_workload import REASON, UnknownWorkloads
 from shared.events.envelope import Event, InvalidMessage, Topic
 
@@ -93,7 +94,7 @@ class TopicWorker:
         self._seconds = metrics.handler_seconds.labels(service, kind.topic.name)
         self._failures = metrics.handler_failures.labels(service, kind.topic.name)
         self._paused = metrics.paused.labels(service, kind.topic.name)
-        self._name = f"{service}: {kind.topic.name}"
+        self._service, self._name = service, f"{service}: {kind.topic.name}"
 
     @property
     def topic(self) -> Topic:
@@ -142,7 +143,8 @@ class TopicWorker:
         return [one for one in self._partitions.values() if one.held and one.apart is None]
 
     async def _together(self, partitions: Sequence[Partition]) -> None:
-        portions = [self._portion(partition, self._most) for partition in partitions]
+        most = max(1, self._most // len(partitions))
+        portions = [self._portion(partition, most) for partition in partitions]
         if isinstance(self._handler, Batch) and len(portions) > 1:
             try:
                 await self._call_batch(self._handler, portions)
@@ -239,7 +241,7 @@ class TopicWorker:
             events = {consumed.offset: consumed.event for consumed in portion.events}
             for message in portion.messages:
                 if (event := events.get(_offset(message))) is not None:
-                    await self._call(partial(self._handler, event))
+                    await self._call(partial(self._handler, event), [message])
                 done += 1
         finally:
             await self._finish(portion, done)
@@ -254,10 +256,10 @@ class TopicWorker:
                 by_number[consumed.partition].reasons[consumed.offset] = invalid.reason
 
         if events:
-            await self._call(call)
+            await self._call(call, [message for portion in portions for message in portion.messages])
 
-    async def _call(self, call: Callable[[], Awaitable[None]]) -> None:
-        with self._seconds.time():
+    async def _call(self, call: Callable[[], Awaitable[None]], messages: Sequence[Message]) -> None:
+        with self._seconds.time(), handling(self._service, self.topic.name, messages):
             async with asyncio.timeout(HANDLER_SECONDS):
                 await call()
 
