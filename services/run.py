@@ -166,12 +166,13 @@ class _Stack:
         )
         await self._broker.connect()
         self._keep_running(consumers.state.name, consumers.state.run)
-        await consumers.state.caught_up()
+        await consumers.state.ready()
         for service in self.services:
             if service.start is not None:
                 await service.start()
         for consumer in consumers.others:
             self._keep_running(consumer.name, consumer.run)
+        await asyncio.gather(*(consumer.ready() for consumer in consumers.others))
         for service in self.services:
             for work in service.background:
                 self._keep_running(service.name, work)

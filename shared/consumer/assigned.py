@@ -41,8 +41,8 @@ class AssignedConsumer:
         self._ends: dict[Place, int] = {}
         self._caught_up = asyncio.Event()
 
-    async def caught_up(self) -> None:
-        """Returns when everything that was there at the start is handled."""
+    async def ready(self) -> None:
+        """Returns when nothing that comes can be missed, and everything that was there is handled."""
         await self._caught_up.wait()
 
     async def run(self) -> None:

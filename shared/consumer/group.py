@@ -57,8 +57,13 @@ class GroupConsumer:
         self._workers: dict[str, TopicWorker] = {}
         self._consumer: Consumer | None = None
         self._ends: dict[Place, tuple[int, int]] = {}
+        self._subscribed = asyncio.Event()
         ownership.goes_by(self._lead)
         metrics.watch_lag(self._lag)
+
+    async def ready(self) -> None:
+        """Returns when it has asked for its share."""
+        await self._subscribed.wait()
 
     def known_workloads_changed(self) -> None:
         for worker in self._workers.values():
@@ -122,24 +127,33 @@ class GroupConsumer:
         assert self._consumer is not None
         adopt_offsets(self.name, self._workers, self._servers)
         if self._lead is not None:
-            described = self._consumer.list_topics(self._lead.name, timeout=METADATA_SECONDS)
-            self._ownership.partition_count(len(described.topics[self._lead.name].partitions))
+            lead = self._consumer.list_topics(self._lead.name, METADATA_SECONDS).topics[self._lead.name]
+            if lead.error is not None:
+                raise KafkaException(lead.error)
+            self._ownership.partition_count(len(lead.partitions))
         self._consumer.subscribe(
             list(self._workers), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
+        self._loop.call_soon_threadsafe(self._subscribed.set)
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         """Starts where the group stopped, and at the oldest record where it never was.
 
         Said as an offset, for a question to the broker would stand behind a fetch that waits for records.
         """
-        committed = consumer.committed(assigned, timeout=METADATA_SECONDS) if assigned else []
-        starts = {_place(one): max(one.offset, 0) for one in committed}
+        starts = {_place(one): 0 for one in assigned}
+        try:
+            committed = consumer.committed(assigned, timeout=METADATA_SECONDS) if assigned else []
+        except KafkaException as failure:  # the coordinator may be moving: librdkafka asks again by itself
+            log.warning("%s: the committed offsets are not known yet: %s", self.name, failure)
+            consumer.incremental_assign(assigned)
+        else:
+            starts |= {_place(one): max(one.offset, 0) for one in committed}
+            consumer.incremental_assign(_as_offsets(starts))
         with self._lock:
             self._offsets.assign(starts)
-        if starts:
-            consumer.incremental_assign(_as_offsets(starts))
-            consumer.resume(assigned)  # it may have been paused when it was here before
+        with suppress(KafkaException):
+            consumer.resume(assigned)  # they may have been paused when they were here before
         self._loop.call_soon_threadsafe(self._ownership.assigned, list(starts))
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:

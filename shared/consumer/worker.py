@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 from confluent_kafka import Message
 
@@ -18,47 +16,17 @@ from shared.backoff import pause_seconds
 from shared.consumer.dead_letters import DeadLetters
 from shared.consumer.invalid_run import invalid_in_a_row
 from shared.consumer.metrics import ConsumerMetrics
-from shared.consumer.reading import read_record
-from shared.consumer.records import Batch, ConsumerRecord, Handler, Place
+from shared.consumer.portion import Partition, Portion, offset_of, read_portion
+from shared.consumer.records import Batch, Handler, Place
 from shared.consumer.tracing import handling
-from shared.consumer.unknown_workload import REASON, UnknownWorkloads
-from shared.events.envelope import Event, InvalidMessage, Topic
+from shared.consumer.unknown_workload import UnknownWorkloads
+from shared.events.envelope import Event, Topic
 
 BATCH = 2000
 EVENTS_PER_COMMIT = 100  # of a handler that takes one event at a time
 HANDLER_SECONDS = 60.0  # far below max.poll.interval.ms (300 s): who takes longer wants a job
-MOST_HELD = 2 * BATCH  # records of a partition in memory; from there on Kafka is asked for no more of it
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Partition:
-    """Records of one partition that have come and are not handled, the oldest first."""
-
-    number: int
-    held: deque[Message] = field(default_factory=deque)
-    failures: int = 0
-    """In a row."""
-    invalid_in_a_row: int = 0
-    is_paused: bool = False
-    """Kafka is asked for no more of it."""
-    apart: asyncio.Task[None] | None = None
-    """It is in trouble, and tried again by this task, so that the others need not wait."""
-    is_revoked: bool = False
-
-
-@dataclass
-class Portion:
-    """The head of a partition, read: what is handled next."""
-
-    partition: Partition
-    messages: list[Message] = field(default_factory=list)
-    reasons: dict[int, str] = field(default_factory=dict)
-    """Offset → why that record is invalid."""
-    events: list[ConsumerRecord[Event]] = field(default_factory=list)
-    wait_seconds: float = 0.0
-    """Above 0: what comes next is of a workload that is not known yet, and may wait so long for it."""
 
 
 @dataclass
@@ -103,8 +71,8 @@ class TopicWorker:
     def deliver(self, number: int, messages: Sequence[Message]) -> None:
         """Takes records of one partition, in order."""
         partition = self._partitions.setdefault(number, Partition(number))
-        partition.held.extend(messages)
-        if len(partition.held) > MOST_HELD and not partition.is_paused:
+        partition.hold(messages)
+        if partition.is_full() and not partition.is_paused:
             partition.is_paused = True
             self._flow.pause((self.topic.name, number))
         self._there_is_work.set()
@@ -144,7 +112,9 @@ class TopicWorker:
 
     async def _together(self, partitions: Sequence[Partition]) -> None:
         most = max(1, self._most // len(partitions))
-        portions = [self._portion(partition, most) for partition in partitions]
+        portions = [
+            read_portion(partition, self._kind, self._unknown, most, time.time()) for partition in partitions
+        ]
         if isinstance(self._handler, Batch) and len(portions) > 1:
             try:
                 await self._call_batch(self._handler, portions)
@@ -182,54 +152,33 @@ class TopicWorker:
 
     async def _until_it_goes_well(self, partition: Partition) -> None:
         self._paused.inc()
-        must_pause = partition.failures > 0
+        halvings = partition.failures
         try:
             while partition.held and not partition.is_revoked:
-                if must_pause:
+                if partition.failures:
                     await asyncio.sleep(pause_seconds(partition.failures))
                 known_changed = self._known_changed
                 # Half as many after each failure, so that what stands before the trouble goes through.
-                most = min(self._most, len(partition.held)) >> partition.failures
-                portion = self._portion(partition, max(1, most))
+                most = max(1, min(self._most, len(partition.held)) >> halvings)
+                portion = read_portion(partition, self._kind, self._unknown, most, time.time())
                 try:
                     await self._handle(portion)
                 except Exception as error:
                     self._failed(partition, error)
-                    must_pause = True
+                    halvings = min(halvings + 1, self._most.bit_length())
                     continue
-                must_pause = False
+                partition.failures = 0
                 if portion.wait_seconds:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(known_changed.wait(), portion.wait_seconds)
-                elif partition.failures:
-                    partition.failures -= 1
+                elif halvings:
+                    halvings -= 1
                 else:
                     break
-            partition.failures = 0
         finally:
             self._paused.dec()
             partition.apart = None
             self._there_is_work.set()
-
-    def _portion(self, partition: Partition, most: int) -> Portion:
-        portion = Portion(partition)
-        for message in islice(partition.held, most):
-            offset = _offset(message)
-            try:
-                event = read_record(self._kind, message)
-            except InvalidMessage as invalid:
-                portion.reasons[offset] = str(invalid)
-            else:
-                waits = self._unknown.seconds_to_wait(event, message.timestamp()[1] / 1000, time.time())
-                if waits:
-                    portion.wait_seconds = waits
-                    break
-                if waits == 0:
-                    portion.reasons[offset] = REASON
-                else:
-                    portion.events.append(ConsumerRecord(event, partition.number, offset))
-            portion.messages.append(message)
-        return portion
 
     async def _handle(self, portion: Portion) -> None:
         if isinstance(self._handler, Batch):
@@ -240,7 +189,7 @@ class TopicWorker:
         try:
             events = {consumed.offset: consumed.event for consumed in portion.events}
             for message in portion.messages:
-                if (event := events.get(_offset(message))) is not None:
+                if (event := events.get(offset_of(message))) is not None:
                     await self._call(partial(self._handler, event), [message])
                 done += 1
         finally:
@@ -270,19 +219,18 @@ class TopicWorker:
             return
         reasons = portion.reasons
         run = invalid_in_a_row(
-            partition.invalid_in_a_row, (_offset(message) not in reasons for message in messages)
+            partition.invalid_in_a_row, (offset_of(message) not in reasons for message in messages)
         )
         for message in messages:
-            if reason := reasons.get(_offset(message)):
+            if reason := reasons.get(offset_of(message)):
                 await self._dead_letters.keep(self.topic, message, reason)
         partition.invalid_in_a_row = run
         if partition.is_revoked:
             return
-        for _ in messages:
-            partition.held.popleft()
+        partition.drop(len(messages))
         self._consumed.inc(len(messages))
-        self._flow.handled((self.topic.name, partition.number), _offset(messages[-1]) + 1)
-        if partition.is_paused and len(partition.held) < BATCH:
+        self._flow.handled((self.topic.name, partition.number), offset_of(messages[-1]) + 1)
+        if partition.is_paused and partition.wants_more():
             partition.is_paused = False
             self._flow.resume((self.topic.name, partition.number))
 
@@ -298,12 +246,6 @@ class TopicWorker:
             pause_seconds(partition.failures),
             exc_info=error if partition.failures in (1, 10) else None,
         )
-
-
-def _offset(message: Message) -> int:
-    offset: int | None = message.offset()
-    assert offset is not None, "a record that was consumed has its place"
-    return offset
 
 
 def _name(error: Exception) -> str:

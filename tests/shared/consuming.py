@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from faststream.confluent import KafkaBroker
 from prometheus_client import CollectorRegistry
 
@@ -69,8 +70,10 @@ async def running(
     await broker.connect()
     consumers = ProcessConsumers([service], {name: ownership}, broker, servers, ConsumerMetrics(registry))
     tasks = [asyncio.create_task(consumers.state.run())]
-    await asyncio.wait_for(consumers.state.caught_up(), 30)
+    await asyncio.wait_for(consumers.state.ready(), 30)
     tasks += [asyncio.create_task(consumer.run()) for consumer in consumers.others]
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(consumer.ready() for consumer in consumers.others))
     try:
         yield Running(name, broker, registry, ownership)
     finally:
@@ -102,10 +105,16 @@ def produce(servers: str, topic: str, values: Mapping[int, list[bytes]], **more:
 def committed(servers: str, group: str, topic: str, partitions: int) -> dict[int, int]:
     """Committed offsets by partition; none where nothing was committed."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": group})
+    wanted, until = [TopicPartition(topic, number) for number in range(partitions)], time.monotonic() + 20
     try:
-        places = consumer.committed(
-            [TopicPartition(topic, number) for number in range(partitions)], timeout=20
-        )
+        while True:
+            try:
+                places = consumer.committed(wanted, timeout=20)
+                break
+            except KafkaException:  # a broker that has just started knows no coordinator yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
     finally:
         consumer.close()
     return {place.partition: place.offset for place in places if place.offset >= 0}

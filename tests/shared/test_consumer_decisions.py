@@ -8,6 +8,7 @@ from shared.backoff import pause_seconds
 from shared.consumer.invalid_run import TooManyInvalid, invalid_in_a_row
 from shared.consumer.offsets import HandledOffsets
 from shared.consumer.ownership import Ownership, lead_topic, partition_of
+from shared.consumer.portion import Partition
 from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.events import CycleRequested, ModelPromoted, PredictionLogged, RollbackRequested
 from shared.projections import Workloads
@@ -102,3 +103,19 @@ def test_without_a_topic_keyed_by_workload_every_process_owns_all() -> None:
     ownership = Ownership()
     ownership.goes_by(lead_topic([ModelPromoted, PredictionLogged]))
     assert ownership.owns("tickets")
+
+
+def test_a_partition_is_full_by_records_or_by_bytes_and_wants_more_once_half_is_done() -> None:
+    many, large = Partition(0), Partition(1)
+    many.hold([b"x"] * 4001)
+    large.hold([b"x" * (1 << 20)] * 17)
+    assert many.is_full()
+    assert large.is_full()
+    many.drop(2000)
+    large.drop(8)
+    assert not many.wants_more()
+    assert not large.wants_more()
+    many.drop(2)
+    large.drop(2)
+    assert many.wants_more()
+    assert large.wants_more()
