@@ -33,6 +33,9 @@ MOST_STARTS = 10
 """A job that was begun so often and never came to an end, not even a crash, takes its service down."""
 RETRY_SECONDS = 2.0  # after the first crash, and as much more after each further one
 GIVING_BACK_SECONDS = 3.0
+HAND_OVER = timedelta(seconds=15)
+"""For so long a job runs on whose partition was taken away. Often it comes back at once, as when Kafka was
+restarted, and until then the lease keeps others off."""
 log = logging.getLogger(__name__)
 
 OnDone = Callable[[Job], Awaitable[None]]
@@ -85,6 +88,8 @@ class JobRunner:
         self._under_way: dict[str, _UnderWay] = {}
         self._pauses: dict[str, datetime] = {}
         self._failures: dict[str, int] = {}
+        self._lost: dict[str, datetime] = {}
+        """Job id → since when its workload is no longer ours, for what is under way."""
 
     async def want(self, job_id: str, kind: str, workload: str, task: Mapping[str, Any]) -> None:
         """Adds a job, once; the jobs of a workload run in the order in which they were wanted."""
@@ -118,7 +123,7 @@ class JobRunner:
 
     async def _look(self) -> float | None:
         """Begins what can begin; gives the seconds to the next look, None if only news matters."""
-        await self._give_up({key for key, one in self._under_way.items() if not self._owns(one.workload)})
+        await self._give_up(self._handed_over(now()))
         under_way = {key: one.workload for key, one in self._under_way.items()}
         jobs = [job for job in await self._table.unpublished() if self._owns(job.workload)]
         # What ended while the table was read may still stand in it as it was: that counts as under way, too.
@@ -130,7 +135,19 @@ class JobRunner:
             task.add_done_callback(partial(self._ended, job.job_id))
             self._under_way[job.job_id] = _UnderWay(job.workload, task)
         self._metrics.waiting.set(sum(job.job_id not in self._under_way for job in jobs))
-        return None if following.look_at is None else max(0.0, (following.look_at - at).total_seconds())
+        moments = [since + HAND_OVER for since in self._lost.values()]
+        if following.look_at is not None:
+            moments.append(following.look_at)
+        return max(0.0, (min(moments) - at).total_seconds()) if moments else None
+
+    def _handed_over(self, at: datetime) -> set[str]:
+        """What is under way and has been somebody else's for long enough."""
+        for job_id, one in self._under_way.items():
+            if self._owns(one.workload):
+                self._lost.pop(job_id, None)
+            else:
+                self._lost.setdefault(job_id, at)
+        return {job_id for job_id, since in self._lost.items() if at - since >= HAND_OVER}
 
     async def _give_up(self, job_ids: Collection[str]) -> None:
         tasks = [self._under_way[job_id].task for job_id in job_ids]
@@ -160,6 +177,7 @@ class JobRunner:
 
     def _ended(self, job_id: str, _: asyncio.Task[None]) -> None:
         del self._under_way[job_id]
+        self._lost.pop(job_id, None)
         self._wake.set()
 
     async def _run(self, job: Job) -> Job:

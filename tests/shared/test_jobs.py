@@ -162,9 +162,25 @@ async def test_a_killed_service_takes_its_processes_with_it_and_the_next_goes_on
     assert (service.done[0].attempts, service.done[0].error) == (2, None)
 
 
-async def test_when_its_partition_moves_a_job_moves_with_it(
-    service: ExampleService, clickhouse: ClickHouse, tmp_path: Path
+async def test_a_partition_that_comes_back_at_once_stops_no_process(
+    service: ExampleService, tmp_path: Path
 ) -> None:
+    async with running(service):
+        await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+        await until(lambda: starts(tmp_path, "j1"))
+        for owned in ({"other"}, None):
+            service.owned = owned
+            service.runner.look_again()
+            await asyncio.sleep(0.2)
+        (tmp_path / "go").touch()
+        await until(lambda: service.done)
+    assert service.done[0].attempts == 1
+
+
+async def test_when_its_partition_moves_a_job_moves_with_it(
+    service: ExampleService, clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.jobs.runner.HAND_OVER", timedelta(seconds=0.5))
     other = ExampleService(clickhouse, tmp_path / "other")
     service.owned, other.owned = {"tickets"}, set()
     async with running(service, other):
