@@ -21,7 +21,6 @@ from deploy.watch import Watch, watching
 from deploy.workloads.add import TextTooLong, add_workload, measure_speed
 from deploy.workloads.definition import BadWorkload, read_definition
 from deploy.workloads.rows import LabelledRow, read_rows
-from services.data_augmentation.redaction import cannot_redact
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -29,6 +28,7 @@ from shared.events import (
     DatasetPublished,
     Verdict,
 )
+from shared.redaction.rules import cannot_redact
 from shared.training_time import expected_minutes
 from shared.workload import Workload
 

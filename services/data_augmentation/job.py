@@ -10,7 +10,6 @@ from typing import Any
 
 from services.data_augmentation.dataset import Dataset, build, corrected_rows, label_counts
 from services.data_augmentation.manifest import manifest
-from services.data_augmentation.redaction import cannot_redact
 from services.data_augmentation.rows import Row, valid_rows
 from services.data_augmentation.split import newest_of_each, split
 from services.data_augmentation.store import DatasetStore, Published, Seed
@@ -26,6 +25,7 @@ from shared.events import (
 )
 from shared.files import DigestMismatch, Files
 from shared.job_protocol import JobProgress, Order, Refused, Report, run_job
+from shared.redaction.rules import cannot_redact
 
 ROWS_PER_PROGRESS = 128
 
@@ -44,7 +44,7 @@ class DatasetMaker:
         if reason is not None:
             raise Refused(f"no dataset without redaction: {reason}")
         report(JobProgress(phase="loading the redactor", done=0, total=0))
-        from services.data_augmentation.redactor import Redactor
+        from shared.redaction.redactor import Redactor
 
         self._redactor = Redactor(self._workload.language, self._workload.privacy)
         report(JobProgress(phase="reading rows", done=0, total=0))

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 CLOSED_LIST = {
     "addresses",
     "backoff",
+    "redaction",
     "request_bodies",
     "broker",
     "cpu_dtype",

@@ -14,7 +14,7 @@ from presidio_analyzer import AnalyzerEngine, BatchAnalyzerEngine, RecognizerReg
 from presidio_analyzer.nlp_engine import NlpEngine, NlpEngineProvider
 from presidio_anonymizer import AnonymizerEngine
 
-from services.data_augmentation.redaction import (
+from shared.redaction.rules import (
     NAMES_IN_TEXT,
     PATTERNS,
     Found,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.data_augmentation.redaction import (
+from shared.redaction.rules import (
     PATTERNS,
     Found,
     RedactionFailed,
@@ -31,7 +31,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def redacted() -> list[str]:
-    from services.data_augmentation.redactor import Redactor
+    from shared.redaction.redactor import Redactor
 
     redactor = Redactor("en", Privacy(keep=("Apache", "License")))
     return [one.text for one in redactor.redact(SENTENCES)]
@@ -67,7 +67,7 @@ def test_the_same_name_in_lower_case_goes_with_it(redacted: list[str]) -> None:
 
 
 def test_patterns_are_found_in_any_language_without_a_model() -> None:
-    from services.data_augmentation.redactor import Redactor
+    from shared.redaction.redactor import Redactor
 
     redactor = Redactor("de", Privacy(entities=("EMAIL_ADDRESS", "IBAN_CODE")))
     (clean,) = redactor.redact(["Schreib an a.b@example.org oder DE89 3704 0044 0532 0130 00."])
@@ -76,7 +76,7 @@ def test_patterns_are_found_in_any_language_without_a_model() -> None:
 
 
 def test_every_pattern_it_knows_can_be_loaded() -> None:
-    from services.data_augmentation.redactor import Redactor
+    from shared.redaction.redactor import Redactor
 
     (clean,) = Redactor("fr", Privacy(entities=tuple(PATTERNS))).redact(["rien"])
     assert clean.text == "rien"
