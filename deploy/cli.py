@@ -20,7 +20,7 @@ from deploy.laptop.laptop import Laptop, LaptopError, LaptopSettings, running, s
 from deploy.output_encoding import replace_what_cannot_be_encoded
 from deploy.workloads.definition import BadWorkload
 from deploy.workloads.install import install, install_demo
-from shared.labels import NoTokenLeft
+from services.workloads.answer_tokens import NoTokenLeft
 from shared.model_server import ModelServerDown
 
 replace_what_cannot_be_encoded(sys.stdout, sys.stderr)

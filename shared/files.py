@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -55,6 +55,13 @@ class Files:
         if _sha256(content) != file.digest:
             raise DigestMismatch(f"{file.uri} does not have the digest {file.digest}")
         return (json.loads(line) for line in content.decode().split("\n") if line)
+
+    def content(self, path: str) -> bytes:
+        """A file that somebody put below the root, by its path there. Raises FileNotFoundError."""
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or "://" in path or ".." in parts:
+            raise FileNotFoundError(f"{path} is no path below the root of all files")
+        return bytes(self._filesystem.cat_file(f"{self._root}/{path}"))
 
     def freeze_adapter(self, name: str, folder: Path, base_model: str) -> FrozenAdapter:
         """Copies an adapter's folder to `adapters/<name>-<digest8>`; that is the adapter's name for ever."""

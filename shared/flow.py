@@ -31,6 +31,36 @@ def part(
 
 
 FLOW: dict[str, Part] = {
+    "workloads": part(
+        {
+            e.WorkloadAdded,
+            e.PredictionFlagged,
+            e.PredictionCorrected,
+            e.CycleRequested,
+            e.FailureClustersFound,
+            e.DatasetPublished,
+            e.DatasetRefused,
+            e.TrainingProgressed,
+            e.CandidateTrained,
+            e.TrainingFailed,
+            e.CandidateEvaluated,
+            e.CandidateJudged,
+        },
+        {e.WorkloadAdded, e.CycleStarted, e.RollbackRequested},
+        "definitions and their revisions, cycles, rounds; one active replica decides",
+        reads={
+            "agreement_v1",
+            "champions_v1",
+            "corrections_v1",
+            "feedback_v1",
+            "flags_v1",
+            "pairs_v1",
+            "predictions_v1",
+            "review_items_v1",
+            "scorecards_v1",
+            "training_limits_v1",
+        },
+    ),
     "model_gateway": part(
         {e.WorkloadAdded, e.ModelPromoted, e.ModelRolledBack},
         {e.PredictionLogged},
@@ -48,10 +78,10 @@ FLOW: dict[str, Part] = {
         reads={"predictions_v1"},
     ),
     "failure_clustering": part(
-        {e.WorkloadAdded, e.PredictionFlagged, e.PredictionCorrected, e.CycleRequested},
-        {e.CycleRequested, e.FailureClustersFound},
-        "failures, clusters",
-        reads={"predictions_v1"},
+        {e.CycleStarted},
+        {e.FailureClustersFound},
+        "failures, clusters and their life",
+        reads={"predictions_v1", "workload_revisions_v1"},
     ),
     "data_augmentation": part(
         {e.WorkloadAdded, e.FailureClustersFound},

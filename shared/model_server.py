@@ -91,6 +91,16 @@ class ModelServer:
         with _known_shape():
             return {row["id"] for row in answer["data"]}
 
+    async def base_models(self) -> dict[str, int]:
+        """The base models it serves, each with the length of its context in tokens."""
+        answer = await self._request("GET", "/v1/models", None)
+        with _known_shape():
+            return {
+                str(row["id"]): int(row["max_model_len"])
+                for row in answer["data"]
+                if row.get("parent") is None and row.get("max_model_len") is not None
+            }
+
     async def load_adapter(self, name: str, folder: Path) -> None:
         """Loads an adapter from a folder that the server can read; loading it twice is fine."""
         if name not in await self.loaded():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -100,6 +100,10 @@ class Workload(Section):
     language: Annotated[str, StringConstraints(pattern="^[a-z]{2}$")] = "en"
     credit: Annotated[str, StringConstraints(max_length=2000)] = ""
     """Shown wherever the rows or an adapter trained on them are shown."""
+    renamed: dict[Name, Name] = Field(default_factory=dict)
+    """A name that a label had in an earlier revision → its name now. Kept by `workloads`, not by the TOML."""
+    removed: tuple[Name, ...] = ()
+    """Labels of earlier revisions that no longer are any. Kept by `workloads`, not by the TOML."""
     review: Review = Review()
     cycle: Cycle = Cycle()
     split: Split = Split()
@@ -124,6 +128,21 @@ class Workload(Section):
     def written(cls, content: Mapping[str, Any]) -> Self:
         """A definition as a person writes it: a typo must not pass for a setting. Raises ValidationError."""
         return cls.model_validate(content, extra="forbid")
+
+    def present_label(self, label: str) -> str | None:
+        """What a label of this or an earlier revision is called now; None if it is none any more."""
+        if label in self.labels:
+            return label
+        return self.renamed.get(label)
+
+    def has_known(self, label: str) -> bool:
+        """Whether it is a label, or was one."""
+        return self.present_label(label) is not None or label in self.removed
+
+    def in_present_labels(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rows of any revision ({"label", …}) under their labels' names of now, without removed labels'."""
+        present = ((row, self.present_label(row["label"])) for row in rows)
+        return [{**row, "label": label} for row, label in present if label is not None]
 
     def prompt_for(self, text: str) -> str:
         before, _, after = self.prompt.partition("{text}")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import yaml
 
-from deploy.workloads.definition import Definition, read_definition
-from deploy.workloads.rows import LabelledRow
 from services.data_augmentation.similarity import normalised, without_near_duplicates
+from services.workloads.definition import Definition, read_toml
+from services.workloads.rows import LabelledRow
 
 DEFINITION = Path(__file__).with_name("licences.toml")
 LONGEST_NOTICE = 160  # characters: on two slow cores the whole loop has to fit into ten minutes
@@ -51,7 +51,7 @@ class Licences:
 
 def licences() -> Licences:
     """Reads the rules (a few seconds) and splits them; the same package gives the same split."""
-    definition = read_definition(DEFINITION)
+    definition = read_toml(DEFINITION.read_bytes(), DEFINITION.name)
     labels = definition.workload.labels
     by_label: dict[str, list[str]] = defaultdict(list)
     found = sorted(set(notices(labels)))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from deploy.demo import sentences
+from deploy.demo.add_workload import add_workload
 from deploy.demo.licences import Licences
 from deploy.demo.results import Results
 from deploy.demo.simulated_users import App, Reviewer
@@ -17,7 +18,6 @@ from deploy.follow import LoopStopped, follow_to
 from deploy.laptop.laptop import Laptop
 from deploy.stages import Stage, Stages
 from deploy.watch import Watch
-from deploy.workloads.add import add_workload
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -94,7 +94,7 @@ class Scenario:
 
     async def _champion(self) -> CandidateEvaluated:
         with self._stages.stage("champion", "adding the workload") as stage:
-            await add_workload(in_a_hurry(self._data), self._data.rows, self._laptop.addresses)
+            await add_workload(self._laptop.services_url, in_a_hurry(self._data), self._data.rows)
             dataset = await self._follow_to(DatasetPublished, stage)
             trained = await self._follow_to(CandidateTrained, stage)
             evaluated = await self._follow_to(CandidateEvaluated, stage)

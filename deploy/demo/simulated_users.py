@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from deploy.workloads.rows import LabelledRow
+from services.workloads.rows import LabelledRow
 
 THUMB_DOWN_IF_WRONG = 0.25  # users seldom bother
 THUMB_UP_IF_RIGHT = 0.04

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from deploy.workloads.rows import LabelledRow
+from services.workloads.answer_tokens import answers_for, candidate_answers
+from services.workloads.rows import LabelledRow
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.events import Event, WorkloadAdded, now
 from shared.files import Files
-from shared.labels import answers_for, candidate_answers
 from shared.model_server import ModelServer, PromptTooLong
 from shared.topics import declare, topics_of
 from shared.workload import Workload

@@ -20,7 +20,8 @@ from deploy.stages import Stages
 from deploy.watch import Watch, watching
 from deploy.workloads.add import TextTooLong, add_workload, measure_speed
 from deploy.workloads.definition import BadWorkload, read_definition
-from deploy.workloads.rows import LabelledRow, read_rows
+from deploy.workloads.rows import read_rows
+from services.workloads.rows import LabelledRow
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,

@@ -8,31 +8,19 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from deploy.workloads.definition import BadWorkload
+from services.workloads.rows import LabelledRow
 from shared.fields import Text
 
 MOST_COMPLAINTS = 20
 FEWEST_ROWS = 60
 SPLITS = ("train", "golden", "held_out")
 _text = TypeAdapter(Text)
-
-
-@dataclass(frozen=True)
-class LabelledRow:
-    text: str
-    label: str
-    split: str | None = None
-    """"train", "golden" or "held_out" where the file says so; else tuneloop splits."""
-
-    def as_json(self) -> dict[str, str]:
-        row = {"text": self.text, "label": self.label}
-        return row if self.split is None else row | {"split": self.split}
 
 
 def read_rows(file: Path, labels: Sequence[str]) -> list[LabelledRow]:

@@ -158,6 +158,8 @@ def _line(event: Event) -> tuple[str, Tone]:
     if event.topic.name in PLENTY:
         return many(event.topic.name, 1), Tone.NEUTRAL
     match event:
+        case e.WorkloadAdded(is_retired=True):
+            return f"Workload {event.name} retired; its data are kept", Tone.NEUTRAL
         case e.WorkloadAdded():
             again = "changed" if event.revision > 1 else "added"
             rows = count(event.rows.rows, "labelled row")
@@ -166,7 +168,10 @@ def _line(event: Event) -> tuple[str, Tone]:
                 Tone.NEUTRAL,
             )
         case e.CycleRequested():
-            return f"Cycle started by {event.requested_by}: {event.reason}", Tone.NEUTRAL
+            return f"Cycle asked for by {event.requested_by}: {event.reason}", Tone.NEUTRAL
+        case e.CycleStarted():
+            known = f"{count(event.failures.rows, 'failure')}, {count(event.corrections.rows, 'correction')}"
+            return f"Cycle started by {event.requested_by}: {event.reason}; {known}", Tone.NEUTRAL
         case e.FailureClustersFound():
             failures = f"{count(event.failures.rows, 'failure')} in {count(len(event.clusters), 'cluster')}"
             return f"{failures}, {count(event.corrections.rows, 'correction')} up to the cutoff", Tone.NEUTRAL

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from services.data_augmentation.store import DatasetStore, Published, Seed
 from shared.broker import Publish
-from shared.events import DatasetRefused, FailureClustersFound, WorkloadAdded, derived_id
+from shared.events import DatasetPublished, DatasetRefused, FailureClustersFound, WorkloadAdded
 from shared.job_protocol import JobProgress
 from shared.jobs import Job, JobRunner
 from shared.projections import Workloads
@@ -14,17 +14,6 @@ from shared.service import Clock
 
 DATASET = "dataset"
 """The kind of this service's jobs."""
-
-
-def trains_differently(before: WorkloadAdded, after: WorkloadAdded) -> bool:
-    """Whether a revision changes the rows or what is learnt from them, and not only, say, its reviews."""
-    of_training = {"base_model", "prompt", "labels", "language", "training", "privacy"}
-    return (
-        before.rows.digest != after.rows.digest
-        or before.answers != after.answers
-        or before.definition.model_dump(include=of_training)
-        != after.definition.model_dump(include=of_training)
-    )
 
 
 @dataclass(frozen=True)
@@ -35,14 +24,13 @@ class Handlers:
     async def on_workload_added(self, event: WorkloadAdded) -> None:
         """The rows become a dataset version, once; so do a later revision's that trains differently."""
         held = self.workloads.get(event.name)
-        if held is None or (held.revision < event.revision and trains_differently(held, event)):
-            dataset_id = derived_id("dataset", event.name, "revision", str(event.revision))
-            await self._want(dataset_id, event, None)
+        if held is None or (held.revision < event.revision and event.trains_differently_from(held)):
+            await self._want(DatasetPublished.id_of_revision(event.name, event.revision), event, None)
         self.workloads.apply(event)
 
     async def on_failure_clusters_found(self, event: FailureClustersFound) -> None:
         added = self.workloads.known(event.workload)
-        await self._want(derived_id("dataset", event.workload, "cycle", event.cycle_id), added, event)
+        await self._want(DatasetPublished.id_of_cycle(event.workload, event.cycle_id), added, event)
 
     async def _want(self, dataset_id: str, added: WorkloadAdded, found: FailureClustersFound | None) -> None:
         task = {

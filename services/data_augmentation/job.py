@@ -10,7 +10,7 @@ from typing import Any
 
 from services.data_augmentation.dataset import Dataset, build, corrected_rows, label_counts
 from services.data_augmentation.manifest import manifest
-from services.data_augmentation.rows import Row, valid_rows
+from services.data_augmentation.rows import Row, under_present_names, valid_rows
 from services.data_augmentation.split import newest_of_each, split
 from services.data_augmentation.store import DatasetStore, Published, Seed
 from shared.addresses import Addresses
@@ -51,7 +51,7 @@ class DatasetMaker:
 
     async def from_rows(self) -> dict[str, Any]:
         """The workload's own rows, with the corrections that the latest version had, if there is one."""
-        rows = [Row.of(row) for row in self._files.rows(self._added.rows)]
+        rows = self._rows(self._added.rows)
         valid, invalid = valid_rows(rows, self._workload.labels)
         before = await self._store.seed_of(self._workload.name)
         seed, of_seed = self._seed(self._redacted(valid), before)
@@ -96,7 +96,7 @@ class DatasetMaker:
             train = parts.train
         else:
             golden, held_out, train = before.golden, before.held_out, [*fixed, *free]
-        judging = [Row.of(row) for file in (golden, held_out) for row in self._files.rows(file)]
+        judging = [*self._rows(golden), *self._rows(held_out)]
         kept = build(train, [], judging)
         seed = Seed(
             workload=name,
@@ -114,7 +114,8 @@ class DatasetMaker:
             return [], 0
         listed = list(self._files.rows(corrections))
         texts = await self._store.texts(self._workload.name, [one["prediction_id"] for one in listed])
-        valid, invalid = valid_rows(corrected_rows(listed, texts), self._workload.labels)
+        corrected = under_present_names(corrected_rows(listed, texts), self._workload)
+        valid, invalid = valid_rows(corrected, self._workload.labels)
         return self._redacted(valid), invalid
 
     def _redacted(self, rows: Sequence[Row]) -> list[Row]:
@@ -142,7 +143,8 @@ class DatasetMaker:
         return Dataset(dataset.train, counts)
 
     def _rows(self, file: FrozenFile) -> list[Row]:
-        return [Row.of(row) for row in self._files.rows(file)]
+        """A file of any revision; what was labelled with a label that is gone is left out."""
+        return [Row.of(row) for row in self._workload.in_present_labels(self._files.rows(file))]
 
     def _publish(
         self,

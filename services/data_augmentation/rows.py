@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.fields import MAX_TEXT_BYTES
+from shared.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Row:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Row:
         return cls(row["text"], row["label"], row.get("prediction_id"), row.get("split"))
+
+
+def under_present_names(rows: Iterable[Row], workload: Workload) -> list[Row]:
+    """Each row under its label's name of now; one whose label was removed keeps it, and is then invalid."""
+    return [replace(row, label=workload.present_label(row.label) or row.label) for row in rows]
 
 
 def valid_rows(rows: Iterable[Row], labels: Iterable[str]) -> tuple[list[Row], int]:

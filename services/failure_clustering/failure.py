@@ -1,10 +1,11 @@
-"""What counts as a failure: a doubted or disliked answer, until a reviewer says that it was right."""
+"""A failure: a wrong answer, or one that was doubted or disliked and that no reviewer has looked at yet."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from shared.events import FlagReason, PredictionFlagged
+from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,16 @@ class Failure:
     prediction_id: str
     answer: str
     right_answer: str = ""
+    predicted_at: datetime | None = None
+    """None in lists of version 0.1."""
 
-
-def is_suspicion(event: PredictionFlagged) -> bool:
-    """Whether the flag says that something is wrong. An audit item was drawn by lot, which says nothing."""
-    return event.reason is not FlagReason.AUDIT
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Failure:
+        """From a row of a cycle's frozen list."""
+        at = row.get("predicted_at")
+        return cls(
+            row["prediction_id"],
+            row["answer"],
+            row["right_answer"],
+            datetime.fromisoformat(at) if at else None,
+        )

@@ -13,13 +13,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FAILURE_CLUSTERING_", frozen=True)
 
-    window_seconds: float = Field(default=28 * 86_400.0, gt=0)
-    """A cycle clusters the failures of predictions this old at most; older ones were clustered before."""
-    grace_seconds: float = Field(default=3.0, ge=0)
-    """How long after a cut its lists are drawn up, so that corrections on their way still count."""
     jobs_at_once: Annotated[int, Field(ge=1)] = 2
     """Cycles whose failures are clustered at the same time, each in a process with an encoder of its own."""
     clustering_deadline_seconds: Annotated[float, Field(gt=0)] = 2 * 3600
     """A clustering that takes longer is stopped; its cycle goes on without clusters."""
-    due_check_seconds: float = 60.0
-    """How often it is asked whether a cycle is due."""

@@ -1,29 +1,23 @@
-"""Failures, cycles and clusters in ClickHouse; texts are read from the predictions' view."""
+"""Failures and clusters in ClickHouse; texts and definitions are read from other services' views."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from services.failure_clustering.failure import Failure
+from services.failure_clustering.cluster_life import Known
+from services.failure_clustering.names import Text
 from shared.clickhouse import ClickHouse
-from shared.events import CycleRequested, FailureClustersFound, PredictionCorrected, PredictionFlagged
+from shared.events import Cluster, ClusterStatus, CycleStarted
+from shared.workload import Workload
+
+if TYPE_CHECKING:
+    from services.failure_clustering.clustering import Clustered
 
 IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
-
 # Times are bound in milliseconds: as DateTime parameters they would lose what is below a second.
-_AT = "fromUnixTimestamp64Milli({%s:Int64}, 'UTC')"
-CUT, SINCE = _AT % "cut", _AT % "since"
-
-
-@dataclass(frozen=True)
-class News:
-    """What came after a time: predictions that are or seem to be wrong, and corrections of any kind."""
-
-    failures: int
-    corrections: int
+CUTOFF = "fromUnixTimestamp64Milli({cutoff:Int64}, 'UTC')"
 
 
 class FailureStore:
@@ -32,123 +26,98 @@ class FailureStore:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    async def keep_suspicions(self, events: Iterable[PredictionFlagged]) -> None:
-        rows = [event.model_dump(exclude={"adapter", "confidence"}) for event in events]
+    async def keep_failures(self, cycle: CycleStarted, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The rows of the cycle's frozen list."""
         await self._clickhouse.insert(
-            "failure_suspicions", [row | {"reason": row["reason"].value} for row in rows]
+            "failures",
+            [
+                {
+                    "workload": cycle.workload,
+                    "prediction_id": row["prediction_id"],
+                    "predicted_at": datetime.fromisoformat(row["predicted_at"]),
+                    "answer": row["answer"],
+                    "right_answer": row["right_answer"],
+                    "cut": cycle.cutoff,
+                }
+                for row in rows
+            ],
         )
 
-    async def keep_corrections(self, events: Iterable[PredictionCorrected]) -> None:
-        left_out = {"adapter", "confidence", "reviewers", "review_ids"}
-        await self._clickhouse.insert(
-            "failure_corrections", [event.model_dump(exclude=left_out) for event in events]
-        )
-
-    async def keep_cycle(self, event: CycleRequested) -> None:
-        await self._clickhouse.insert("cycles", [event.model_dump()])
-
-    async def knows_cycle(self, event: CycleRequested) -> bool:
-        return bool(
-            await self._clickhouse.rows(
-                """SELECT 1 FROM cycles
-                WHERE workload = {workload:String} AND cycle_id = {cycle_id:String} LIMIT 1""",
-                workload=event.workload,
-                cycle_id=event.cycle_id,
-            )
-        )
-
-    async def last_cut(self, workload: str) -> datetime | None:
-        """The latest cut of all cycles of the workload."""
-        rows = await self._clickhouse.rows(
-            "SELECT cut FROM cycles WHERE workload = {workload:String} ORDER BY cut DESC LIMIT 1",
-            workload=workload,
-        )
-        return _utc(rows[0]["cut"]) if rows else None
-
-    async def news(self, workload: str, since: datetime) -> News:
-        """What is known now and was not known at that time."""
-        (row,) = await self._clickhouse.rows(
-            f"""WITH
-                corrected AS (
-                    SELECT prediction_id, argMax(answer != right_answer, corrected_at) AS wrong
-                    FROM failure_corrections
-                    WHERE workload = {{workload:String}} AND corrected_at > {SINCE} GROUP BY prediction_id),
-                suspected AS (
-                    SELECT DISTINCT prediction_id FROM failure_suspicions
-                    WHERE workload = {{workload:String}} AND flagged_at > {SINCE} AND prediction_id NOT IN (
-                        SELECT prediction_id FROM failure_corrections WHERE workload = {{workload:String}}))
-            SELECT
-                (SELECT countIf(wrong) FROM corrected) + (SELECT count() FROM suspected) AS failures,
-                (SELECT count() FROM corrected) AS corrections""",
-            workload=workload,
-            since=_milliseconds(since),
-        )
-        return News(row["failures"], row["corrections"])
-
-    async def corrections_at(self, workload: str, cut: datetime) -> list[dict[str, str]]:
-        """Every correction known at the cut, the newest of each prediction, ordered by prediction."""
-        rows = await self._clickhouse.rows(
-            f"""SELECT prediction_id, predicted_at, right_answer FROM failure_corrections FINAL
-            WHERE workload = {{workload:String}} AND corrected_at <= {CUT}
-            ORDER BY prediction_id, corrected_at DESC LIMIT 1 BY prediction_id""",
-            workload=workload,
-            cut=_milliseconds(cut),
-        )
-        return [
-            {
-                "prediction_id": row["prediction_id"],
-                "predicted_at": _utc(row["predicted_at"]).isoformat(timespec="milliseconds"),
-                "right_answer": row["right_answer"],
-            }
-            for row in rows
-        ]
-
-    async def failures_at(self, workload: str, since: datetime, cut: datetime) -> list[Failure]:
-        """The failures known at the cut among predictions made after `since`, ordered by prediction."""
-        rows = await self._clickhouse.rows(
-            f"""WITH
-                corrected AS (
-                    SELECT
-                        prediction_id, argMax(answer, corrected_at) AS said,
-                        argMax(right_answer, corrected_at) AS should_say
-                    FROM failure_corrections
-                    WHERE workload = {{workload:String}} AND corrected_at <= {CUT} AND predicted_at > {SINCE}
-                    GROUP BY prediction_id)
-            SELECT prediction_id, toString(said) AS answer, toString(should_say) AS right_answer
-            FROM corrected WHERE said != should_say
-            UNION ALL
-            SELECT prediction_id, toString(any(answer)) AS answer, '' AS right_answer
-            FROM failure_suspicions
-            WHERE workload = {{workload:String}} AND flagged_at <= {CUT} AND predicted_at > {SINCE}
-                AND prediction_id NOT IN (SELECT prediction_id FROM corrected)
-            GROUP BY prediction_id""",
-            workload=workload,
-            since=_milliseconds(since),
-            cut=_milliseconds(cut),
-        )
-        failures = [Failure(row["prediction_id"], row["answer"], row["right_answer"]) for row in rows]
-        return sorted(failures, key=lambda failure: failure.prediction_id)
-
-    async def texts(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, str]:
-        """Prediction id → text, for those that are still kept."""
-        texts: dict[str, str] = {}
+    async def texts(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, Text]:
+        """Prediction id → text and source, for those that are still kept."""
+        texts: dict[str, Text] = {}
         for start in range(0, len(prediction_ids), IDS_AT_ONCE):
             rows = await self._clickhouse.rows(
-                """SELECT prediction_id, input FROM predictions_v1
+                """SELECT prediction_id, input, subject_id, group_id FROM predictions_v1
                 WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
                 workload=workload,
                 ids=list(prediction_ids[start : start + IDS_AT_ONCE]),
             )
-            texts |= {str(row["prediction_id"]): row["input"] for row in rows}
+            for row in rows:
+                texts[str(row["prediction_id"])] = Text(row["input"], row["subject_id"] or row["group_id"])
         return texts
 
-    async def keep_found(self, found: FailureClustersFound, members: Iterable[dict[str, Any]]) -> None:
-        """The clusters and who belongs to them; `members` are the rows of `found.failures`."""
-        cycle = {"workload": found.workload, "cycle_id": found.cycle_id, "cut": found.cutoff}
-        await self._clickhouse.insert(
-            "clusters",
-            [cycle | cluster.model_dump() | {"found_at": found.found_at} for cluster in found.clusters],
+    async def definition(self, workload: str, revision: int | None) -> Workload | None:
+        """The workload's definition of this revision, or the newest one for a cycle of version 0.1."""
+        rows = await self._clickhouse.rows(
+            """SELECT definition FROM workload_revisions_v1
+            WHERE workload = {workload:String} AND revision <= {revision:Int64}
+            ORDER BY revision DESC LIMIT 1""",
+            workload=workload,
+            revision=revision if revision is not None else 2**62,
         )
+        return Workload.model_validate_json(rows[0]["definition"]) if rows else None
+
+    async def known_clusters(self, workload: str, before: datetime) -> tuple[list[Known], datetime | None]:
+        """Every cluster as last seen before a cutoff, and the cutoff of the last cycle that had any."""
+        rows = await self._clickhouse.rows(
+            f"""SELECT cluster_id, name, toString(answer) AS said, toString(right_answer) AS should_say, size,
+                toString(status) AS standing, centroid, cut
+            FROM clusters FINAL WHERE workload = {{workload:String}} AND cut < {CUTOFF}
+            ORDER BY cut DESC, cluster_id LIMIT 1 BY cluster_id""",
+            workload=workload,
+            cutoff=_milliseconds(before),
+        )
+        members = await self._clickhouse.rows(
+            """SELECT cluster_id, groupArray(prediction_id) AS ids FROM cluster_members FINAL
+            WHERE workload = {workload:String} AND cluster_id != '' GROUP BY cluster_id""",
+            workload=workload,
+        )
+        ids = {row["cluster_id"]: frozenset(row["ids"]) for row in members}
+        last = max((row["cut"] for row in rows), default=None)
+        known = [
+            Known(
+                cluster_id=row["cluster_id"],
+                name=row["name"],
+                answer=row["said"],
+                right_answer=row["should_say"],
+                size=row["size"],
+                status=ClusterStatus(row["standing"]) if row["standing"] else None,
+                centroid=row["centroid"],
+                members=ids.get(row["cluster_id"], frozenset()),
+                is_of_last_cycle=row["cut"] == last,
+            )
+            for row in rows
+        ]
+        return known, _utc(last) if last else None
+
+    async def keep_clustered(self, clustered: Clustered, members: Iterable[Mapping[str, Any]]) -> None:
+        """The clusters and who belongs to them; `members` are the rows of the event's list of failures."""
+        found = clustered.found
+        cycle = {"workload": found.workload, "cycle_id": found.cycle_id, "cut": found.cutoff}
+
+        def row(cluster: Cluster, size: int) -> dict[str, Any]:
+            return cycle | {
+                **cluster.model_dump(exclude={"status", "size_before"}),
+                "size": size,
+                "status": cluster.status.value if cluster.status else "",
+                "size_before": cluster.size_before or 0,
+                "centroid": clustered.centroids.get(cluster.cluster_id, []),
+                "found_at": found.found_at,
+            }
+
+        rows = [row(cluster, cluster.size) for cluster in found.clusters]
+        await self._clickhouse.insert("clusters", rows + [row(cluster, 0) for cluster in clustered.gone])
         await self._clickhouse.insert(
             "cluster_members",
             [

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from services.human_review.drawn import drawn
 from services.human_review.items import Kind
+from shared.workload import Workload
 
 
 class State(StrEnum):
@@ -50,6 +51,12 @@ def reviews_wanted(kind: Kind | None, prediction_id: str, double_share: float) -
     if kind is None or kind is Kind.PAIR:
         return 1
     return 2 if drawn("double", prediction_id) < double_share else 1
+
+
+def under_present_names(opinions: Iterable[Opinion], workload: Workload) -> list[Opinion]:
+    """The opinions that count, with each label's name of now: those for a label that is none are left out."""
+    present = ((one, workload.present_label(one.right_answer)) for one in opinions)
+    return [replace(one, right_answer=label) for one, label in present if label is not None]
 
 
 def outcome(opinions: Sequence[Opinion], wanted: int) -> Outcome:

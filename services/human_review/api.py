@@ -99,13 +99,16 @@ def make_router(
         """
         added = _known(workloads, workload)
         item = await ahead.next(added.name, reviewer, frozenset(without))
-        return Response(status_code=204) if item is None else _shown(item, added.definition.labels)
+        if item is None:
+            return Response(status_code=204)
+        return _shown(item.under_present_names(added.definition), added.definition.labels)
 
     @router.post("", status_code=202)
     async def give_review(review: Review) -> Accepted:
         """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
-        labels = _known(workloads, review.workload).definition.labels
-        if review.right_answer not in labels:
+        definition = _known(workloads, review.workload).definition
+        labels = definition.labels
+        if definition.present_label(review.right_answer) is None:
             near = get_close_matches(review.right_answer, labels, n=3, cutoff=0.5)
             raise Problem(
                 422,

@@ -7,7 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from services.human_review.agreement import Opinion, Outcome, State, outcome, reviews_wanted
+from services.human_review.agreement import (
+    Opinion,
+    Outcome,
+    State,
+    outcome,
+    reviews_wanted,
+    under_present_names,
+)
 from services.human_review.blind_pair import blind_options
 from services.human_review.items import Kind, QueuedItem
 from services.human_review.priority import priority
@@ -23,6 +30,7 @@ from shared.events import (
 )
 from shared.projections import Workloads
 from shared.service import Clock
+from shared.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -93,13 +101,13 @@ class Handlers:
         outcomes = {
             prediction_id: outcome(
                 # From the broker anything may come: what is no label of the workload is kept and not counted.
-                [one for one in opinions[prediction_id] if one.right_answer in added.definition.labels],
+                under_present_names(opinions[prediction_id], added.definition),
                 reviews_wanted(kinds.get(prediction_id), prediction_id, added.definition.review.double_share),
             )
             for prediction_id in predictions
         }
         corrections = [
-            _correction(workload, prediction_id, predictions[prediction_id], reached)
+            _correction(added.definition, prediction_id, predictions[prediction_id], reached)
             for prediction_id, reached in outcomes.items()
             if reached.state is State.AGREED
         ]
@@ -144,15 +152,15 @@ def _paired(event: ShadowPairRecorded) -> QueuedItem:
 
 
 def _correction(
-    workload: str, prediction_id: str, prediction: Prediction, reached: Outcome
+    workload: Workload, prediction_id: str, prediction: Prediction, reached: Outcome
 ) -> PredictionCorrected:
     agreeing: Sequence[Opinion] = reached.agreeing
     return PredictionCorrected(
         prediction_id=prediction_id,
-        workload=workload,
+        workload=workload.name,
         predicted_at=prediction.predicted_at,
         adapter=prediction.adapter,
-        answer=prediction.answer,
+        answer=workload.present_label(prediction.answer) or prediction.answer,
         confidence=prediction.confidence,
         right_answer=reached.right_answer,
         reviewers=[one.reviewer for one in agreeing],

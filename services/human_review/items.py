@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+from shared.workload import Workload
 
 
 class Kind(StrEnum):
@@ -51,3 +53,16 @@ class OpenItem:
     reviews_wanted: int
     text: str
     probabilities: Mapping[str, float]
+
+    def under_present_names(self, workload: Workload) -> OpenItem:
+        """With each label's name of now. What was answered with a removed label still shows it."""
+
+        def present(label: str) -> str:
+            return workload.present_label(label) or label
+
+        return replace(
+            self,
+            options=tuple(map(present, self.options)),
+            answer=present(self.answer),
+            probabilities={present(label): share for label, share in self.probabilities.items()},
+        )

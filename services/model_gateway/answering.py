@@ -50,7 +50,11 @@ class Answering:
         began = time.perf_counter()
         workload = self.alias.workloads.get(asked.workload)
         if workload is None:
-            raise refusals.unknown_workload(known.name for known in self.alias.workloads.all())
+            raise refusals.unknown_workload(
+                known.name for known in self.alias.workloads.all() if not known.is_retired
+            )
+        if workload.is_retired:
+            raise refusals.retired(workload.name)
         scored = await self._scored(workload, asked.text)
         moment = self.clock()
         prediction = PredictionLogged(

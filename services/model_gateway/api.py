@@ -69,7 +69,7 @@ def routes(answering: Answering, body_most_bytes: int) -> APIRouter:
             {
                 workload.name: int(workload.added_at.timestamp())
                 for workload in alias.workloads.all()
-                if workload.name in alias.serving
+                if workload.name in alias.serving and not workload.is_retired
             }
         )
 

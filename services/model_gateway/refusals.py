@@ -15,6 +15,15 @@ def unknown_workload(known: Iterable[str]) -> Problem:
     )
 
 
+def retired(workload: str) -> Problem:
+    return Problem(
+        404,
+        "Retired",
+        f"{workload} is retired: it answers nobody until it is added again.",
+        workload=workload,
+    )
+
+
 def no_champion(workload: str) -> Problem:
     return _later(
         30,

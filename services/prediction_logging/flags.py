@@ -8,12 +8,17 @@ from shared.events import FlagReason, PredictionLogged
 from shared.workload import Review
 
 
-def reasons(prediction: PredictionLogged, review: Review, *, disliked: bool) -> list[FlagReason]:
-    """Why this prediction is flagged; the same prediction gives the same reasons whenever it is asked."""
+def reasons(
+    prediction: PredictionLogged, review: Review, *, disliked: bool, is_retired: bool = False
+) -> list[FlagReason]:
+    """Why this prediction is flagged; the same prediction gives the same reasons whenever it is asked.
+
+    A retired workload's sample is not drawn: nobody measures it any more.
+    """
     applies = {
         FlagReason.DOUBTED: prediction.confidence < review.doubt_below,
         FlagReason.DISLIKED: disliked,
-        FlagReason.AUDIT: is_drawn(prediction.prediction_id, review.audit_share),
+        FlagReason.AUDIT: not is_retired and is_drawn(prediction.prediction_id, review.audit_share),
     }
     return [reason for reason, does in applies.items() if does]
 

@@ -76,7 +76,9 @@ class Handlers:
                 reason=reason,
                 flagged_at=self.clock(),
             )
-            for reason in reasons(event, workload.definition.review, disliked=is_disliked)
+            for reason in reasons(
+                event, workload.definition.review, disliked=is_disliked, is_retired=workload.is_retired
+            )
         ]
 
     async def _flag(self, flags: Sequence[PredictionFlagged]) -> None:

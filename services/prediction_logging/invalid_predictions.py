@@ -12,10 +12,11 @@ MOST_LATENCY_MS = 1e9
 
 def why_invalid(prediction: PredictionLogged, workload: WorkloadAdded) -> str | None:
     """Why it cannot be kept, naming fields and never values; None if it can."""
-    labels = workload.definition.labels
-    if prediction.answer not in labels:
+    # A label that was renamed or removed a moment ago still answers: nothing that was answered is lost.
+    is_label = workload.definition.has_known
+    if not is_label(prediction.answer):
         return "answer: is no label of the workload"
-    if not prediction.probabilities.keys() <= set(labels):
+    if not all(map(is_label, prediction.probabilities)):
         return "probabilities: hold a name that is no label of the workload"
     if prediction.tokens_in > MOST_TOKENS or prediction.latency_ms > MOST_LATENCY_MS:
         return "tokens_in, latency_ms: are out of range"

@@ -31,6 +31,10 @@ def build(context: ServiceContext) -> Service:
     jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     workloads = Workloads()
     handlers = Handlers(workloads, champions, store, jobs, context.clock)
+
+    async def start() -> None:
+        await store.tell_limits(settings.lora_rank, context.clock())
+
     return Service(
         name=NAME,
         consumes={
@@ -40,5 +44,6 @@ def build(context: ServiceContext) -> Service:
             DatasetPublished: handlers.on_dataset_published,
         },
         workloads=workloads,
+        start=start,
         background=(jobs.run_for_ever,),
     )

@@ -38,7 +38,7 @@ def train_candidate(
         raise Refused(
             f"training needs {settings.free_megabytes} MB in {folder}, and {free:.0f} MB are free. Make room."
         )
-    rows = [row for row in files.rows(dataset.train) if row["label"] in added.answers]
+    rows = workload.in_present_labels(files.rows(dataset.train))
     if not rows:
         raise Refused("the dataset has no row with a label that the workload still has. Publish another.")
     planned = steps(len(rows), training)

@@ -42,12 +42,11 @@ def questions(
 ) -> list[Question]:
     """Held-out rows (at most as many as the workload says), golden rows, and adversarial rows made of those.
 
-    Rows whose label the workload no longer has are left out.
+    Labels go by their names of now; rows whose label the workload no longer has are left out.
     """
-    known = added.answers
 
     def labelled(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-        return [(row["text"], row["label"]) for row in rows if row["label"] in known]
+        return [(row["text"], row["label"]) for row in added.definition.in_present_labels(rows)]
 
     kept = labelled(golden)
     axes = {HELD_OUT: labelled(held_out)[: added.definition.split.held_out], GOLDEN: kept}

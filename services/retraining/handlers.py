@@ -110,6 +110,7 @@ class Outcome:
             run_id=task.run_id,
             workload=task.dataset.workload,
             dataset_id=task.dataset.dataset_id,
+            cycle_id=task.dataset.cycle_id,
             reason=job.error or "the job ended without an answer",
             failed_at=self.clock(),
         )

@@ -21,5 +21,9 @@ class Settings(BaseSettings):
     """A training that takes longer is stopped, and its run has failed."""
     evaluation_deadline_seconds: float = Field(default=12 * 3600, gt=0)
     """An evaluation that takes longer is stopped, and its run has failed."""
+    lora_rank: int = Field(default=64, ge=1)
+    """The highest rank that the model server loads (vLLM: --max-lora-rank). Published, so that a workload
+    that asks for more is refused before it is trained.
+    """
     free_megabytes: int = Field(default=400, ge=0)
     """Disk space a training needs for its checkpoints and its adapter."""

@@ -109,6 +109,11 @@ class RunStore:
             for row in rows
         ]
 
+    async def tell_limits(self, lora_rank: int, at: datetime) -> None:
+        await self.clickhouse.insert(
+            "training_limits", [{"name": "now", "lora_rank": lora_rank, "told_at": at}]
+        )
+
     async def _keep(
         self,
         run_id: str,

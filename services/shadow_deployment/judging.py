@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from services.shadow_deployment.champion_history import promoted, rolled_back
 from services.shadow_deployment.store import ShadowStore
-from services.shadow_deployment.verdict import Judgement, judge, settle
+from services.shadow_deployment.verdict import Judgement, Pair, judge, settle, under_present_names
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, CandidateJudged, RollbackRequested, Verdict
 from shared.projections import Workloads
@@ -85,7 +85,7 @@ class Judging:
             )
             await self._settle(candidate, Verdict.HOLD, reason, promotion)
             return None
-        pairs = await self.store.pairs(candidate.workload, candidate.run_id)
+        pairs = await self._pairs(candidate)
         elapsed = self.clock() - candidate.evaluated_at
         judgement = judge(candidate.scorecard, champion, pairs, promotion, elapsed)
         if judgement is None:
@@ -96,8 +96,13 @@ class Judging:
     async def _settle(
         self, candidate: CandidateEvaluated, verdict: Verdict, reason: str, promotion: Promotion
     ) -> None:
-        pairs = await self.store.pairs(candidate.workload, candidate.run_id)
+        pairs = await self._pairs(candidate)
         await self._conclude(candidate, settle(verdict, reason, pairs, promotion))
+
+    async def _pairs(self, candidate: CandidateEvaluated) -> list[Pair]:
+        pairs = await self.store.pairs(candidate.workload, candidate.run_id)
+        added = self.workloads.get(candidate.workload)
+        return pairs if added is None else under_present_names(pairs, added.definition)
 
     async def _conclude(self, candidate: CandidateEvaluated, judgement: Judgement) -> None:
         event = CandidateJudged(

@@ -171,7 +171,7 @@ class Shadow:
             prediction_id=request.prediction_id,
             predicted_at=request.predicted_at,
             champion=champion,
-            champion_answer=request.answer,
+            champion_answer=workload.definition.present_label(request.answer) or request.answer,
             champion_confidence=request.confidence,
             candidate=name,
             candidate_answer=scored.answer.label,

@@ -15,7 +15,7 @@ from math import exp
 from services.shadow_deployment import gates
 from services.shadow_deployment.e_process import Peak, peak
 from shared.events import Difference, Evidence, Guardrail, Rate, Scorecard, Verdict
-from shared.workload import Promotion
+from shared.workload import Promotion, Workload
 
 METHOD = "mixture e-process over discordant pairs in the order of requests, unreviewed ones counted against"
 
@@ -72,6 +72,23 @@ def judge(
     if used_up := _used_up(pairs, evidence, promotion, elapsed):
         return Judgement(Verdict.HOLD, used_up, evidence, guardrails)
     return None
+
+
+def under_present_names(pairs: Sequence[Pair], workload: Workload) -> list[Pair]:
+    """The pairs with each label's name of now; those whose right answer is a removed label say nothing."""
+
+    def present(label: str) -> str:
+        return workload.present_label(label) or label
+
+    return [
+        Pair(
+            present(pair.champion_answer),
+            present(pair.candidate_answer),
+            pair.right_answer and present(pair.right_answer),
+        )
+        for pair in pairs
+        if pair.right_answer not in workload.removed
+    ]
 
 
 def settle(verdict: Verdict, reason: str, pairs: Sequence[Pair], promotion: Promotion) -> Judgement:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from shared.events.envelope import Event, Topic
+from shared.events.envelope import Event, Topic, derived_id
 from shared.events.scorecard import Scorecard
 from shared.fields import (
     FrozenAdapter,
@@ -37,7 +38,10 @@ class UpToCutoff(Event):
 
 
 class CycleRequested(Event):
-    """Someone, or the calendar, wants the loop to go round. What lies after the cut belongs to the next."""
+    """Up to version 0.1: someone, or the calendar, wants the loop to go round. See CycleStarted.
+
+    Nobody produces it any more; it is read until the last one has left its topic.
+    """
 
     topic: ClassVar[Topic] = Topic("cycle-requested-v1", key="workload")
 
@@ -54,6 +58,43 @@ class CycleRequested(Event):
         return self.cut
 
 
+class CycleStarted(Event):
+    """The loop goes round: what is known up to the cutoff is frozen, so a repeated cycle gives the same."""
+
+    topic: ClassVar[Topic] = Topic("cycle-started-v1", key="workload")
+
+    cycle_id: Id
+    workload: WorkloadName
+    revision: int
+    """Of the workload's definition."""
+    cutoff: Moment
+    failures: FrozenFile
+    """JSON Lines of {"prediction_id", "predicted_at", "answer", "right_answer"}: wrong answers, and suspected
+    ones, whose right answer is "".
+    """
+    corrections: FrozenFile
+    """JSON Lines of {"prediction_id", "predicted_at", "right_answer"}: every one known at the cutoff."""
+    reason: Name
+    requested_by: Name
+    started_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.cycle_id,)
+
+    def happened_at(self) -> datetime:
+        return self.started_at
+
+
+class ClusterStatus(StrEnum):
+    """How a cluster stands, compared with the cycle before."""
+
+    NEW = "new"
+    GROWING = "growing"
+    STEADY = "steady"
+    RESOLVED = "resolved"  # nothing has failed this way since the cycle before
+    BACK_AGAIN = "back again"  # it was resolved, or gone
+
+
 class Cluster(Part):
     """Failures alike."""
 
@@ -64,6 +105,9 @@ class Cluster(Part):
     answer: Name
     right_answer: Name
     words: list[str] = Field(default_factory=list)
+    status: ClusterStatus | None = None
+    size_before: int | None = None
+    """In the cycle in which it was last seen; None for a new one."""
 
 
 class FailureClustersFound(UpToCutoff):
@@ -114,6 +158,15 @@ class DatasetPublished(UpToCutoff):
     manifest: FrozenFile
     counts: DatasetCounts
     published_at: Moment
+
+    @staticmethod
+    def id_of_revision(workload: str, revision: int) -> str:
+        """The id of the dataset that a revision of a workload leads to."""
+        return derived_id("dataset", workload, "revision", str(revision))
+
+    @staticmethod
+    def id_of_cycle(workload: str, cycle_id: str) -> str:
+        return derived_id("dataset", workload, "cycle", cycle_id)
 
     def cause(self) -> tuple[str, ...]:
         return (self.dataset_id,)

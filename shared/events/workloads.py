@@ -24,8 +24,31 @@ class WorkloadAdded(Event):
     answers: dict[Name, str]
     """Label → what the model writes for it: one token, by the label's name or by a code."""
     rows: FrozenFile
-    """JSON Lines of {"text", "label"}."""
+    """JSON Lines of {"text", "label"}; labels may go by names of earlier revisions."""
     added_at: Moment
+    retired_at: Moment | None = None
+    """Set: the workload rests. Nothing is asked, drawn, listed or trained; its data are kept."""
+    trains_again: bool = False
+    """Whether a model is to be trained although nothing differs: the last attempt came to nothing."""
+
+    @property
+    def is_retired(self) -> bool:
+        return self.retired_at is not None
+
+    def trains_differently_from(self, before: WorkloadAdded) -> bool:
+        """Whether this revision changes the rows or what is learnt from them, and not only, say, its reviews.
+
+        A label that only has another name still has its token, so what was learnt stays true.
+        """
+        of_training = {"base_model", "prompt", "language", "training", "privacy"}
+        learnt = {self.definition.present_label(label): token for label, token in before.answers.items()}
+        return (
+            self.trains_again
+            or before.rows.digest != self.rows.digest
+            or learnt != self.answers
+            or before.definition.model_dump(include=of_training)
+            != self.definition.model_dump(include=of_training)
+        )
 
     @property
     def name(self) -> str:

@@ -73,8 +73,8 @@ class Redactor:
         names += ["spacy", ENGLISH_MODEL.replace("_", "-")] if finds_names else []
         self.version = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
 
-    def redact(self, texts: Sequence[str]) -> Iterator[Redacted]:
-        """The texts in order. Raises RedactionFailed; then none of them may be used."""
+    def find(self, texts: Sequence[str]) -> Iterator[list[Found]]:
+        """What is personal in each text, in order."""
         for start in range(0, len(texts), BATCH):
             batch = list(texts[start : start + BATCH])
             found = self._analyzer.analyze_iterator(
@@ -85,11 +85,13 @@ class Redactor:
                 allow_list=[self._keep] if self._keep else None,
                 allow_list_match="regex",
             )
-            for text, results in zip(batch, found, strict=True):
-                if not results:
-                    yield Redacted(text)
-                    continue
-                yield self._replaced(text, [Found(one.start, one.end, one.entity_type) for one in results])
+            for results in found:
+                yield [Found(one.start, one.end, one.entity_type) for one in results]
+
+    def redact(self, texts: Sequence[str]) -> Iterator[Redacted]:
+        """The texts in order. Raises RedactionFailed; then none of them may be used."""
+        for text, found in zip(texts, self.find(texts), strict=True):
+            yield self._replaced(text, found) if found else Redacted(text)
 
     def _replaced(self, text: str, found: Sequence[Found]) -> Redacted:
         spans = everywhere(text, found)

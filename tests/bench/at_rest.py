@@ -22,9 +22,9 @@ import aiohttp
 import psutil
 import simple_icd_10_cm as icd
 
+from deploy.demo.add_workload import add_workload
 from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
-from deploy.workloads.add import add_workload
-from deploy.workloads.rows import LabelledRow
+from services.workloads.rows import LabelledRow
 from shared.workload import Split, Training, Workload
 from tests.servers.model import base_model_folder
 
@@ -89,7 +89,7 @@ async def measure(settle_seconds: float, folder: Path) -> dict[str, float]:
     async with start_laptop(LaptopSettings(folder, 0, 0, 0, 0, 0), _say) as laptop:
         if is_new:
             for workload in WORKLOADS:
-                await add_workload(workload, rows(), laptop.addresses)
+                await add_workload(laptop.services_url, workload, rows())
             async with asyncio.timeout(LONGEST_TRAINING_SECONDS):
                 await _until_open(f"{laptop.gateway_url}/v1/models")
         _say("settling", f"{settle_seconds:.0f} s")

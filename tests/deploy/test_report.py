@@ -10,7 +10,7 @@ import pytest
 
 from deploy.demo.report import Run, write_report
 from deploy.demo.results import Results, cluster_fates
-from deploy.workloads.definition import read_definition
+from services.workloads.definition import read_toml
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,
@@ -52,7 +52,7 @@ def results() -> Results:
 
 
 def page(tmp_path: Path, results: Results) -> str:
-    workload = read_definition(ROOT / "deploy" / "demo" / "licences.toml").workload
+    workload = read_toml((ROOT / "deploy" / "demo" / "licences.toml").read_bytes(), "licences.toml").workload
     file = tmp_path / "report.html"
     write_report(file, workload, [], results, Run("2 cores", 5.8, 4.9))
     return file.read_text("utf-8")

@@ -16,13 +16,13 @@ import psutil
 import simple_icd_10_cm as icd
 from rich.console import Console
 
+from deploy.demo.add_workload import add_workload
 from deploy.demo.simulated_users import App, Reviewer
 from deploy.follow import follow_to
 from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
 from deploy.stages import Stage, Stages
 from deploy.watch import Watch, watching
-from deploy.workloads.add import add_workload
-from deploy.workloads.rows import LabelledRow
+from services.workloads.rows import LabelledRow
 from shared.clickhouse import connect
 from shared.events import (
     CandidateEvaluated,
@@ -127,8 +127,9 @@ async def round_with_kills(
 ) -> int:
     """The number of predictions that were acknowledged, and are there once each."""
     name = MEDICAL_CODES.name
-    added = await add_workload(MEDICAL_CODES, labelled, laptop.addresses)
-    assert added.answers == {label: f" {label}" for label in CHAPTERS}
+    await add_workload(laptop.services_url, MEDICAL_CODES, labelled)
+    async with session.get(f"{laptop.services_url}/workloads/{name}") as reply:
+        assert (await reply.json())["answers"] == {label: f" {label}" for label in CHAPTERS}
     await kill(laptop, "services")  # while the first dataset is being made
     first = await follow_to(CandidateEvaluated, watch, stage, name)
     assert first.scorecard.held_out.n > 0
@@ -164,7 +165,7 @@ async def round_with_kills(
 
     cycles = f"{laptop.services_url}/workloads/{name}/cycles"
     async with session.post(cycles, json={"requested_by": "test", "reason": "test"}) as reply:
-        assert reply.status == 202
+        assert reply.status == 201
     await follow_to(FailureClustersFound, watch, stage, name)
     await kill(laptop, "services")  # while the second dataset is being made or trained on
     dataset = await follow_to(DatasetPublished, watch, stage, name, lambda event: event.version == 2)

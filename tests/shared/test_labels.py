@@ -6,33 +6,7 @@ import math
 
 import pytest
 
-from shared.labels import NoTokenLeft, answers_for, candidate_answers, label_answer
-
-
-def tokens_of(single: set[str]) -> dict[str, list[int]]:
-    texts = [*sorted(single), *candidate_answers([])]
-    return {text: [number] if text in single else [number, 0] for number, text in enumerate(texts)}
-
-
-def test_labels_that_are_single_tokens_go_by_their_names() -> None:
-    tokens = tokens_of({" refund", " card"})
-    assert answers_for(["refund", "card"], tokens.__getitem__) == {"refund": " refund", "card": " card"}
-
-
-def test_one_label_of_two_tokens_gives_codes_to_all() -> None:
-    tokens = tokens_of({" A", " C"}) | {" refund": [7], " card lost": [8, 9]}
-    assert answers_for(["refund", "card lost"], tokens.__getitem__) == {"refund": " A", "card lost": " C"}
-
-
-def test_labels_whose_tokens_collide_get_codes() -> None:
-    tokens = tokens_of({" A", " B"}) | {" mit": [7], " MIT": [7]}
-    assert answers_for(["mit", "MIT"], tokens.__getitem__) == {"mit": " A", "MIT": " B"}
-
-
-def test_too_many_labels_for_the_tokenizer_is_said() -> None:
-    tokens = tokens_of({" A"}) | {" a b": [1, 2], " c d": [3, 4]}
-    with pytest.raises(NoTokenLeft, match="2 labels"):
-        answers_for(["a b", "c d"], tokens.__getitem__)
+from shared.labels import label_answer
 
 
 def test_probabilities_are_normalised_over_the_labels() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from shared.events import WorkloadAdded
+from shared.fields import FrozenFile
 from shared.workload import Cycle, Workload
 
 GIVEN: dict[str, Any] = {
@@ -36,3 +39,42 @@ def test_an_old_name_is_read_for_ever(read: Any) -> None:
 def test_the_new_name_wins_over_the_old() -> None:
     both = {"cycle": {"failures": 40, "corrections": 50}}
     assert Workload.model_validate(GIVEN | both).cycle.corrections == 50
+
+
+def revision(number: int, definition: Workload, rows: str = "a", **more: Any) -> WorkloadAdded:
+    return WorkloadAdded(
+        revision=number,
+        definition=definition,
+        answers={label: f" {letter}" for label, letter in zip(definition.labels, "ABCD", strict=False)},
+        rows=FrozenFile(uri="x", digest=f"sha256:{rows * 64}", rows=1),
+        added_at=datetime(2026, 11, 24, tzinfo=UTC),
+        **more,
+    )
+
+
+FIRST = revision(1, Workload.model_validate(GIVEN))
+
+
+@pytest.mark.parametrize(
+    ("changes", "trains"),
+    [
+        ({}, False),
+        ({"title": "Other"}, False),
+        ({"review": {"doubt_below": 0.1}}, False),
+        ({"labels": ["bills", "delivery"], "renamed": {"billing": "bills"}}, False),
+        ({"labels": ["delivery", "billing"]}, True),  # each means another token than before
+        ({"labels": ["billing", "delivery", "refund"]}, True),
+        ({"labels": ["billing", "refund"], "removed": ["delivery"]}, True),
+        ({"prompt": "{text}\nAbout:"}, True),
+        ({"training": {"rank": 8}}, True),
+    ],
+)
+def test_a_revision_trains_if_something_else_is_learnt(changes: dict[str, Any], trains: bool) -> None:
+    after = revision(2, Workload.model_validate(GIVEN | changes))
+    assert after.trains_differently_from(FIRST) is trains
+
+
+def test_other_rows_train_and_so_does_a_revision_that_is_tried_again() -> None:
+    definition = Workload.model_validate(GIVEN)
+    assert revision(2, definition, rows="b").trains_differently_from(FIRST)
+    assert revision(2, definition, trains_again=True).trains_differently_from(FIRST)

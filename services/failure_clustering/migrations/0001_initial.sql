@@ -1,39 +1,6 @@
 -- oldest code beside it: 0.1
 
--- Answers that the model doubted or a user disliked. Only failure_clustering writes these tables.
-CREATE TABLE IF NOT EXISTS failure_suspicions (
-    prediction_id String,
-    workload LowCardinality(String),
-    predicted_at DateTime64(3, 'UTC'),
-    answer LowCardinality(String),
-    reason LowCardinality(String),
-    flagged_at DateTime64(3, 'UTC')
-) ENGINE = ReplacingMergeTree
-ORDER BY (workload, prediction_id, reason)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
-
--- Every correction, confirmations too, and each prediction's earlier ones: what held at a cut can be told later.
-CREATE TABLE IF NOT EXISTS failure_corrections (
-    prediction_id String,
-    workload LowCardinality(String),
-    predicted_at DateTime64(3, 'UTC'),
-    answer LowCardinality(String),
-    right_answer LowCardinality(String),
-    corrected_at DateTime64(3, 'UTC')
-) ENGINE = ReplacingMergeTree
-ORDER BY (workload, prediction_id, corrected_at)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
-
-CREATE TABLE IF NOT EXISTS cycles (
-    cycle_id String,
-    workload LowCardinality(String),
-    cut DateTime64(3, 'UTC'),
-    reason String,
-    requested_by String
-) ENGINE = ReplacingMergeTree
-ORDER BY (workload, cycle_id)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
-
+-- Cycles, suspicions and corrections of version 0.1 are taken over by workloads.
 CREATE TABLE IF NOT EXISTS clusters (
     cycle_id String,
     workload LowCardinality(String),

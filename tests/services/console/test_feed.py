@@ -80,6 +80,17 @@ EVERY_EVENT: list[Event] = [
         corrected_at=NOW,
     ),
     e.CycleRequested(cycle_id="c", workload="tickets", cut=NOW, reason="a week", requested_by="calendar"),
+    e.CycleStarted(
+        cycle_id="c",
+        workload="tickets",
+        revision=1,
+        cutoff=NOW,
+        failures=examples.frozen(41),
+        corrections=examples.frozen(1),
+        reason="a week",
+        requested_by="calendar",
+        started_at=NOW,
+    ),
     e.FailureClustersFound(
         cycle_id="c",
         workload="tickets",
@@ -232,6 +243,11 @@ def test_lines_of_one_workload_leave_the_others_out() -> None:
     feed.add(predicted(1))
     feed.add(examples.workload_added(examples.definition("other")))
     assert [line.workload for line in feed.entries("other")] == ["other"]
+
+
+def test_a_retired_workload_is_told_from_a_changed_one() -> None:
+    retired = examples.workload_added().model_copy(update={"revision": 2, "retired_at": NOW})
+    assert entry(retired).sentence == "Workload tickets retired; its data are kept"
 
 
 def test_the_list_stops_growing() -> None:

@@ -256,3 +256,36 @@ async def test_a_revision_that_changes_no_training_makes_no_dataset(stage: Stage
     third = await stage.published.next()
     assert isinstance(third, DatasetPublished)
     assert third.version == 2
+
+
+async def test_a_renamed_label_s_rows_and_corrections_are_learnt_under_its_new_name(stage: Stage) -> None:
+    first = added(stage.files)
+    await stage.apply(first)
+    before = await stage.published.next()
+    assert isinstance(before, DatasetPublished)
+    definition = first.definition.model_copy(
+        update={"labels": ("invoice", "delivery"), "renamed": {"billing": "invoice"}}
+    )
+    answers = {"invoice": " billing", "delivery": " delivery"}
+    renamed = first.model_copy(update={"revision": 2, "definition": definition, "answers": answers})
+    await stage.apply(renamed)
+    corrections = {"old": ("I was billed twice.", "billing"), "new": ("The bill is too high.", "invoice")}
+    await stage.apply(await cycle(stage, "cycle-1", corrections))
+    after = await stage.published.next()  # the rename alone made none
+    assert isinstance(after, DatasetPublished)
+    assert (after.golden, after.counts.corrected, after.counts.invalid) == (before.golden, 2, 0)
+    assert {row["label"] for row in stage.files.rows(after.train)} == {"invoice", "delivery"}
+
+
+async def test_what_names_a_removed_label_is_left_out(stage: Stage) -> None:
+    first = added(stage.files)
+    await stage.apply(first)
+    await stage.published.next()
+    definition = first.definition.model_copy(
+        update={"labels": ("delivery", "other"), "removed": ("billing",)}
+    )
+    answers = {"delivery": " delivery", "other": " other"}
+    await stage.apply(first.model_copy(update={"revision": 2, "definition": definition, "answers": answers}))
+    published = await stage.published.next()
+    assert isinstance(published, DatasetPublished)
+    assert {row["label"] for row in stage.files.rows(published.train)} == {"delivery"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,34 +13,31 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.failure_clustering.handlers import CLUSTER, Handlers, Outcome
-from services.failure_clustering.settings import Settings
 from services.failure_clustering.store import FailureStore
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
-from shared.consumer import ConsumerRecord
-from shared.events import (
-    CycleRequested,
-    Event,
-    FailureClustersFound,
-    FlagReason,
-    FrozenFile,
-    PredictionCorrected,
-    PredictionFlagged,
-    WorkloadAdded,
-)
+from shared.events import CycleStarted, Event, FailureClustersFound
 from shared.files import Files
-from shared.job_launcher import ChildProcess
+from shared.job_launcher.child_process import ChildProcess
 from shared.job_protocol import JobProgress
-from shared.jobs import JobLimits, JobMetrics, JobRunner, JobTable
+from shared.jobs import JobLimits, JobRunner, JobTable
+from shared.jobs.metrics import JobMetrics
 from shared.migrations import migrate
 from shared.model_server import ModelServer
-from shared.projections import Workloads
 from shared.service import ServiceContext
-from shared.workload import Cycle, Workload
+from shared.workload import Privacy, Workload
 from tests.servers.views import views_as_tables
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+DEFINITION = Workload(
+    name="licences",
+    title="Which?",
+    prompt="{text}\nLicence:",
+    labels=("mit", "bsd", "gpl"),
+    privacy=Privacy(entities=("EMAIL_ADDRESS",)),
+)
+Row = dict[str, str]
 
 
 def minutes(number: float) -> datetime:
@@ -48,79 +45,31 @@ def minutes(number: float) -> datetime:
     return NOON + timedelta(minutes=number)
 
 
-ONE = minutes(60)
-
-
-def workload_added(cycle: Cycle) -> WorkloadAdded:
-    definition = Workload(
-        name="licences", title="Which?", prompt="{text}\nLicence:", labels=("mit", "bsd", "gpl"), cycle=cycle
-    )
-    return WorkloadAdded(
-        revision=1,
-        definition=definition,
-        answers={"mit": " A", "bsd": " B", "gpl": " C"},
-        rows=FrozenFile(uri="file:///nowhere", digest="sha256:" + "0" * 64, rows=0),
-        added_at=NOON - timedelta(days=1),
-    )
-
-
-def flagged(
-    prediction_id: str, answer: str = "mit", reason: FlagReason = FlagReason.DOUBTED, at: datetime = NOON
-) -> PredictionFlagged:
-    return PredictionFlagged(
-        prediction_id=prediction_id,
-        workload="licences",
-        predicted_at=NOON,
-        adapter="licences-v1",
-        answer=answer,
-        confidence=0.5,
-        reason=reason,
-        flagged_at=at,
-    )
-
-
-def corrected(
-    prediction_id: str, right_answer: str, answer: str = "mit", at: datetime = NOON
-) -> PredictionCorrected:
-    return PredictionCorrected(
-        prediction_id=prediction_id,
-        workload="licences",
-        predicted_at=NOON,
-        adapter="licences-v1",
-        answer=answer,
-        confidence=0.5,
-        right_answer=right_answer,
-        reviewers=["ada"],
-        review_ids=[f"{prediction_id}.{right_answer}"],
-        corrected_at=at,
-    )
-
-
-def requested(cycle_id: str = "cycle-1", cut: datetime = NOON) -> CycleRequested:
-    return CycleRequested(
-        cycle_id=cycle_id, workload="licences", cut=cut, reason="asked for", requested_by="ada"
-    )
+def failure(prediction_id: str, right_answer: str = "", answer: str = "mit", at: datetime = NOON) -> Row:
+    """A row of a cycle's frozen list of failures; without a right answer it is only suspected."""
+    return {
+        "prediction_id": prediction_id,
+        "predicted_at": at.isoformat(timespec="milliseconds"),
+        "answer": answer,
+        "right_answer": right_answer,
+    }
 
 
 @dataclass
 class Clusterer:
-    """One failure_clustering: what it consumes, what it published, and a clock the test moves."""
+    """One failure_clustering: what it consumes, what it published, and a clock that stands still."""
 
     clickhouse: ClickHouse
     folder: Path
-    cycle: Cycle = field(default_factory=Cycle)
     published: list[Event] = field(default_factory=list)
-    time: datetime = ONE
     spoke: asyncio.Event = field(default_factory=asyncio.Event)
     progress: list[JobProgress] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        workloads = Workloads()
-        workloads.apply(workload_added(self.cycle))
         self.store = FailureStore(self.clickhouse)
         self.files = Files((self.folder / "files").as_uri(), self.folder / "cache")
         self.job_table = JobTable(self.clickhouse, "failure_clustering")
-        self.outcome = Outcome(self.store, self.files, self.publish, self.clock)
+        self.outcome = Outcome(self.store, self.files, self.publish, lambda: minutes(60))
         self.jobs = JobRunner(
             self.job_table,
             ChildProcess("services.failure_clustering.job"),
@@ -130,9 +79,7 @@ class Clusterer:
             self.on_progress,
             self.outcome.on_done,
         )
-        self.handlers = Handlers(
-            self.store, self.files, self.jobs, self.publish, self.clock, workloads, Settings()
-        )
+        self.handlers = Handlers(self.store, self.files, self.jobs)
 
     async def publish(self, *events: Event) -> None:
         self.published += events
@@ -141,25 +88,37 @@ class Clusterer:
     async def on_progress(self, job: Any, progress: JobProgress) -> None:
         self.progress.append(progress)
 
-    def clock(self) -> datetime:
-        return self.time
-
     @property
     def found(self) -> list[FailureClustersFound]:
         return [event for event in self.published if isinstance(event, FailureClustersFound)]
 
-    async def apply(self, *events: Event) -> None:
-        """Each kind as a batch of its own."""
-        handlers: dict[type[Event], Callable[[Any], Any]] = {
-            PredictionFlagged: self.handlers.on_prediction_flagged,
-            PredictionCorrected: self.handlers.on_prediction_corrected,
-        }
-        for kind, handler in handlers.items():
-            await handler([ConsumerRecord(event, 0, 0) for event in events if isinstance(event, kind)])
+    def started(
+        self, failures: Sequence[Row], cycle_id: str = "cycle-1", cutoff: datetime = NOON, confirmed: int = 0
+    ) -> CycleStarted:
+        """A cycle with these failures, the corrections among them, and so many confirmations."""
+        corrections = [row for row in failures if row["right_answer"]]
+        corrections += [failure(f"confirmed-{number}", "mit") for number in range(confirmed)]
+        return CycleStarted(
+            cycle_id=cycle_id,
+            workload="licences",
+            revision=1,
+            cutoff=cutoff,
+            failures=self.files.freeze_rows(f"cycles/{cycle_id}/failures-at-cutoff", failures),
+            corrections=self.files.freeze_rows(f"cycles/{cycle_id}/corrections", corrections),
+            reason="a test",
+            requested_by="ada",
+            started_at=cutoff,
+        )
 
-    async def log(self, texts: Mapping[str, str]) -> None:
+    async def log(self, texts: Mapping[str, str], subject_id: str = "") -> None:
         rows = [
-            {"prediction_id": prediction_id, "predicted_at": NOON, "workload": "licences", "input": text}
+            {
+                "prediction_id": prediction_id,
+                "predicted_at": NOON,
+                "workload": "licences",
+                "input": text,
+                "subject_id": subject_id,
+            }
             for prediction_id, text in texts.items()
         ]
         await self.clickhouse.insert("predictions_v1", rows)
@@ -167,7 +126,9 @@ class Clusterer:
 
 @pytest.fixture
 async def clusterer(clickhouse: ClickHouse, tmp_path: Path) -> Clusterer:
-    await views_as_tables(clickhouse, "prediction_logging")
+    await views_as_tables(clickhouse, "prediction_logging", "workloads")
+    definition = {"workload": "licences", "revision": 1, "definition": DEFINITION.model_dump_json()}
+    await clickhouse.insert("workload_revisions_v1", [definition])
     await migrate(clickhouse, "failure_clustering")
     return Clusterer(clickhouse, tmp_path)
 

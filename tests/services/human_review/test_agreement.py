@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.human_review.agreement import Opinion, State, outcome, reviews_wanted
+from services.human_review.agreement import Opinion, State, outcome, reviews_wanted, under_present_names
 from services.human_review.items import Kind
+from shared.workload import Workload
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -64,3 +65,16 @@ def test_the_same_prediction_is_always_drawn_alike() -> None:
 @pytest.mark.parametrize("kind", [Kind.PAIR, None])
 def test_pairs_and_what_nobody_queued_want_one_review(kind: Kind | None) -> None:
     assert reviews_wanted(kind, "p1", double_share=1.0) == 1
+
+
+def test_opinions_count_under_the_names_that_labels_have_now() -> None:
+    workload = Workload(
+        name="t",
+        title="t",
+        prompt="{text}\nX:",
+        labels=("new", "x"),
+        renamed={"old": "new"},
+        removed=("gone",),
+    )
+    given = opinions("old", "new", "gone", "nonsense")
+    assert [one.right_answer for one in under_present_names(given, workload)] == ["new", "new"]

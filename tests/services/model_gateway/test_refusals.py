@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.model_gateway.champion_alias import ChampionAlias
+from shared.events import now
 from shared.fields import FrozenAdapter
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted
 
@@ -170,3 +171,14 @@ async def test_a_champion_whose_files_were_changed_is_refused_loudly(
     assert "REFUSED" in caplog.text
     assert 'alias_switches_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
     assert (await gateway.ask()).status_code == 503
+
+
+async def test_a_retired_workload_is_neither_listed_nor_answered(gateways: Gateways) -> None:
+    gateway = await gateways()
+    resting = added(revision=2).model_copy(update={"retired_at": now()})
+    await gateway.apply(added(), added("mail"), resting)
+    answer = await gateway.ask()
+    assert answer.status_code == 404
+    assert "retired" in answer.json()["detail"]
+    assert (await gateway.http.get("/v1/models")).json()["data"] == []
+    assert (await gateway.ask(model="gpt-4")).json()["known_workloads"] == ["mail"]

@@ -41,3 +41,9 @@ def test_no_share_draws_nobody_and_a_whole_one_everybody() -> None:
     ids = [f"p-{number}" for number in range(1000)]
     assert not any(is_drawn(name, 0) for name in ids)
     assert all(is_drawn(name, 1) for name in ids)
+
+
+def test_a_retired_workload_s_sample_is_not_drawn() -> None:
+    everything = Review(doubt_below=0.6, audit_share=1)
+    doubted = logged("p", confidence=0.1)
+    assert reasons(doubted, everything, disliked=False, is_retired=True) == [FlagReason.DOUBTED]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.shadow_deployment.verdict import Judgement, Pair, judge
+from services.shadow_deployment.verdict import Judgement, Pair, judge, under_present_names
 from shared.events import Scorecard, Verdict
 from shared.intervals import paired_difference, wilson
-from shared.workload import Promotion
+from shared.workload import Promotion, Workload
 from tests.services.shadow_deployment.example_events import pair, scorecard
 
 SOON = timedelta(minutes=5)
@@ -194,3 +194,25 @@ def test_complaints_reviewed_first_do_not_promote_an_equal_candidate() -> None:
         in_order_of_review += naive is not None and naive.verdict is Verdict.PROMOTE
     assert ours / runs <= 0.05
     assert in_order_of_review / runs > 0.5
+
+
+def test_pairs_count_under_the_names_that_labels_have_now() -> None:
+    workload = Workload(
+        name="t",
+        title="t",
+        prompt="{text}\nX:",
+        labels=("new", "x"),
+        renamed={"old": "new"},
+        removed=("gone",),
+    )
+    pairs = [
+        Pair("old", "new", "old"),
+        Pair("old", "x", None),
+        Pair("gone", "x", "gone"),
+        Pair("gone", "x", "x"),
+    ]
+    assert under_present_names(pairs, workload) == [
+        Pair("new", "new", "new"),
+        Pair("new", "x", None),
+        Pair("gone", "x", "x"),
+    ]

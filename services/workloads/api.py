@@ -1,0 +1,215 @@
+"""HTTP for the command line, the console and scripts: workloads, their cycles, and how far a round is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import KafkaException
+from fastapi import APIRouter, Query, Request
+
+from services.workloads import replies
+from services.workloads.complaints import BadWorkload
+from services.workloads.cycles import Cycles
+from services.workloads.may_start_cycle import Refusal
+from services.workloads.overview import Overview
+from services.workloads.published_views import PublishedViews
+from services.workloads.revising import Prepared, Revising
+from services.workloads.rounds import Rounds
+from services.workloads.settings import Settings
+from services.workloads.submission import read_submission
+from shared.broker import Publish
+from shared.events import RollbackRequested, WorkloadAdded, derived_id
+from shared.model_server import ModelServerDown
+from shared.problems import Problem
+from shared.projections import Workloads
+from shared.service import Clock
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes call."""
+
+    workloads: Workloads
+    revising: Revising
+    cycles: Cycles
+    rounds: Rounds
+    overview: Overview
+    views: PublishedViews
+    publish: Publish
+    clock: Clock
+    owns: Callable[[str], bool]
+    """Whether this process decides about a workload."""
+    settings: Settings
+
+
+def routes(parts: Parts) -> APIRouter:
+    router = APIRouter(prefix="/workloads", tags=["workloads"])
+
+    @router.post("/check")
+    async def check(request: Request) -> replies.Checked:
+        """Checks a definition and its rows, says what they change and how long it takes. Keeps nothing."""
+        prepared = await _of_workload(_prepared(parts, request))
+        return replies.Checked.model_validate(prepared.as_json())
+
+    @router.post("", status_code=201)
+    async def add(request: Request) -> replies.Added:
+        """Adds a workload or a revision of it. What trains differently is trained at once."""
+        prepared, round_id = await _of_workload(_added(parts, request))
+        answer = prepared.as_json() | {"revision": prepared.added.revision, "round_id": round_id}
+        return replies.Added.model_validate(answer)
+
+    @router.get("")
+    async def workloads(retired: bool = False) -> list[replies.WorkloadState]:
+        """All workloads by name, retired ones only if they are asked for."""
+        listed = sorted(parts.workloads.all(), key=lambda one: one.name)
+        return [
+            await _of_tables(parts.overview.state(one)) for one in listed if retired or not one.is_retired
+        ]
+
+    @router.get("/{name}")
+    async def workload(name: str) -> replies.Definition:
+        added = _known(parts.workloads, name)
+        return replies.Definition(
+            name=added.name,
+            definition=added.definition,
+            answers=added.answers,
+            revision=added.revision,
+            added_at=added.added_at,
+            is_retired=added.is_retired,
+            retired_at=added.retired_at,
+        )
+
+    @router.get("/{name}/status")
+    async def status(name: str) -> replies.Status:
+        return await _of_tables(parts.overview.status(_known(parts.workloads, name)))
+
+    @router.post("/{name}/cycles", status_code=201)
+    async def start_cycle(name: str, wish: replies.Wish) -> replies.Started:
+        """Starts a cycle now: its cutoff and its lists stand when this answers."""
+        added = _decided_here(parts, name)
+        started = await _of_tables(parts.cycles.start(added, wish.requested_by, wish.reason))
+        if isinstance(started, Refusal):
+            under_way: dict[str, Any] = {"cycle_id": started.cycle_id} if started.cycle_id else {}
+            raise Problem(409, "No cycle starts", started.reason, **under_way)
+        return replies.Started(
+            cycle_id=started.cycle_id,
+            cutoff=started.cutoff,
+            failures=started.failures.rows,
+            corrections=started.corrections.rows,
+        )
+
+    @router.get("/{name}/rounds/{round_id}")
+    async def follow(
+        name: str, round_id: str, after: int = -1, wait: Annotated[float, Query(ge=0)] = 0
+    ) -> replies.RoundState:
+        """How far a round is: at once if it changed since `after`, else when it does or `wait` is over."""
+        _known(parts.workloads, name)
+        longest = min(wait, parts.settings.longest_wait_seconds)
+        round_ = await _of_tables(parts.rounds.follow(name, round_id, after, longest))
+        if round_ is None:
+            raise Problem(404, "Unknown round", f"{name} has no such round.")
+        return parts.overview.round_state(round_)
+
+    @router.post("/{name}/rollback", status_code=202)
+    async def roll_back(name: str, wish: replies.Wish) -> replies.Requested:
+        """Asks for the champion before the present one."""
+        _decided_here(parts, name)
+        champion = await _of_tables(parts.views.champion(name))
+        if champion is None or not champion.has_predecessor:
+            raise Problem(
+                409, "Nothing to roll back to", f"“{name}” has had no champion before the present one."
+            )
+        at = parts.clock()
+        request_id = derived_id("rollback", name, at.isoformat(), wish.requested_by)
+        requested = RollbackRequested(
+            request_id=request_id,
+            workload=name,
+            reason=wish.reason,
+            requested_by=wish.requested_by,
+            requested_at=at,
+        )
+        await _publish_in_time(parts, requested)
+        return replies.Requested(request_id=request_id)
+
+    @router.post("/{name}/retire")
+    async def retire(name: str, wish: replies.Wish) -> replies.Retired:
+        """The workload rests: nothing is asked, drawn, listed or trained. Its data are kept."""
+        _decided_here(parts, name)
+        resting = await _of_tables(parts.revising.retire(name))
+        assert resting.retired_at is not None
+        return replies.Retired(name=name, revision=resting.revision, retired_at=resting.retired_at)
+
+    return router
+
+
+async def _prepared(parts: Parts, request: Request) -> Prepared:
+    return await parts.revising.prepare(await read_submission(request, parts.settings.body_most_bytes))
+
+
+async def _added(parts: Parts, request: Request) -> tuple[Prepared, str | None]:
+    submission = await read_submission(request, parts.settings.body_most_bytes)
+    _decides(parts, submission.definition.workload.name)
+    return await parts.revising.add(submission)
+
+
+def _known(workloads: Workloads, name: str) -> WorkloadAdded:
+    added = workloads.get(name)
+    if added is None:
+        known = ", ".join(sorted(one.name for one in workloads.all() if not one.is_retired)) or "none yet"
+        raise Problem(404, "Unknown workload", f"There is no workload “{name}”. Known: {known}.")
+    return added
+
+
+def _decided_here(parts: Parts, name: str) -> WorkloadAdded:
+    added = _known(parts.workloads, name)
+    _decides(parts, name)
+    return added
+
+
+def _decides(parts: Parts, name: str) -> None:
+    if not parts.owns(name):
+        raise Problem(
+            503,
+            "Another replica decides",
+            "This process does not decide about workloads now. Try again in a moment.",
+            headers={"Retry-After": "2"},
+        )
+
+
+async def _of_workload(work: Awaitable[T]) -> T:
+    try:
+        return await _of_tables(work)
+    except BadWorkload as bad:
+        errors = [{"where": one.where, "problem": one.problem} for one in bad.complaints]
+        raise Problem(422, "Bad workload", str(bad), errors=errors) from None
+    except ModelServerDown as down:
+        raise Problem(
+            503, "Model server down", f"{down}. Try again in a moment.", headers={"Retry-After": "2"}
+        ) from down
+
+
+async def _of_tables(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (ClickHouseError, OSError) as away:
+        log.warning("ClickHouse: %s", away)
+        said = f"ClickHouse: {type(away).__name__}. Try again in a moment."
+        raise Problem(503, "Tables away", said, headers={"Retry-After": "2"}) from away
+
+
+async def _publish_in_time(parts: Parts, requested: RollbackRequested) -> None:
+    try:
+        async with asyncio.timeout(parts.settings.publish_seconds):
+            await parts.publish(requested)
+    except (TimeoutError, KafkaException) as error:
+        raise Problem(
+            503, "Not accepted for sure", "Kafka did not confirm in time.", headers={"Retry-After": "5"}
+        ) from error

@@ -1,0 +1,98 @@
+"""Puts the service together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.workloads.api import Parts, routes
+from services.workloads.checking import Checking
+from services.workloads.cycles import Cycles
+from services.workloads.due_cycles import DueCycles
+from services.workloads.handlers import Handlers
+from services.workloads.outbox import Outbox
+from services.workloads.overview import Overview
+from services.workloads.published_views import PublishedViews
+from services.workloads.revising import Revising
+from services.workloads.rounds import Rounds
+from services.workloads.settings import Settings
+from services.workloads.store import WorkloadStore
+from shared.consumer import Batch
+from shared.events import (
+    CandidateEvaluated,
+    CandidateJudged,
+    CandidateTrained,
+    CycleRequested,
+    DatasetPublished,
+    DatasetRefused,
+    FailureClustersFound,
+    PredictionCorrected,
+    PredictionFlagged,
+    TrainingFailed,
+    TrainingProgressed,
+    WorkloadAdded,
+)
+from shared.projections import Workloads
+from shared.service import Service, ServiceContext
+
+NAME = "workloads"
+
+
+def build(context: ServiceContext) -> Service:
+    settings, workloads, due, stored = Settings(), Workloads(), asyncio.Event(), asyncio.Event()
+    store, views = WorkloadStore(context.clickhouse), PublishedViews(context.clickhouse)
+    rounds = Rounds(store, views, context.clock, on_over=due.set)
+    cycles = Cycles(store, rounds, context.files, context.clock, settings, on_stored=stored.set)
+    checking = Checking(context.models, views)
+    revising = Revising(
+        store, checking, context.files, rounds, workloads, context.clock, on_stored=stored.set
+    )
+    outbox = Outbox(store, rounds, context.publish, context.owns, stored)
+    due_cycles = DueCycles(store, cycles, rounds, workloads, context.clock, context.owns, due)
+    handlers = Handlers(store, workloads, rounds, cycles, due)
+    overview = Overview(store, views, rounds)
+    parts = Parts(
+        workloads,
+        revising,
+        cycles,
+        rounds,
+        overview,
+        views,
+        context.publish,
+        context.clock,
+        context.owns,
+        settings,
+    )
+
+    def look_again() -> None:
+        rounds.forget()
+        stored.set()
+        due.set()
+
+    context.on_ownership_change(look_again)
+
+    async def start() -> None:
+        await rounds.load()
+        for added in await store.newest_revisions():  # some of them may not be published yet
+            workloads.apply(added)
+
+    return Service(
+        name=NAME,
+        consumes={
+            WorkloadAdded: handlers.on_workload_added,
+            PredictionFlagged: Batch(handlers.on_prediction_flagged),
+            PredictionCorrected: Batch(handlers.on_prediction_corrected),
+            CycleRequested: handlers.on_cycle_requested,
+            FailureClustersFound: handlers.on_milestone,
+            DatasetPublished: handlers.on_milestone,
+            DatasetRefused: handlers.on_milestone,
+            TrainingProgressed: handlers.on_training_progressed,
+            CandidateTrained: handlers.on_milestone,
+            TrainingFailed: handlers.on_milestone,
+            CandidateEvaluated: handlers.on_milestone,
+            CandidateJudged: handlers.on_milestone,
+        },
+        workloads=workloads,
+        routers=[routes(parts)],
+        start=start,
+        background=[outbox.run_for_ever, due_cycles.run_for_ever],
+    )

@@ -1,0 +1,43 @@
+"""Publishes what was decided and stored: killed between the two, it is published when the service is back.
+
+A transactional outbox: the rows of revisions and cycles say themselves whether they were published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.workloads.cycles import begun
+from services.workloads.rounds import Rounds
+from services.workloads.store import WorkloadStore
+from shared.broker import Publish
+
+
+@dataclass(frozen=True)
+class Outbox:
+    store: WorkloadStore
+    rounds: Rounds
+    publish: Publish
+    owns: Callable[[str], bool]
+    """Whether this process decides about a workload."""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run_for_ever(self) -> None:
+        while True:
+            self.wake.clear()
+            await self.publish_all()
+            await self.wake.wait()
+
+    async def publish_all(self) -> None:
+        """Stored, published, marked as published."""
+        for added in await self.store.unpublished_revisions():
+            if self.owns(added.name):
+                await self.publish(added)
+                await self.store.keep_revision(added, is_published=True)
+        for started in await self.store.unpublished_cycles():
+            if self.owns(started.workload):
+                await self.rounds.begin(begun(started))  # the kill may have come before this, too
+                await self.publish(started)
+                await self.store.keep_cycle(started, is_published=True)

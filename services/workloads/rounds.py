@@ -1,0 +1,164 @@
+"""Every round, as far as its events have come: kept in a table, with training's progress in memory alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from services.workloads.progress import Progress
+from services.workloads.published_views import PublishedViews
+from services.workloads.round_progress import (
+    Milestone,
+    Round,
+    Stage,
+    advanced,
+    dataset_of,
+    in_shadow,
+    unknown_round,
+)
+from services.workloads.store import WorkloadStore
+from shared.events import TrainingProgressed
+from shared.service import Clock
+
+LOOK_AGAIN_SECONDS = 2.0  # at a shadow's pairs, while somebody follows it
+
+
+@dataclass
+class Rounds:
+    store: WorkloadStore
+    views: PublishedViews
+    clock: Clock
+    on_over: Callable[[], None]
+    """Called when a round ends: another may start."""
+    _held: dict[str, Round] = field(default_factory=dict)
+    _progress: dict[str, Progress] = field(default_factory=dict)
+    _is_stale: bool = True
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def load(self) -> None:
+        self._is_stale = False
+        self._held = {round_.dataset_id: round_ for round_ in await self.store.rounds()}
+
+    def forget(self) -> None:
+        """Another process may have gone on with some of them: read again before anything is decided."""
+        self._is_stale = True
+
+    async def refresh(self) -> None:
+        if self._is_stale:
+            await self.load()
+
+    def under_way(self, workload: str) -> Round | None:
+        """The newest round of the workload that is not over."""
+        latest = None
+        for round_ in self._held.values():
+            if round_.workload == workload and not round_.is_over:
+                latest = round_ if latest is None or round_.version >= latest.version else latest
+        return latest
+
+    def latest(self, workload: str) -> Round | None:
+        """The round under way, else the one that ended last."""
+        ended = (one for one in self._held.values() if one.workload == workload)
+        return self.under_way(workload) or max(ended, key=lambda one: one.version, default=None)
+
+    def get(self, workload: str, round_id: str) -> Round | None:
+        of_it = (one for one in self._held.values() if (one.workload, one.round_id) == (workload, round_id))
+        return next(of_it, None)
+
+    def progress(self, round_: Round) -> Progress | None:
+        found = self._progress.get(round_.dataset_id)
+        return found if found is not None and found.stage is round_.stage and not round_.is_over else None
+
+    async def begin(self, round_: Round) -> None:
+        """Begun again it is the same round."""
+        if round_.dataset_id not in self._held:
+            await self._keep(replace(round_, version=self._version()))
+
+    async def apply(self, event: Milestone) -> None:
+        held = self._round_of(event)
+        if held is None:
+            return
+        after = advanced(held, event, self._version())
+        if after is not held:
+            await self._keep(after)
+            self._progress.pop(after.dataset_id, None)
+            if after.is_over:
+                self.on_over()
+
+    async def apply_progress(self, event: TrainingProgressed) -> None:
+        round_ = self.under_way(event.workload)
+        if round_ is None:
+            return
+        before = self._progress.get(round_.dataset_id)
+        after = Progress.after(before, event, self._version())
+        if after is not before:
+            self._progress[round_.dataset_id] = after
+            await self._tell()
+
+    async def follow(self, workload: str, round_id: str, after: int, wait_seconds: float) -> Round | None:
+        """The round once it is newer than `after`, or as it is when the wait is over."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + wait_seconds
+        while True:
+            round_ = self.get(workload, round_id)
+            if round_ is None:
+                return None
+            round_ = await self._looked_at(round_)
+            left = deadline - now()
+            if self.version(round_) > after or left <= 0 or round_.is_over:
+                return round_
+            await self._wait(min(left, LOOK_AGAIN_SECONDS) if round_.stage is Stage.SHADOW else left)
+
+    def version(self, round_: Round) -> int:
+        progress = self.progress(round_)
+        return max(round_.version, progress.version if progress else 0)
+
+    async def _looked_at(self, round_: Round) -> Round:
+        """A shadow's sentence says what it waits for, which no event tells."""
+        if round_.stage is not Stage.SHADOW or round_.is_over or not round_.run_id:
+            return round_
+        pairs, differing, waiting = await self.views.pairs(round_.workload, round_.run_id)
+        sentence = in_shadow(differing, waiting, pairs)
+        held = self._held[round_.dataset_id]
+        if not pairs or sentence == held.sentence or held.is_over:
+            return held
+        self._held[round_.dataset_id] = replace(held, sentence=sentence, version=self._version())
+        return self._held[round_.dataset_id]
+
+    def _round_of(self, event: Milestone) -> Round | None:
+        dataset_id = dataset_of(event)
+        if dataset_id is None:  # a refusal of a revision's rows does not say of which revision
+            of_it = [
+                one
+                for one in self._held.values()
+                if one.workload == event.workload and one.stage is Stage.DATASET and not one.is_over
+            ]
+            return max(of_it, key=lambda one: one.version, default=None)
+        return self._held.get(dataset_id) or unknown_round(event, dataset_id)
+
+    async def _keep(self, round_: Round) -> None:
+        await self.store.keep_round(round_)
+        self._held[round_.dataset_id] = round_
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _wait(self, seconds: float) -> None:
+        async with self._changed:
+            try:
+                await asyncio.wait_for(self._changed.wait(), seconds)
+            except TimeoutError:
+                return
+
+    def _version(self) -> int:
+        """Milliseconds since 1970, and in any case more than anybody has seen of this process."""
+        newest = max((one.version for one in self._held.values()), default=0)
+        newest = max([newest, *(one.version for one in self._progress.values())])
+        return max(_milliseconds(self.clock()), newest + 1)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
