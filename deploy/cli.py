@@ -22,6 +22,7 @@ from deploy.workloads.definition import BadWorkload
 from deploy.workloads.install import install, install_demo
 from services.workloads.answer_tokens import NoTokenLeft
 from shared.model_server import ModelServerDown
+from shared.service_client import ServiceAway, ServiceClient, ServiceRefused
 
 replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
 app = typer.Typer(
@@ -46,6 +47,8 @@ EXPECTED = (
     LoopStopped,
     ModelServerDown,
     NoTokenLeft,
+    ServiceAway,
+    ServiceRefused,
     aiohttp.ClientError,
     TimeoutError,
 )
@@ -97,13 +100,13 @@ def status(data: DataFolder = DATA, debug: Debug = False) -> None:
     """Show every workload's champion, accuracy and stage."""
 
     async def show() -> None:
-        rows = await _ask("GET", f"{running(data).services_url}/workloads")
+        rows = await _ask("GET", running(data).services_url, "/workloads")
         if not rows:
             terminal.print("No workload yet. Add one: tuneloop workload add FILE.toml")
             return
         table = Table("workload", "champion", "accuracy (95 %)", "predictions", "open reviews", "stage")
         for row in rows:
-            more = await _ask("GET", f"{running(data).services_url}/workloads/{row['name']}/status")
+            more = await _ask("GET", running(data).services_url, f"/workloads/{row['name']}/status")
             accuracy = row.get("accuracy")
             table.add_row(
                 row["name"],
@@ -156,16 +159,13 @@ def rollback(
 
 async def _post(data: Path, path: str, reason: str, words: str) -> None:
     url = running(data).services_url
-    answer = await _ask("POST", url + path, {"requested_by": "command line", "reason": reason})
+    answer = await _ask("POST", url, path, {"requested_by": "command line", "reason": reason})
     terminal.print(f"{words} ({next(iter(answer.values()))}). Watch it: {url}")
 
 
-async def _ask(method: str, url: str, body: Any = None) -> Any:
-    async with aiohttp.ClientSession() as session, session.request(method, url, json=body) as reply:
-        answer = await reply.json(content_type=None)
-        if reply.status >= 400:
-            raise LaptopError(answer.get("detail", f"{url} answered {reply.status}"))
-        return answer
+async def _ask(method: str, url: str, path: str, body: Any = None) -> Any:
+    async with ServiceClient(url) as client:
+        return await client.ask(method, path, body=body)
 
 
 def _show_step(step: str, detail: str) -> None:

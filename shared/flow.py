@@ -102,7 +102,7 @@ FLOW: dict[str, Part] = {
     ),
     "console": part(
         set(e.EVENTS),
-        {e.WorkloadAdded, e.CycleRequested, e.ReviewGiven, e.RollbackRequested},
+        {e.WorkloadAdded, e.CycleRequested, e.RollbackRequested},
         "nothing: it shows live events and published views",
         reads={
             "agreement_v1",

@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # everything needed is here; a hub is never asked behind anybody's back
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve answers beside a training job
 }
+ASKED_OVER_HTTP = ("HUMAN_REVIEW_URL", "WORKLOADS_URL")
+"""Whom the console asks."""
 GATEWAY = "model_gateway"
 OTHERS = tuple(name for name in FLOW if name != GATEWAY)
 
@@ -123,5 +125,6 @@ def _services(place: Place, where: Addresses, process: str, names: Sequence[str]
     command = [sys.executable, "-m", "services", *names, "--host", NAME, "--port", str(place.ports[process])]
     told = where.model_copy(update={"state_folder": place.state(process)})
     environment = {name.upper(): str(value) for name, value in told.model_dump().items()}
+    environment |= {name: place.url("services") for name in ASKED_OVER_HTTP}
     is_ready = partial(http_answers, f"{place.url(process)}/health/ready")
     return Child(process, command, is_ready, {**ENVIRONMENT, **environment})

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import FastAPI
 
 from services.console.api import routes
 from services.console.commands import Commands
 from services.console.feed import PLENTY, Feed
 from services.console.handlers import Handlers
+from services.console.review_client import ReviewClient
+from services.console.settings import Settings
 from services.console.store import ConsoleStore
 from shared.consumer import Batch, Handler
 from shared.events import EVENTS, ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
+from shared.service_client import ServiceClient
 
 
 def build(context: ServiceContext) -> Service:
+    settings = Settings()
     feed, workloads, champions = Feed(), Workloads(), Champions()
     handlers = Handlers(feed, workloads, champions)
+    review_queue = ServiceClient(settings.human_review_url)
     commands = Commands(
-        workloads, champions, feed, ConsoleStore(context.clickhouse), context.publish, context.clock
+        workloads,
+        champions,
+        feed,
+        ConsoleStore(context.clickhouse),
+        ReviewClient(review_queue),
+        context.publish,
+        context.clock,
     )
+
+    async def close_at_the_end() -> None:
+        async with review_queue:
+            await asyncio.get_running_loop().create_future()
 
     def mount(app: FastAPI) -> None:
         from services.console.pages.mounting import mount_pages  # the door: NiceGUI comes in here
@@ -34,6 +51,7 @@ def build(context: ServiceContext) -> Service:
         consumes_from_now=True,
         routers=(routes(commands),),
         mount=mount,
+        background=[close_at_the_end],
     )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from services.console.cycle_status import Snapshot
 from services.console.feed import Feed
+from services.console.review_client import ReviewClient
 from services.console.store import ConsoleStore
 from shared.broker import Publish
-from shared.events import CycleRequested, ModelPromoted, ModelRolledBack, ReviewGiven, RollbackRequested
+from shared.events import CycleRequested, ModelPromoted, ModelRolledBack, RollbackRequested
 from shared.events.envelope import derived_id
 from shared.projections import Champions, Workloads
 from shared.service import Clock
@@ -21,6 +22,7 @@ class Commands:
     champions: Champions
     feed: Feed
     store: ConsoleStore
+    reviews: ReviewClient
     publish: Publish
     clock: Clock
 
@@ -62,20 +64,6 @@ class Commands:
             )
         )
         return request_id
-
-    async def review(self, workload: str, prediction_id: str, reviewer: str, right_answer: str) -> None:
-        """Publishes ReviewGiven. Who answers again gives a new review, which replaces the one before."""
-        at = self.clock()
-        await self.publish(
-            ReviewGiven(
-                review_id=derived_id("review", prediction_id, reviewer, at.isoformat()),
-                prediction_id=prediction_id,
-                workload=workload,
-                reviewer=reviewer,
-                right_answer=right_answer,
-                given_at=at,
-            )
-        )
 
     def _flag(self, workload: str) -> ModelPromoted | ModelRolledBack | None:
         return next((one for one in self.champions.all() if one.workload == workload), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -152,18 +152,3 @@ class Counts:
     corrections: int
     open_review_items: int
     agreement: Rate
-
-
-@dataclass(frozen=True)
-class Item:
-    """One prediction to review, with the text that its reviewer reads."""
-
-    prediction_id: str
-    kind: str
-    options: Sequence[str]
-    """For a pair: the two answers, not saying which model gave which."""
-    text: str
-    answer: str
-    confidence: float
-    probabilities: Mapping[str, float]
-    predicted_at: datetime

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-
-from services.console.page_queries import Item
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 UNDO, SKIP, FIND = "u", "s", "/"
 KEYS = "123456789" + "".join(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in (UNDO, SKIP))
-MOST_PAST = 400
+MOST_NAMED = 200  # human_review takes no longer list of what not to give
+FOR_GOOD = datetime.max.replace(tzinfo=UTC)
 AHEAD = 2  # items that wait behind the one on the page
+
+
+@dataclass(frozen=True)
+class Item:
+    """One prediction to review, with the text that its reviewer reads and the labels to choose from."""
+
+    prediction_id: str
+    kind: str
+    text: str
+    options: Sequence[str]
+    """For a pair: the two answers, not saying which model gave which."""
+    labels: Sequence[str]
+    predicted_at: datetime
+    held_until: datetime
+    """Until then nobody else is given it."""
+    answer: str | None = None
+    """Of a pair neither this nor the probabilities are told."""
+    probabilities: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,7 @@ class Choice:
     is_answer: bool
 
 
-def choices(item: Item, labels: Sequence[str]) -> list[Choice]:
+def choices(item: Item) -> list[Choice]:
     """The labels in the workload's order, so that a key means the same on every item.
 
     A pair is reviewed blind: its two options come first and nothing shows which model said which, nor how
@@ -31,10 +49,10 @@ def choices(item: Item, labels: Sequence[str]) -> list[Choice]:
     label of the workload (any more) cannot be right, so it is not offered.
     """
     if is_blind(item):
-        options = [label for label in item.options if label in labels]
-        ordered = [*options, *(label for label in labels if label not in options)]
+        options = [label for label in item.options if label in item.labels]
+        ordered = [*options, *(label for label in item.labels if label not in options)]
     else:
-        ordered = list(labels)
+        ordered = list(item.labels)
     keys = [*KEYS, *("" for _ in ordered)]
     shown = not is_blind(item)
     return [
@@ -61,7 +79,7 @@ def found(offered: Sequence[Choice], typed: str) -> list[Choice]:
 
 @dataclass
 class Sitting:
-    """What one reviewer did since opening the page. The view of the queue lags behind, so this remembers."""
+    """What one reviewer did since opening the page, and the items that are held for them meanwhile."""
 
     reviewer: str
     _queue: list[Item] = field(default_factory=list)
@@ -86,18 +104,20 @@ class Sitting:
         return len(self._queue) <= AHEAD
 
     def past(self) -> list[str]:
-        """Ids of what must not be offered again: waiting, or lately answered or skipped.
+        """Ids of what must not be given again: what waits here, then the latest that were skipped.
 
-        At most some 800, since ClickHouse takes no parameter above 128 KiB; the view has long caught up with
-        what was answered before those.
+        The queue itself knows what was answered. What was skipped long ago it gives when all else is done.
         """
-        answered = [item.prediction_id for item, _ in self._answered[-MOST_PAST:]]
-        return [*answered, *self._skipped[-MOST_PAST:], *(item.prediction_id for item in self._queue)]
+        waiting = [item.prediction_id for item in self._queue]
+        return [*waiting, *self._skipped[::-1]][:MOST_NAMED]
 
-    def offer(self, items: Iterable[Item]) -> None:
-        """Appends items that are not known yet."""
-        known = {*self.past(), *self._skipped, *(item.prediction_id for item, _ in self._answered)}
-        self._queue.extend(item for item in items if item.prediction_id not in known)
+    def offer(self, item: Item) -> bool:
+        """Takes the item to the end of what waits; False if this reviewer has, had or skipped it already."""
+        known = {one.prediction_id for one in self._queue} | {one.prediction_id for one, _ in self._answered}
+        if item.prediction_id in known or item.prediction_id in self._skipped:
+            return False
+        self._queue.append(item)
+        return True
 
     def answer(self, right_answer: str) -> None:
         """The item on the page has its answer; the next one takes its place."""
@@ -115,5 +135,18 @@ class Sitting:
         if not self._answered:
             return None
         item, answer = self._answered.pop()
-        self._queue.insert(0, item)
+        self._queue.insert(0, replace(item, held_until=FOR_GOOD))  # it is this reviewer's, whoever asks
         return answer
+
+    def let_go(self, now: datetime) -> Item | None:
+        """Forgets what is held no longer, since others may have it now.
+
+        Gives the item on the page if that is one of them; then nothing is left that waits behind it, so that
+        it comes back first if nobody took it.
+        """
+        shown = self.item
+        if shown is not None and now >= shown.held_until:
+            self._queue.clear()
+            return shown
+        self._queue = [item for item in self._queue if now < item.held_until]
+        return None

@@ -6,7 +6,6 @@ Long because it is a list: one method for each view that a page shows.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.console import page_queries
@@ -363,39 +362,6 @@ class ConsoleStore(Views):
             await self.agreement(workload),
         )
 
-    async def to_review(
-        self, workload: str, reviewer: str, done: Sequence[str], most: int
-    ) -> list[page_queries.Item]:
-        """The next items for this reviewer, most wanted first, without those in `done`."""
-        items = await self.rows(
-            "review_items_v1",
-            "SELECT prediction_id, kind, options, answer, confidence, predicted_at FROM review_items_v1 "
-            "WHERE workload = {workload:String} AND state != 'agreed' AND NOT has(reviewers, "
-            "{reviewer:String}) "
-            "AND prediction_id NOT IN {done:Array(String)} "
-            "ORDER BY priority DESC, queued_at, prediction_id LIMIT {most:UInt32}",
-            workload=workload,
-            reviewer=reviewer,
-            done=list(done),
-            most=most,
-        )
-        if not items:
-            return []
-        times = [millis(utc(item["predicted_at"])) for item in items]
-        predictions = await self.rows(
-            "predictions_v1",
-            "SELECT prediction_id, input, probabilities FROM predictions_v1 WHERE workload = "
-            "{workload:String} "
-            "AND predicted_at BETWEEN fromUnixTimestamp64Milli({first:Int64}, 'UTC') "
-            "AND fromUnixTimestamp64Milli({last:Int64}, 'UTC') AND prediction_id IN {ids:Array(String)}",
-            workload=workload,
-            first=min(times),
-            last=max(times),
-            ids=[item["prediction_id"] for item in items],
-        )
-        by_id = {row["prediction_id"]: row for row in predictions}
-        return [_item(item, by_id[item["prediction_id"]]) for item in items if item["prediction_id"] in by_id]
-
 
 def _cycle(row: Row) -> page_queries.Cycle:
     return page_queries.Cycle(row["cycle_id"], utc(row["cutoff"]), row["reason"], row["requested_by"])
@@ -413,17 +379,4 @@ def _judged(row: Row) -> page_queries.Judged:
         Evidence.model_validate_json(row["evidence"]),
         [Guardrail.model_validate(one) for one in json.loads(row["guardrails"])],
         utc(row["judged_at"]),
-    )
-
-
-def _item(item: Row, prediction: Row) -> page_queries.Item:
-    return page_queries.Item(
-        item["prediction_id"],
-        item["kind"],
-        tuple(item["options"]),
-        prediction["input"],
-        item["answer"],
-        float(item["confidence"]),
-        {label: float(p) for label, p in prediction["probabilities"].items()},
-        utc(item["predicted_at"]),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 from difflib import get_close_matches
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +26,9 @@ from shared.problems import Problem
 from shared.projections import Workloads
 from shared.service import Clock
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 
 class Item(BaseModel):
     """What a reviewer sees. A pair has two options and does not say what the live model answered."""
@@ -32,6 +38,9 @@ class Item(BaseModel):
     text: str
     options: list[str]
     labels: list[str]
+    predicted_at: datetime
+    held_until: datetime
+    """Until then nobody else is given it, unless it wants more reviewers than one."""
     answer: str | None = None
     confidence: float | None = None
     probabilities: dict[str, float] | None = None
@@ -98,10 +107,11 @@ def make_router(
         `without` names items not to give: those on the reviewer's screen or skipped for good.
         """
         added = _known(workloads, workload)
-        item = await ahead.next(added.name, reviewer, frozenset(without))
+        held_until = clock() + timedelta(seconds=settings.claim_seconds)
+        item = await _from_tables(ahead.next(added.name, reviewer, frozenset(without)))
         if item is None:
             return Response(status_code=204)
-        return _shown(item.under_present_names(added.definition), added.definition.labels)
+        return _shown(item.under_present_names(added.definition), added.definition.labels, held_until)
 
     @router.post("", status_code=202)
     async def give_review(review: Review) -> Accepted:
@@ -137,7 +147,7 @@ def make_router(
     async def agreement(workload: str) -> Agreement:
         """How far reviewers agree where two looked at the same prediction."""
         added = _known(workloads, workload)
-        n, agreed = await store.agreement(added.name)
+        n, agreed = await _from_tables(store.agreement(added.name))
         return Agreement(workload=added.name, n=n, agreed=agreed, share=Share.of(wilson(agreed, n)))
 
     return router
@@ -169,13 +179,28 @@ def _known(workloads: Workloads, name: str) -> WorkloadAdded:
     return added
 
 
-def _shown(item: OpenItem, labels: Sequence[str]) -> Item:
+async def _from_tables(reading: Awaitable[T]) -> T:
+    try:
+        return await reading
+    except (ClickHouseError, OSError) as error:
+        log.warning("the tables do not answer: %s", error)
+        raise Problem(
+            503,
+            "Tables away",
+            "The tables do not answer. Try again in a moment.",
+            headers={"Retry-After": "2"},
+        ) from error
+
+
+def _shown(item: OpenItem, labels: Sequence[str], held_until: datetime) -> Item:
     shown = Item(
         prediction_id=item.prediction_id,
         kind=item.kind,
         text=item.text,
         options=list(item.options),
         labels=list(labels),
+        predicted_at=item.predicted_at,
+        held_until=held_until,
     )
     if item.kind is Kind.PAIR:
         return shown

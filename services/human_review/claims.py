@@ -34,7 +34,7 @@ class Claims:
         self._clear(at)
         shown: list[tuple[datetime, int, OpenItem]] = []
         for place, item in enumerate(items):
-            holds = self._holds.get(item.prediction_id, {})
+            holds = self._current(self._holds.get(item.prediction_id, {}), at)
             own = holds.get(reviewer)
             if reviewer in item.reviewers or (own is not None and own.judged):
                 continue
@@ -63,5 +63,8 @@ class Claims:
         self._holds = {
             prediction_id: current
             for prediction_id, holds in self._holds.items()
-            if (current := {who: hold for who, hold in holds.items() if at - hold.since < self.lifetime})
+            if (current := self._current(holds, at))
         }
+
+    def _current(self, holds: dict[str, _Hold], at: datetime) -> dict[str, _Hold]:
+        return {who: hold for who, hold in holds.items() if at - hold.since < self.lifetime}

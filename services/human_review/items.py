@@ -45,6 +45,7 @@ class OpenItem:
     """An item as one reviewer may get it, with its text. `reviewers` have judged it already."""
 
     prediction_id: str
+    predicted_at: datetime
     kind: Kind
     options: Sequence[str]
     answer: str

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from compose_pydantic import ComposeSpecification
 
+from services.console.settings import Settings as ConsoleSettings
 from shared.addresses import Addresses
 from shared.flow import FLOW
 
@@ -36,7 +37,15 @@ def test_a_container_runs_the_service_it_is_named_after(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(FLOW))
 def test_its_settings_are_settings_the_code_reads(name: str) -> None:
     known = {field.upper() for field in Addresses.model_fields}
+    if name == "console":
+        known |= {field.upper() for field in ConsoleSettings.model_fields}
     assert set(COMPOSE["services"][name]["environment"]) <= known
+
+
+def test_the_console_asks_containers_that_are_there() -> None:
+    environment = COMPOSE["services"]["console"]["environment"]
+    for name in ConsoleSettings.model_fields:
+        assert environment[name.upper()] == f"http://{name.removesuffix('_url')}:8080"
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))

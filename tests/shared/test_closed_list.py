@@ -33,6 +33,7 @@ CLOSED_LIST = {
     "model_server",
     "problems",
     "service",
+    "service_client",
     "projections",
     "subject_ids",
     "clickhouse",

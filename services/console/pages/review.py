@@ -14,12 +14,12 @@ from services.console.figures import count
 from services.console.pages.frame import frame, markup, push
 from services.console.pages.label_picker import Choosing
 from services.console.pages.reviewer_name import remember_name, remembered_name
-from services.console.reviewing import FIND, SKIP, UNDO, Sitting, choices, is_blind
+from services.console.review_desk import ReviewDesk
+from services.console.reviewing import FIND, SKIP, UNDO, choices, is_blind
 from services.console.templating import Render
-from services.console.views import TablesDoNotAnswer
+from shared.service_client import ServiceAway, ServiceRefused
 from shared.workload import Workload
 
-FETCHED = 10
 LOOK_AGAIN_SECONDS = 3.0
 PATIENCE_SECONDS = 1.5  # then the reviewer learns what is being waited for
 TOO_SOON_SECONDS = 0.2  # a key pressed twice must not judge the next text, which nobody can have read
@@ -37,8 +37,11 @@ class ReviewPage:
 
     def __init__(self, commands: Commands, render: Render, workload: Workload) -> None:
         self._commands, self._render, self._workload = commands, render, workload
-        self._sitting: Sitting | None = None
+        self._desk: ReviewDesk | None = None
         self._is_busy = False
+        self._shown = ""
+        """The prediction on the page; empty when there is none."""
+        self._said = ""
         self._drawn_at = 0.0
 
     async def build(self) -> None:
@@ -61,7 +64,7 @@ class ReviewPage:
             self._ask_name()
 
     def _ask_name(self) -> None:
-        self._sitting = None
+        self._desk = None
         self._who.clear()
         self._place.clear()
         with self._place, ui.element("div").classes("card empty"):
@@ -79,7 +82,8 @@ class ReviewPage:
             push("Start", main=True).on("click", start)
 
     async def _sit_down(self, name: str) -> None:
-        self._sitting = Sitting(name)
+        commands = self._commands
+        self._desk = ReviewDesk(commands.reviews, commands.clock, self._workload.name, name)
         self._who.clear()
         with self._who:
             ui.label(f"Reviewing as {name}").classes("quiet")
@@ -87,37 +91,59 @@ class ReviewPage:
         self._place.clear()
         with self._place:
             self._choosing = Choosing(self._answer, self._undo, self._skip)
+        await self._show_next("")
+
+    async def _show_next(self, said: str) -> None:
+        """Draws the item that is already here, or else the first that comes; then fills what waits."""
+        self._said, self._shown = said, ""
+        if self._desk is not None and self._desk.sitting.item is not None:
+            self._draw(said)
         await self._fetch()
-        self._draw()
+        if not self._shown:
+            self._draw(said)
 
     async def _fetch(self) -> None:
-        sitting = self._sitting
-        if sitting is None or not sitting.wants_more:
+        """Fills what waits behind the item on the page; an empty page shows the first that comes, at once."""
+        desk = self._desk
+        if desk is None:
             return
         try:
-            items = await self._commands.store.to_review(
-                self._workload.name, sitting.reviewer, sitting.past(), FETCHED
-            )
-        except TablesDoNotAnswer as away:
+            while await desk.fetch():
+                if not self._shown:
+                    self._draw(self._said)
+        except ServiceAway as away:
             log.warning("no items for the Review page: %s", away)
-            self._complain("The tables do not answer. New items come as soon as they do.")
+            self._complain("The review queue does not answer. New items come as soon as it does.")
+        except ServiceRefused as refused:
+            self._complain(str(refused))
         else:
             self._trouble.set_visibility(False)
-            sitting.offer(items)
 
     async def _look_again(self) -> None:
-        """An empty queue fills by itself."""
-        if self._sitting is not None and self._sitting.item is None and not self._is_busy:
+        """An empty queue fills by itself, and what was looked at for too long goes back to it."""
+        desk = self._desk
+        if desk is None or self._is_busy:
+            return
+        self._is_busy = True  # no key may judge what is being replaced
+        try:
+            gone = desk.let_go()
+            if gone is None and desk.sitting.item is not None:
+                return
             await self._fetch()
-            if self._sitting.item is not None:
-                self._draw()
+        finally:
+            self._is_busy = False
+        if gone is not None and (item := desk.sitting.item) and item.prediction_id == gone.prediction_id:
+            return
+        if gone is not None:
+            self._draw("That text is somebody else's now: it was kept for you for as long as it can be.")
 
     def _draw(self, said: str = "") -> None:
-        sitting = self._sitting
-        if sitting is None:
+        if self._desk is None:
             return
+        sitting = self._desk.sitting
         item = sitting.item
-        self._drawn_at = time.monotonic()
+        self._drawn_at, self._said = time.monotonic(), said
+        self._shown = item.prediction_id if item else ""
         done = f"{count(sitting.given, 'review')} given" + (
             f", {sitting.skipped} skipped" if sitting.skipped else ""
         )
@@ -125,54 +151,49 @@ class ReviewPage:
             self._choosing.show_nothing(said, done)
             return
         text = self._render("item.html", item=item, why=WHY.get(item.kind, "Flagged"))
-        self._choosing.show(text, choices(item, self._workload.labels), is_blind(item), said, done)
+        self._choosing.show(text, choices(item), is_blind(item), said, done)
 
     async def _answer(self, label: str) -> None:
-        sitting = self._sitting
-        if sitting is None or sitting.item is None or self._is_busy:
+        desk = self._desk
+        if desk is None or desk.sitting.item is None or self._is_busy:
             return
         self._is_busy = True
         try:
-            await self._publish_in_time(sitting, sitting.item.prediction_id, label)
-        except Exception:  # whatever the broker raises: the reviewer must learn that nothing was kept
-            log.exception("a review was not published")
-            self._complain("That review was not kept: the broker did not take it. Press the key again.")
+            await self._kept_in_time(desk, label)
+        except ServiceAway as away:
+            log.warning("a review was not kept: %s", away)
+            self._complain("That review was not kept: the review queue does not answer. Press the key again.")
+            return
+        except ServiceRefused as refused:
+            what_to_do = " Press the key again." if refused.is_for_now else ""
+            self._complain(f"That review was not kept. {refused}{what_to_do}")
             return
         finally:
             self._is_busy = False
         self._trouble.set_visibility(False)
-        sitting.answer(label)
-        self._draw(f"Kept: {label}.")
-        was_last = sitting.item is None
-        await self._fetch()
-        if was_last:
-            self._draw(f"Kept: {label}.")
+        await self._show_next(f"Kept: {label}.")
 
-    async def _publish_in_time(self, sitting: Sitting, prediction_id: str, label: str) -> None:
-        review = self._commands.review(self._workload.name, prediction_id, sitting.reviewer, label)
-        saying = asyncio.ensure_future(review)
-        _, unfinished = await asyncio.wait({saying}, timeout=PATIENCE_SECONDS)
+    async def _kept_in_time(self, desk: ReviewDesk, label: str) -> None:
+        keeping = asyncio.ensure_future(desk.answer(label))
+        _, unfinished = await asyncio.wait({keeping}, timeout=PATIENCE_SECONDS)
         if unfinished:
-            self._complain("The broker has not confirmed this review yet. It is tried until it does.")
-        await saying
+            self._complain("This review is not confirmed yet. Wait a moment.")
+        await keeping
 
     def _undo(self) -> None:
-        if self._sitting is not None and not self._is_busy:
-            answer = self._sitting.undo()
+        if self._desk is not None and not self._is_busy:
+            answer = self._desk.sitting.undo()
             self._draw(f"You said {answer}. Answer again to replace it." if answer else "Nothing to undo.")
 
     async def _skip(self) -> None:
-        if self._sitting is not None and self._sitting.item is not None and not self._is_busy:
-            self._sitting.skip()
-            if self._sitting.item is None:
-                await self._fetch()
-            self._draw("Skipped. It stays in the queue for others.")
-            await self._fetch()
+        if self._desk is not None and self._desk.sitting.item is not None and not self._is_busy:
+            self._desk.sitting.skip()
+            await self._show_next("Skipped. It stays in the queue for others.")
 
     async def _on_key(self, event: KeyEventArguments) -> None:
         modifiers = event.modifiers
         if (
-            self._sitting is None
+            self._desk is None
             or not event.action.keydown
             or modifiers.ctrl
             or modifiers.alt

@@ -54,6 +54,11 @@ def test_services_are_told_their_addresses_and_each_process_has_its_own_state(tm
     assert gateway.environment["CLICKHOUSE_URL"] == "http://tuneloop:pw@127.0.0.1:2/tuneloop"
     assert gateway.environment["STATE_FOLDER"] == str(tmp_path / "state" / "gateway")
     assert services.environment["STATE_FOLDER"] == str(tmp_path / "state" / "services")
+    assert (
+        services.environment["HUMAN_REVIEW_URL"]
+        == services.environment["WORKLOADS_URL"]
+        == place.url("services")
+    )
     assert gateway.environment["HF_HUB_OFFLINE"] == "1"
     assert gateway.environment["SUBJECT_KEY"] == services.environment["SUBJECT_KEY"] == "key"
     assert not any(secret in child.command for child in (gateway, services) for secret in ("pw", "key"))

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.human_review.items import Kind
 from shared import events as e
 from shared.clickhouse import ClickHouse
 from shared.intervals import paired_difference, wilson
@@ -149,6 +150,7 @@ async def _traffic(clickhouse: ClickHouse, now: datetime, chance: random.Random)
     await clickhouse.insert("flags_v1", flags)
     await clickhouse.insert("corrections_v1", corrections)
     await clickhouse.insert("review_items_v1", items)
+    await clickhouse.insert("review_items", [_queued(item) for item in items])
     await clickhouse.insert("agreement_v1", [{"workload": "tickets", "n": 60, "agreed": 56}])
 
 
@@ -191,6 +193,13 @@ def _item(prediction: Row, kind: str) -> Row:
     wanted = {"options": [], "priority": 1 - prediction["confidence"], "reviewers": [], "reviews_wanted": 1}
     named = _named(prediction, "predicted_at", "adapter", "answer", "confidence")
     return named | wanted | {"kind": kind, "state": "open", "queued_at": prediction["predicted_at"]}
+
+
+def _queued(item: Row) -> Row:
+    """An item as human_review keeps it."""
+    return {name: value for name, value in item.items() if name not in ("reviewers", "state")} | {
+        "strength": Kind(item["kind"]).strength
+    }
 
 
 def _correction(prediction: Row, is_right: bool, chance: random.Random) -> Row:

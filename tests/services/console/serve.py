@@ -1,12 +1,15 @@
-"""Serves a console without Kafka: `python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`.
+"""Serves a console, and the review queue it asks, without Kafka.
 
-Prints its address, then every event it publishes as a line of topic and JSON. It takes such lines from its
+`python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`
+
+Prints its address, then every event they publish as a line of topic and JSON. It takes such lines from its
 standard input, and ends when that closes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -18,6 +21,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from services.console.app import build
+from services.human_review.app import build as build_queue
 from shared import events as e
 from shared.addresses import Addresses
 from shared.clickhouse import connect
@@ -29,6 +33,7 @@ from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
 from tests.servers.clickhouse import embedded_clickhouse
 from tests.servers.model import free_port
+from tests.servers.views import OWNERS, views_as_tables
 from tests.services.console import examples
 
 BY_TOPIC = {kind.topic.name: kind for kind in e.EVENTS}
@@ -53,20 +58,25 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
         CollectorRegistry(),
         folder,
     )
-    service = build(context)
-    if stage != "empty":
-        await tell(service, examples.workload_added())
+    port = free_port()
+    os.environ["HUMAN_REVIEW_URL"] = f"http://127.0.0.1:{port}"
+    service, queue = build(context), build_queue(context)
     if stage == "filled":
         await examples.fill(clickhouse, now())
+    else:
+        await views_as_tables(clickhouse, *OWNERS)
+    if stage != "empty":
+        await tell(service, examples.workload_added())
+        await tell(queue, examples.workload_added())
+    if stage == "filled":
         for event in lately():
             await tell(service, event)
     app = FastAPI()
     answer_with_problems(app)
-    for router in service.routers:
+    for router in (*service.routers, *queue.routers):
         app.include_router(router)
     assert service.mount is not None
     service.mount(app)
-    port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     serving = asyncio.create_task(server.serve())
     print(f"http://127.0.0.1:{port}", flush=True)

@@ -24,7 +24,6 @@ async def test_every_question_can_be_asked_of_the_real_views(published: ClickHou
     store = ConsoleStore(published)
     workload = examples.definition()
     assert stages(await store.snapshot(workload, "x", NOW, NOW)) == stages(Snapshot(workload, "x"))
-    assert await store.to_review("tickets", "ada", ["p1"], 10) == []
     assert await store.span("tickets", NOW) is None
     assert await store.buckets("tickets", NOW, examples.HOUR) == []
     assert await store.cycle("tickets", "c1") is None

@@ -27,7 +27,6 @@ async def test_a_database_without_any_view_reads_as_empty(clickhouse: ClickHouse
     workload = examples.definition()
     assert stages(await store.snapshot(workload, "", None, NOW)) == stages(Snapshot(workload))
     assert await store.span("tickets", NOW - timedelta(days=28)) is None
-    assert await store.to_review("tickets", "ada", [], 10) == []
     assert (await store.counts("tickets")).predictions == 0
 
 
@@ -85,31 +84,6 @@ async def test_buckets_hold_every_prediction_once(filled: ConsoleStore) -> None:
     assert sum(bucket.predictions for bucket in buckets) == 2400
     assert all(bucket.right <= bucket.audited for bucket in buckets)
     assert [bucket.start for bucket in buckets] == sorted(bucket.start for bucket in buckets)
-
-
-async def test_the_most_wanted_item_comes_first_with_its_text(filled: ConsoleStore) -> None:
-    items = await filled.to_review("tickets", "ada", [], 10)
-    assert len(items) == 10
-    assert items[0].kind == "pair"
-    assert items[0].text in examples.TEXTS
-    assert items[-1].probabilities[items[-1].answer] == pytest.approx(items[-1].confidence)
-
-
-async def test_nobody_reviews_an_item_twice(filled: ConsoleStore, clickhouse: ClickHouse) -> None:
-    first = (await filled.to_review("tickets", "ada", [], 1))[0].prediction_id
-    await clickhouse.command(
-        "ALTER TABLE review_items_v1 UPDATE reviewers = ['ada'] WHERE prediction_id = {id:String} "
-        "SETTINGS mutations_sync = 1",
-        id=first,
-    )
-    assert first not in [item.prediction_id for item in await filled.to_review("tickets", "ada", [], 20)]
-    assert first in [item.prediction_id for item in await filled.to_review("tickets", "bob", [], 20)]
-
-
-async def test_what_was_just_done_is_not_offered_again(filled: ConsoleStore) -> None:
-    items = await filled.to_review("tickets", "ada", [], 2)
-    rest = await filled.to_review("tickets", "ada", [items[0].prediction_id], 20)
-    assert items[0].prediction_id not in [item.prediction_id for item in rest]
 
 
 async def test_a_refused_query_is_told_from_an_empty_view(clickhouse: ClickHouse) -> None:

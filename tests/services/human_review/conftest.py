@@ -76,10 +76,10 @@ class Reviewing:
         self.handlers = Handlers(store, self.publish, self.clock, workloads)
         settings = Settings(accept_seconds=0.05, look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)
-        app = FastAPI()
-        answer_with_problems(app)
-        app.include_router(make_router(ahead, store, workloads, self.publish, self.clock, settings))
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tuneloop")
+        self.app = FastAPI()
+        answer_with_problems(self.app)
+        self.app.include_router(make_router(ahead, store, workloads, self.publish, self.clock, settings))
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://tuneloop")
 
     async def publish(self, *events: Event) -> None:
         if events and self.broker_is_away:

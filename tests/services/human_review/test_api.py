@@ -24,6 +24,8 @@ async def test_a_reviewer_gets_the_text_the_labels_and_what_the_model_said(revie
         "text": "text of a",
         "options": [],
         "labels": list(LABELS),
+        "predicted_at": f"{NOON:%Y-%m-%dT%H:%M:%SZ}",
+        "held_until": f"{reviewing.time + timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}",
         "answer": "mit",
         "confidence": 0.5,
         "probabilities": {"mit": 0.25},
@@ -36,7 +38,8 @@ async def test_a_pair_is_shown_blind(reviewing: Reviewing) -> None:
     await reviewing.handlers.on_shadow_pair_recorded(batch(pair("a")))
     item = await reviewing.next()
     assert item is not None
-    assert item.keys() == {"prediction_id", "kind", "text", "options", "labels"}
+    about = {"prediction_id", "kind", "text", "options", "labels", "predicted_at", "held_until"}
+    assert item.keys() == about
     assert sorted(item["options"]) == ["gpl-2.0", "mit"]
 
 
@@ -104,6 +107,13 @@ async def test_a_review_that_kafka_did_not_confirm_is_not_accepted(reviewing: Re
     reply = await reviewing.review("a", "mit")
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
     assert await reviewing.next() is not None
+
+
+async def test_tables_that_do_not_answer_are_a_problem_to_try_again(reviewing: Reviewing) -> None:
+    await reviewing.clickhouse.command("DROP TABLE review_items")
+    place = {"workload": "licences", "reviewer": "ada"}
+    reply = await reviewing.http.get("/reviews/next", params=place)
+    assert (reply.status_code, reply.json()["title"]) == (503, "Tables away")
 
 
 async def test_a_label_outside_the_workload_is_refused_with_the_nearest_ones(reviewing: Reviewing) -> None:

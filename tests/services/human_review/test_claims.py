@@ -10,7 +10,7 @@ TEN_MINUTES = timedelta(minutes=10)
 
 
 def item(prediction_id: str, wanted: int = 1, reviewers: frozenset[str] = frozenset()) -> OpenItem:
-    return OpenItem(prediction_id, Kind.DOUBTED, (), "mit", 0.5, reviewers, wanted, "text", {})
+    return OpenItem(prediction_id, START, Kind.DOUBTED, (), "mit", 0.5, reviewers, wanted, "text", {})
 
 
 def choose(claims: Claims, items: list[OpenItem], reviewer: str, minutes: float = 0.0) -> str | None:
@@ -33,6 +33,12 @@ def test_a_claim_expires() -> None:
     choose(claims, items, "ada")
     assert choose(claims, items, "grace", minutes=9.5) is None
     assert choose(claims, items, "grace", minutes=10.5) == "a"
+
+
+def test_what_a_reviewer_looked_at_for_too_long_is_theirs_again_if_nobody_took_it() -> None:
+    claims, items = Claims(TEN_MINUTES), [item("a"), item("b")]
+    choose(claims, items, "grace", minutes=9.9)  # the last clearing: what ends after it must not count either
+    assert [choose(claims, items, "ada", minutes) for minutes in (0, 10)] == ["b", "b"]
 
 
 def test_asked_again_it_gives_another_item_and_returns_to_the_skipped_one_at_the_end() -> None:

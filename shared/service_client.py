@@ -1,0 +1,101 @@
+"""Asking a service of ours over HTTP, as console and command line do; services do not ask each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+LATER = (502, 503, 504)
+
+
+class ServiceAway(Exception):
+    """Nothing answers at the address, or not in time. What was asked for may have been done."""
+
+
+class ServiceRefused(Exception):
+    """The service's own problem+json: its message is the `detail`, which says what to do."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        self.status, self.body = status, body
+        super().__init__(str(body.get("detail") or body.get("title") or f"HTTP {status}"))
+
+    @property
+    def is_for_now(self) -> bool:
+        """The same may be taken in a moment."""
+        return self.status in LATER
+
+
+class ServiceClient:
+    """A client of one address, to be used inside `async with`; safe to share between tasks of one event loop.
+
+    What http_proxy in the environment says is followed for other machines, never for this one.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
+        self.url = url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Any = None,
+        form: aiohttp.FormData | None = None,
+    ) -> Any:
+        """The answer's JSON; None where there is no content. Raises ServiceAway, ServiceRefused."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout, trust_env=not is_this_machine(self.url)
+            )
+        try:
+            async with self._session.request(
+                method, self.url + path, params=list(query), json=body, data=form
+            ) as answer:
+                if answer.status >= 400:
+                    raise ServiceRefused(answer.status, await _problem(answer))
+                return await answer.json(content_type=None) if answer.status != 204 else None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise ServiceAway(f"{self.url} does not answer ({_why(error)}).") from error
+
+
+def is_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+async def _problem(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    """The problem's body; one with only the status if whoever answered is none of ours."""
+    try:
+        body = await answer.json(content_type=None)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return body
+    return {"detail": f"{answer.url.origin()} answered {answer.status} {answer.reason}."}
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        return "connection refused" if isinstance(cause, ConnectionRefusedError) else str(cause)
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

@@ -1,0 +1,80 @@
+"""What a caller learns when a service of ours refuses, is away, or is none of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Response
+
+from shared.problems import Problem, answer_with_problems
+from shared.service_client import ServiceAway, ServiceClient, ServiceRefused
+from tests.servers.http import serving
+from tests.servers.model import free_port
+
+
+def app() -> FastAPI:
+    made = FastAPI()
+    answer_with_problems(made)
+
+    @made.get("/fine")
+    async def fine() -> dict[str, Any]:
+        return {"is": "fine"}
+
+    @made.get("/nothing")
+    async def nothing() -> Response:
+        return Response(status_code=204)
+
+    @made.get("/problem")
+    async def problem() -> None:
+        raise Problem(409, "A cycle is under way", "cycle-7 is under way. Wait for it.", cycle_id="cycle-7")
+
+    @made.get("/foreign")
+    async def foreign() -> Response:
+        return Response("<h1>Bad gateway</h1>", 502, media_type="text/html")
+
+    @made.get("/page")
+    async def page() -> Response:
+        return Response("<h1>Hello</h1>", media_type="text/html")
+
+    return made
+
+
+async def test_an_answer_is_its_json_and_no_content_is_none() -> None:
+    async with serving(app()) as url, ServiceClient(url + "/") as client:
+        assert await client.ask("GET", "/fine") == {"is": "fine"}
+        assert await client.ask("GET", "/nothing") is None
+
+
+async def test_a_problem_says_its_detail_and_keeps_what_else_it_names() -> None:
+    async with serving(app()) as url, ServiceClient(url) as client:
+        with pytest.raises(ServiceRefused, match=r"^cycle-7 is under way. Wait for it.$") as refused:
+            await client.ask("GET", "/problem")
+    assert (refused.value.status, refused.value.body["cycle_id"]) == (409, "cycle-7")
+    assert not refused.value.is_for_now
+
+
+async def test_an_error_that_is_none_of_ours_is_said_by_its_status() -> None:
+    async with serving(app()) as url, ServiceClient(url) as client:
+        with pytest.raises(ServiceRefused, match="answered 502 Bad Gateway") as refused:
+            await client.ask("GET", "/foreign")
+    assert refused.value.is_for_now
+
+
+async def test_a_page_in_place_of_an_answer_is_nobody_we_know() -> None:
+    async with serving(app()) as url, ServiceClient(url) as client:
+        with pytest.raises(ServiceAway, match=url):
+            await client.ask("GET", "/page")
+
+
+async def test_a_proxy_in_the_environment_does_not_catch_what_goes_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    async with serving(app()) as url:
+        for address in (url, url.replace("127.0.0.1", "localhost")):
+            async with ServiceClient(address) as client:
+                assert await client.ask("GET", "/fine") == {"is": "fine"}
+    async with ServiceClient("http://tuneloop.example") as client:
+        with pytest.raises(ServiceAway, match="connection refused"):  # by the proxy: that is followed
+            await client.ask("GET", "/fine")
