@@ -1,48 +1,72 @@
-"""Follows the loop to a given event, showing training and evaluation progress on the way."""
+"""Follows a round to its end over HTTP, however often the services are restarted meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+import time
+from dataclasses import dataclass
 
-from deploy.stages import Stage
-from deploy.watch import Watch
-from shared.events import DatasetRefused, Event, TrainingFailed, TrainingProgressed
+from deploy.installation import Installation
+from deploy.stages import Stage, Stages
+from deploy.workloads_client import Round, WorkloadsClient
+from shared.service_client import ServiceAway, ServiceRefused
 
-E = TypeVar("E", bound=Event)
+WAIT_SECONDS = 25  # one long poll
+PAUSE_SECONDS = 1.0
+PATIENCE_SECONDS = 300.0  # for services that are being restarted
 
 
-class LoopStopped(Exception):
-    """The loop ended early: what happened and what to do."""
+@dataclass
+class Follower:
+    """Follows one round. It remembers where that stood, for whoever stops waiting for it."""
+
+    workload: str = ""
+    round: Round | None = None
+    review_page: str = ""
+
+    async def follow(
+        self, workloads: WorkloadsClient, where: Installation, workload: str, round_id: str, stages: Stages
+    ) -> Round:
+        """The round, once it is over. Each of its stages is one line.
+
+        Raises ServiceRefused if there is no such round, ServiceAway if nobody answers at first or for long.
+        """
+        self.workload, self.review_page = workload, where.review_page(workload)
+        round_ = self.round = await workloads.round(workload, round_id)
+        while not round_.is_over:
+            with stages.stage(round_.stage, round_.sentence) as stage:
+                here = round_.stage
+                if here == "shadow":
+                    said = f"Reviews decide: {self.review_page}. Ctrl-C leaves; it goes on by itself."
+                    stages.console.print(said, soft_wrap=True, highlight=False, markup=False)
+                while round_.stage == here and not round_.is_over:
+                    show(stage, round_)
+                    stage.sentence = round_.sentence
+                    round_ = self.round = await self._next(workloads, round_, stage)
+        return round_
+
+    async def _next(self, workloads: WorkloadsClient, round_: Round, stage: Stage) -> Round:
+        """The round when it changed or a while has passed; services that are away are asked again."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await workloads.round(
+                    self.workload, round_.round_id, after=round_.version, wait=WAIT_SECONDS
+                )
+            except (ServiceAway, ServiceRefused) as error:
+                # One that has just started does not know its workloads yet: 404.
+                is_for_now = isinstance(error, ServiceAway) or error.is_for_now or error.status == 404
+                if not is_for_now or time.monotonic() > until:
+                    raise
+                stage.show("the services do not answer; asked again until they do")
+                await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def follow_to(
-    kind: type[E], watch: Watch, stage: Stage, workload: str, when: Callable[[E], bool] = lambda _: True
-) -> E:
-    """The next event of this kind and workload for which `when` holds.
+def show(stage: Stage, round_: Round) -> None:
+    left = round_.seconds_left
+    words = round_.sentence if left is None else f"{round_.sentence} · {duration(left)} left"
+    stage.show(words, round_.done if round_.total else None, round_.total or None)
 
-    Raises LoopStopped if the loop says instead that no dataset came of the cycle or that training failed.
-    """
 
-    def is_it(event: Event) -> bool:
-        if getattr(event, "workload", None) != workload:
-            return False
-        return when(event) if isinstance(event, kind) else event.happened_at() >= watch.since
-
-    waiting = asyncio.create_task(watch.first(kind, TrainingFailed, DatasetRefused, when=is_it))
-    try:
-        while not waiting.done():
-            progress = [event for event in watch.seen(TrainingProgressed) if event.workload == workload]
-            if progress:
-                last = progress[-1]
-                loss = f", loss {last.loss:.2f}" if last.loss is not None else ""
-                stage.show(f"{last.phase} {last.done} of {last.total}{loss}", last.done, last.total)
-            await asyncio.wait({waiting}, timeout=0.5)
-    finally:
-        waiting.cancel()
-    said = waiting.result()
-    if isinstance(said, TrainingFailed | DatasetRefused):
-        raise LoopStopped(f"{workload}: {said.reason}")
-    assert isinstance(said, kind)
-    return said
+def duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-LATER = (502, 503, 504)
-
 
 class ServiceAway(Exception):
     """Nothing answers at the address, or not in time. What was asked for may have been done."""
@@ -26,7 +24,7 @@ class ServiceRefused(Exception):
     @property
     def is_for_now(self) -> bool:
         """The same may be taken in a moment."""
-        return self.status in LATER
+        return self.status >= 500
 
 
 class ServiceClient:

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from deploy.follow import LoopStopped
+from deploy.demo.follow_events import LoopStopped
 from services.workloads.rows import LabelledRow
 from shared.workload import Workload
 

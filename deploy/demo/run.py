@@ -20,13 +20,13 @@ from deploy.demo.memory import MemoryWatch
 from deploy.demo.report import Run, ensure_writable, write_report
 from deploy.demo.results import Results, as_percent, cluster_fates
 from deploy.demo.scenario import Scenario
+from deploy.demo.watch import watching
 from deploy.laptop.data_folder import ensure_data_folder
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
 from deploy.laptop.supervisor import NOTE
 from deploy.stages import Stage, Stages
-from deploy.watch import watching
 
 KEPT = {"models", ".lock", ".children"}
 ROWS = "licences.jsonl"

@@ -11,13 +11,13 @@ import aiohttp
 
 from deploy.demo import sentences
 from deploy.demo.add_workload import add_workload
+from deploy.demo.follow_events import LoopStopped, follow_to
 from deploy.demo.licences import Licences
 from deploy.demo.results import Results
 from deploy.demo.simulated_users import App, Reviewer
-from deploy.follow import LoopStopped, follow_to
+from deploy.demo.watch import Watch
 from deploy.laptop.laptop import Laptop
 from deploy.stages import Stage, Stages
-from deploy.watch import Watch
 from shared.events import (
     CandidateEvaluated,
     CandidateJudged,

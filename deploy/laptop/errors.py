@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from deploy.expected_error import ExpectedError
 
-class LaptopError(Exception):
+
+class LaptopError(ExpectedError):
     """The laptop cannot run as asked. The message says what happened and what to do."""

@@ -17,11 +17,11 @@ import simple_icd_10_cm as icd
 from rich.console import Console
 
 from deploy.demo.add_workload import add_workload
+from deploy.demo.follow_events import follow_to
 from deploy.demo.simulated_users import App, Reviewer
-from deploy.follow import follow_to
+from deploy.demo.watch import Watch, watching
 from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
 from deploy.stages import Stage, Stages
-from deploy.watch import Watch, watching
 from services.workloads.rows import LabelledRow
 from shared.clickhouse import connect
 from shared.events import (

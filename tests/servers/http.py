@@ -1,4 +1,4 @@
-"""An app of ours on a real port, in the test's own event loop."""
+"""Services of ours on a real port, in the test's own event loop."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from shared.problems import answer_with_problems
+from shared.service import Service
 from tests.servers.model import free_port
 
 
+def app_of(service: Service) -> FastAPI:
+    """Its HTTP, as the runner puts it together."""
+    app = FastAPI()
+    answer_with_problems(app)
+    for router in service.routers:
+        app.include_router(router)
+    return app
+
+
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """Gives the address once it answers; gone at the end."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+async def serving(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
+    """Gives the address once it answers; at the end it is gone, and whoever still waits is cut off."""
+    port = port or free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical", timeout_graceful_shutdown=0)
+    )
     running = asyncio.create_task(server.serve())
     try:
         while not server.started:

@@ -1,0 +1,47 @@
+"""Which installation a command operates: the one at a URL, else the one that runs over a folder here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.expected_error import ExpectedError
+
+DATA = Path(".tuneloop/up")
+NAME_ONE = "Say which installation: tuneloop --url URL COMMAND, or set TUNELOOP_URL."
+
+
+@dataclass(frozen=True)
+class Installation:
+    url: str
+    """Where its service `workloads` answers."""
+    console_url: str = ""
+    """Empty where it is not known."""
+    gateway_url: str = ""
+
+    def review_page(self, workload: str) -> str:
+        """Where people review, in words."""
+        if self.console_url:
+            return f"{self.console_url}/review?workload={workload}"
+        return "the console's page Review"
+
+
+def installation(url: str | None, data: Path | None, environment: Mapping[str, str]) -> Installation:
+    """By --url or --data, else by TUNELOOP_URL, else what runs over the usual folder.
+
+    Raises ExpectedError if both are given, if nothing runs over the folder, or if no laptop can run here.
+    """
+    if url and data is not None:
+        raise ExpectedError("--url and --data name two installations. Give one of them.")
+    url = url or (environment.get("TUNELOOP_URL") if data is None else None)
+    if url:
+        if not url.startswith(("http://", "https://")):
+            raise ExpectedError(f"“{url}” is no address. {NAME_ONE} It begins with http:// or https://.")
+        return Installation(url.rstrip("/"))
+    try:
+        from deploy.laptop.running import running  # the image of a service holds no laptop
+    except ModuleNotFoundError:
+        raise ExpectedError(f"No laptop can run in this image. {NAME_ONE}") from None
+    found = running(data or DATA)
+    return Installation(found.services_url, found.services_url, found.gateway_url)

@@ -1,0 +1,356 @@
+"""The command line at a real `workloads`: what it prints, how following ends, and with which exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from shared.events import (
+    CandidateEvaluated,
+    CandidateTrained,
+    DatasetCounts,
+    DatasetPublished,
+    DatasetRefused,
+    Event,
+    FailureClustersFound,
+    TrainingFailed,
+    TrainingProgressed,
+    Verdict,
+)
+from tests.servers.http import app_of, serving
+from tests.servers.model import ROOT, free_port
+from tests.services.console.examples import frozen, scorecard
+from tests.services.workloads.conftest import ADAPTER, NOON, Workloads, corrected, flagged, judged
+
+COMMAND = [sys.executable, "-c", "from deploy.cli import app; app()"]
+PATIENCE_SECONDS = 60
+TOML = """\
+name = "tickets"
+title = "What does the customer want?"
+rows = "rows.csv"
+prompt = "{text}\\nIntent:"
+labels = ["refund", "card", "parcel"]
+[training]
+rank = 4
+max_steps = 10
+"""
+CSV = "text,label\n" + "".join(
+    f"about {label} {n},{label}\n" for label in ("refund", "card", "parcel") for n in range(30)
+)
+
+
+@dataclass
+class Running:
+    """A command that runs, and what it wrote so far."""
+
+    process: asyncio.subprocess.Process
+    output: str = ""
+    terminal: int | None = None
+
+    async def until(self, words: str) -> None:
+        """Waits until it has written these words. Raises TimeoutError with what it wrote if it does not."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while words not in self.output:
+                    self.output += await self._more()
+        except TimeoutError:
+            raise TimeoutError(f"no “{words}” in:\n{self.output}") from None
+
+    async def end(self) -> tuple[int, str]:
+        """Its exit code, and all that it wrote."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while more := await self._more():
+                self.output += more
+            return await self.process.wait(), self.output
+
+    async def _more(self) -> str:
+        if self.terminal is None:
+            assert self.process.stdout is not None
+            return (await self.process.stdout.read(1000)).decode()
+        try:
+            return (await asyncio.to_thread(os.read, self.terminal, 1000)).decode(errors="replace")
+        except OSError:  # Linux says so at the end of a terminal
+            return ""
+
+
+class Place:
+    """A workloads service on a port, and a folder with a workload's files."""
+
+    def __init__(self, workloads: Workloads, folder: Path) -> None:
+        self.workloads, self.folder, self.port = workloads, folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        (folder / "tickets.toml").write_text(TOML)
+        (folder / "rows.csv").write_text(CSV)
+
+    def serving(self) -> AbstractAsyncContextManager[str]:
+        return serving(app_of(self.workloads.service), self.port)
+
+    async def start(self, *arguments: str, in_terminal: bool = False) -> Running:
+        environment = os.environ | {"TUNELOOP_URL": self.url, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+        if not in_terminal:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, *arguments, cwd=self.folder, env=environment,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+            return Running(process)
+        ours, theirs = pty.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *arguments, cwd=self.folder, env=environment | {"TERM": "xterm"},
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        return Running(process, terminal=ours)
+
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        return await (await self.start(*arguments)).end()
+
+    async def added(self) -> str:
+        """Adds the workload and promotes its first model; the round's id."""
+        running = await self.start("workload", "add", "tickets.toml")
+        await running.until("dataset:")
+        round_id = DatasetPublished.id_of_revision("tickets", 1)
+        await self.workloads.apply(judged(round_id, cycle=False))
+        assert (await running.end())[0] == 0
+        return round_id
+
+    async def learn(self) -> None:
+        """Gives the next cycle something to learn from."""
+        await self.workloads.apply(*(flagged(f"p{n}") for n in range(6)))
+        await self.workloads.apply(*(corrected(f"p{n}", "refund") for n in range(6)))
+
+    async def cycle(self, *, in_terminal: bool = False) -> tuple[Running, str]:
+        """A cycle that was started and is followed, and its id."""
+        await self.learn()
+        running = await self.start("cycle", "start", "tickets", "--follow", in_terminal=in_terminal)
+        await running.until("Cycle ")
+        await running.until("failures alike")
+        latest = (await self.workloads.client.get("/workloads/tickets/status")).json()["last_cycle"]
+        return running, latest["cycle_id"]
+
+
+@pytest.fixture
+async def place(workloads: Workloads, tmp_path: Path) -> AsyncIterator[Place]:
+    folder = tmp_path / "at work"
+    folder.mkdir()
+    here = Place(workloads, folder)
+    async with here.serving():
+        yield here
+
+
+def events_of(cycle_id: str | None, dataset_id: str) -> dict[str, Event]:
+    """What a round's services publish on the way to its shadow, by name."""
+    of_it = {"workload": "tickets", "dataset_id": dataset_id, "cycle_id": cycle_id}
+    run = {**of_it, "run_id": "run-1", "cutoff": NOON}
+    return {
+        "clustered": FailureClustersFound(
+            cycle_id=cycle_id or "none", workload="tickets", cutoff=NOON, clusters=[], failures=frozen(6),
+            corrections=frozen(6), found_at=NOON,
+        ),
+        "published": DatasetPublished(
+            **of_it, version=2, cutoff=NOON, train=frozen(60), golden=frozen(10), held_out=frozen(20),
+            manifest=frozen(1), counts=DatasetCounts(), published_at=NOON,
+        ),
+        "progressed": TrainingProgressed(
+            run_id="run-1", workload="tickets", phase="training", done=30, total=60, progressed_at=NOON
+        ),
+        "trained": CandidateTrained(
+            **run, candidate=ADAPTER, method="lora", steps=60, train_rows=60, final_loss=0.6, seconds=90,
+            trained_at=NOON,
+        ),
+        "failed": TrainingFailed(
+            run_id="run-1", **of_it, reason="out of memory", failed_at=NOON
+        ),
+        "evaluated": CandidateEvaluated(
+            **run, candidate=ADAPTER, champion="old", scorecard=scorecard(247, 239), answers=frozen(30),
+            seconds=52, evaluated_at=NOON,
+        ),
+    }  # fmt: skip
+
+
+async def test_adding_says_the_cost_follows_every_stage_and_ends_with_the_verdict(place: Place) -> None:
+    running = await place.start("workload", "add", "tickets.toml")
+    await running.until("tickets: 90 rows, 3 labels. Training and evaluating takes about")
+    await running.until("dataset: 90 rows")
+    dataset_id = DatasetPublished.id_of_revision("tickets", 1)
+    told = events_of(None, dataset_id)
+    for name, stage in (("published", "training:"), ("trained", "evaluation:")):
+        await place.workloads.apply(told[name])
+        await running.until(stage)
+    await place.workloads.apply(judged(dataset_id, cycle=False))
+    code, output = await running.end()
+    assert (code, output.splitlines()[-1]) == (0, "tickets: PROMOTED. It is better.")
+    assert "Traceback" not in output
+
+
+async def test_adding_the_same_again_trains_nothing_and_says_so(place: Place) -> None:
+    await place.added()
+    code, output = await place.run("workload", "add", "tickets.toml")
+    assert (code, output.splitlines()[-1]) == (
+        0,
+        "tickets: nothing differs from revision 1, nothing is trained.",
+    )
+
+
+async def test_what_is_wrong_in_the_files_is_said_with_its_line(place: Place) -> None:
+    (place.folder / "rows.csv").write_text(CSV + "hello,refnd\n")
+    code, output = await place.run("workload", "add", "tickets.toml")
+    assert code == 1
+    assert "rows.csv, line 92" in output
+    assert "Did you mean" in output
+    (place.folder / "tickets.toml").write_text(TOML.replace("rank", "rnk"))
+    code, output = await place.run("workload", "add", "tickets.toml")
+    assert code == 1
+    assert "tickets.toml, line 7" in output
+
+
+@pytest.mark.parametrize("verdict", [Verdict.HOLD, Verdict.REJECT])
+async def test_a_first_model_that_is_not_promoted_fails_the_command(place: Place, verdict: Verdict) -> None:
+    running = await place.start("workload", "add", "tickets.toml")
+    await running.until("dataset:")
+    dataset_id = DatasetPublished.id_of_revision("tickets", 1)
+    await place.workloads.apply(judged(dataset_id, verdict, cycle=False))
+    code, output = await running.end()
+    assert code == 1
+    assert output.splitlines()[-1] == f"tickets: {verdict}, its new model does not answer. It is better."
+
+
+async def test_a_training_that_fails_says_why(place: Place) -> None:
+    running = await place.start("workload", "add", "tickets.toml")
+    await running.until("dataset:")
+    await place.workloads.apply(events_of(None, DatasetPublished.id_of_revision("tickets", 1))["failed"])
+    code, output = await running.end()
+    assert (code, output.splitlines()[-1]) == (1, "tickets: training failed. out of memory")
+
+
+async def test_a_candidate_that_is_held_is_a_cycles_good_end(place: Place) -> None:
+    await place.added()
+    running, cycle_id = await place.cycle()
+    told = events_of(cycle_id, DatasetPublished.id_of_cycle("tickets", cycle_id))
+    for name in ("clustered", "published", "trained", "evaluated"):
+        await place.workloads.apply(told[name])
+    await running.until("Reviews decide: the console's page Review.")
+    await place.workloads.apply(judged(cycle_id, Verdict.HOLD))
+    code, output = await running.end()
+    assert (code, output.splitlines()[-1]) == (0, "tickets: HOLD, the champion stays. It is better.")
+
+
+async def test_a_refused_dataset_ends_a_cycle_with_its_reason(place: Place) -> None:
+    await place.added()
+    running, cycle_id = await place.cycle()
+    await place.workloads.apply(
+        DatasetRefused(
+            cycle_id=cycle_id, workload="tickets", cutoff=NOON, reason="3 leaks remain", refused_at=NOON
+        )
+    )
+    code, output = await running.end()
+    assert (code, output.splitlines()[-1]) == (1, "tickets: no dataset was made. 3 leaks remain")
+
+
+async def test_a_cycle_with_nothing_to_learn_from_is_refused(place: Place) -> None:
+    await place.added()
+    code, output = await place.run("cycle", "start", "tickets")
+    assert code == 1
+    assert len(output.strip().splitlines()) == 1
+
+
+async def test_starting_a_cycle_twice_names_the_one_under_way(place: Place) -> None:
+    await place.added()
+    await place.learn()
+    code, output = await place.run("cycle", "start", "tickets")
+    assert code == 0
+    assert output.strip().endswith("Follow it: tuneloop workload follow tickets")
+    cycle_id = output.split()[1].rstrip(":")
+    code, output = await place.run("cycle", "start", "tickets")
+    assert code == 1
+    assert cycle_id in output
+
+
+@pytest.mark.parametrize("in_terminal", [True, False])
+async def test_leaving_a_shadow_says_that_it_goes_on_and_how_to_come_back(
+    place: Place, in_terminal: bool
+) -> None:
+    await place.added()
+    running, cycle_id = await place.cycle(in_terminal=in_terminal)
+    told = events_of(cycle_id, DatasetPublished.id_of_cycle("tickets", cycle_id))
+    for name in ("published", "trained", "evaluated"):
+        await place.workloads.apply(told[name])
+    await running.until("Reviews decide")
+    running.process.send_signal(signal.SIGINT)
+    code, output = await running.end()
+    assert code == (0 if in_terminal else 130)
+    assert "goes on by itself (shadow:" in output
+    assert "tuneloop workload follow tickets" in output
+    back = await place.start("workload", "follow", "tickets")
+    await back.until("shadow:")
+    await place.workloads.apply(judged(cycle_id))
+    assert (await back.end())[0] == 0
+
+
+async def test_following_goes_on_when_the_service_is_restarted_in_between(
+    workloads: Workloads, tmp_path: Path
+) -> None:
+    place = Place(workloads, tmp_path)
+    async with place.serving():
+        running = await place.start("workload", "add", "tickets.toml")
+        await running.until("dataset:")
+        await workloads.publish_all()
+    await workloads.kill()
+    await asyncio.sleep(1)
+    await workloads.start()
+    async with place.serving():  # at first it does not know its workloads: they are read from the broker
+        await asyncio.sleep(1)
+        await workloads.apply(*workloads.revisions())
+        await workloads.apply(judged(DatasetPublished.id_of_revision("tickets", 1), cycle=False))
+        code, output = await running.end()
+    assert (code, output.splitlines()[-1]) == (0, "tickets: PROMOTED. It is better.")
+
+
+async def test_progress_shows_on_a_terminal_with_how_much_is_left(place: Place) -> None:
+    await place.added()
+    running, cycle_id = await place.cycle(in_terminal=True)
+    told = events_of(cycle_id, DatasetPublished.id_of_cycle("tickets", cycle_id))
+    for name in ("published", "progressed"):
+        await place.workloads.apply(told[name])
+    await running.until("50%")
+    await place.workloads.apply(judged(cycle_id))
+    assert (await running.end())[0] == 0
+
+
+async def test_status_lists_and_retiring(place: Place) -> None:
+    code, output = await place.run("status")
+    assert (code, output.strip()) == (0, "No workload yet. Add one: tuneloop workload add FILE.toml")
+    await place.added()
+    code, output = await place.run("status")
+    assert (code, len(output.splitlines())) == (0, 2)
+    document = json.loads((await place.run("status", "--json"))[1])
+    assert document["url"] == place.url
+    assert document["workloads"][0]["round"]["outcome"] == "promoted"
+    shown = json.loads((await place.run("workload", "show", "tickets"))[1])
+    assert (shown["revision"], shown["definition"]["labels"]) == (1, ["refund", "card", "parcel"])
+    assert (await place.run("workload", "retire", "tickets"))[0] == 0
+    assert "tickets" not in (await place.run("workload", "list"))[1].split()
+    assert "retired" in (await place.run("workload", "list", "--retired"))[1]
+
+
+async def test_a_rollback_without_an_earlier_champion_is_refused_in_one_line(place: Place) -> None:
+    await place.added()
+    code, output = await place.run("rollback", "tickets")
+    assert (code, len(output.strip().splitlines())) == (1, 1)
+    assert "no champion before" in output
+
+
+async def test_a_workload_that_is_not_there_is_said_with_those_that_are(place: Place) -> None:
+    await place.added()
+    for command in (["workload", "follow"], ["workload", "show"], ["cycle", "start"], ["rollback"]):
+        code, output = await place.run(*command, "nothing")
+        assert (code, output.strip()) == (1, "There is no workload “nothing”. Known: tickets.")
