@@ -73,33 +73,20 @@ def drawing() -> str:
         "flowchart LR",
         "  app([production app])",
         "  reviewer([reviewers])",
-        "  ops([ops, command line])",
+        "  ops([console, command line])",
     ]
     drawn = [name for name in FLOW if name != "console"]
     lines += [f"  {name}[{name}]" for name in drawn]
     lines += ["  app -- HTTP --> model_gateway", "  app -- HTTP --> prediction_logging"]
-    lines += ["  reviewer -- HTTP --> human_review"]
-    lines += [
-        f"  ops -- {kind.__name__} --> {consumer}" for kind, consumer in _from_outside() if consumer in drawn
-    ]
-    lines += ["  ops -- WorkloadAdded --> everyone([every service])"]
+    lines += ["  reviewer -- HTTP --> human_review", "  ops -- HTTP --> workloads"]
+    lines += ["  workloads -- WorkloadAdded --> everyone([every service])"]
     for producer in drawn:
         for consumer in drawn:
-            carried = sorted(kind.__name__ for kind in FLOW[producer].produces & FLOW[consumer].consumes)
+            shared = FLOW[producer].produces & FLOW[consumer].consumes - {WorkloadAdded}
+            carried = sorted(kind.__name__ for kind in shared)
             if carried and producer != consumer:
                 lines.append(f"  {producer} -- {'<br>'.join(carried)} --> {consumer}")
     return "\n".join([*lines, "```", ""])
-
-
-def _from_outside() -> list[tuple[type[Event], str]]:
-    """Who consumes what only the console and the command line produce; everyone consumes a new workload."""
-    only_outside = FLOW["console"].produces - FLOW["human_review"].produces - {WorkloadAdded}
-    return [
-        (kind, name)
-        for kind in sorted(only_outside, key=lambda kind: kind.__name__)
-        for name, part in FLOW.items()
-        if kind in part.consumes
-    ]
 
 
 def _channel(kind: type[Event]) -> dict[str, Any]:

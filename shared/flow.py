@@ -102,8 +102,8 @@ FLOW: dict[str, Part] = {
     ),
     "console": part(
         set(e.EVENTS),
-        {e.WorkloadAdded, e.CycleRequested, e.RollbackRequested},
-        "nothing: it shows live events and published views",
+        set(),
+        "nothing: it shows live events and published views, and asks workloads and human_review over HTTP",
         reads={
             "agreement_v1",
             "champions_v1",

@@ -1,4 +1,4 @@
-"""The console, put together: consumes everything, owns no table, publishes only what people decided."""
+"""The console, put together: it consumes everything, owns no table and publishes nothing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 
 from fastapi import FastAPI
 
-from services.console.api import routes
 from services.console.commands import Commands
 from services.console.feed import PLENTY, Feed
 from services.console.handlers import Handlers
+from services.console.parts import Parts
 from services.console.review_client import ReviewClient
 from services.console.settings import Settings
 from services.console.store import ConsoleStore
@@ -23,33 +23,35 @@ from shared.service_client import ServiceClient
 
 def build(context: ServiceContext) -> Service:
     settings = Settings()
-    feed, workloads, champions = Feed(), Workloads(), Champions()
-    handlers = Handlers(feed, workloads, champions)
-    review_queue = ServiceClient(settings.human_review_url)
-    commands = Commands(
-        workloads,
+    feed, known, champions = Feed(), Workloads(), Champions()
+    handlers = Handlers(feed, known, champions)
+    human_review, workloads = (
+        ServiceClient(settings.human_review_url),
+        ServiceClient(settings.workloads_url),
+    )
+    parts = Parts(
+        known,
         champions,
         feed,
         ConsoleStore(context.clickhouse),
-        ReviewClient(review_queue),
-        context.publish,
+        ReviewClient(human_review),
+        Commands(workloads),
         context.clock,
     )
-
-    async def close_at_the_end() -> None:
-        async with review_queue:
-            await asyncio.get_running_loop().create_future()
 
     def mount(app: FastAPI) -> None:
         from services.console.pages.mounting import mount_pages  # the door: NiceGUI comes in here
 
-        mount_pages(app, commands)
+        mount_pages(app, parts)
+
+    async def close_at_the_end() -> None:
+        async with human_review, workloads:
+            await asyncio.get_running_loop().create_future()
 
     return Service(
         name="console",
         consumes=_wiring(handlers),
         consumes_from_now=True,
-        routers=(routes(commands),),
         mount=mount,
         background=[close_at_the_end],
     )

@@ -1,4 +1,4 @@
-"""Once round the loop: which stage works now, and what each stage last said."""
+"""Once round the loop: what each stage last said, and how the round that `workloads` tells of stands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from services.console import page_queries
 from services.console.figures import count, difference, percent, share
-from shared.events import Rate, Verdict
+from shared.events import Rate
 from shared.intervals import wilson
 from shared.workload import Workload
 
@@ -37,6 +37,16 @@ class Standing(StrEnum):
     DONE = "done"
     WORKING = "working"
     FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Round:
+    """Once round the loop, as `workloads` tells it: of a cycle, or a revision's first training."""
+
+    stage: str
+    is_over: bool
+    outcome: str | None
+    """"promoted", "held", "rejected", "refused" or "failed"; None while it is under way."""
 
 
 NO_TRAFFIC = page_queries.Traffic(0, 0, 0, 0, None)
@@ -80,35 +90,25 @@ class StageSays:
     at: datetime | None
 
 
-def current_stage(now: Snapshot) -> tuple[Stage, Standing] | None:
-    """Where the latest round works or failed; None when it is complete and the loop rests.
-
-    A workload's first round has no cycle: it starts with the dataset.
-    """
-    cycle = now.cycle.cycle_id if now.cycle else ""
-    if verdict := next((one for one in now.verdicts if one.cycle_id == cycle), None):
-        is_awaited = verdict.verdict == Verdict.PROMOTE and all(
-            one.run_id != verdict.run_id for one in now.revisions
-        )
-        return (Stage.PROMOTION, Standing.WORKING) if is_awaited else None
-    if any(one.cycle_id == cycle for one in now.evaluations):
-        return Stage.SHADOW, Standing.WORKING
-    if run := next((one for one in now.runs if one.cycle_id == cycle), None):
-        if run.state == "failed":
-            return Stage.TRAINING, Standing.FAILED
-        return (Stage.TRAINING if run.state == "training" else Stage.EVALUATION), Standing.WORKING
-    if any(one.cycle_id == cycle for one in now.datasets):
-        return Stage.TRAINING, Standing.WORKING
-    if now.refusal and now.refusal.cycle_id == cycle:
-        return Stage.DATASET, Standing.FAILED
-    if not cycle or any(one.cycle_id == cycle for one in now.clusters):
-        return Stage.DATASET, Standing.WORKING
-    return Stage.FAILURES, Standing.WORKING
+def standing(latest: Round | None) -> tuple[Stage, Standing] | None:
+    """Where the latest round works or failed; None when it is complete and the loop rests."""
+    if latest is None or latest.outcome in ("promoted", "held", "rejected"):
+        return None
+    return Stage(latest.stage), Standing.FAILED if latest.is_over else Standing.WORKING
 
 
-def stages(now: Snapshot) -> list[StageSays]:
+def in_words(latest: Round | None) -> str:
+    """The same as a sentence's end."""
+    here = standing(latest)
+    if here is None:
+        return "the loop rests until the next cycle"
+    stage, how = here
+    return f"now: {stage} failed" if how is Standing.FAILED else f"now: {stage}"
+
+
+def stages(now: Snapshot, latest: Round | None) -> list[StageSays]:
     """All eight, in order."""
-    here = current_stage(now)
+    here = standing(latest)
     said = {
         Stage.MONITOR: _monitor(now),
         Stage.REVIEW: _review(now),
@@ -121,10 +121,10 @@ def stages(now: Snapshot) -> list[StageSays]:
     }
     shown = []
     for stage, (sentence, at) in said.items():
-        standing = Standing.DONE if at else Standing.EMPTY
+        how = Standing.DONE if at else Standing.EMPTY
         if here and here[0] is stage:
-            standing = here[1]
-        shown.append(StageSays(stage, standing, sentence, at))
+            how = here[1]
+        shown.append(StageSays(stage, how, sentence, at))
     return shown
 
 

@@ -141,14 +141,3 @@ class Bucket:
     confidence: float
     audited: int
     right: int
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Everything there is of a workload."""
-
-    predictions: int
-    feedback: int
-    corrections: int
-    open_review_items: int
-    agreement: Rate

@@ -349,19 +349,6 @@ class ConsoleStore(Views):
             for row in predictions
         ]
 
-    async def counts(self, workload: str) -> page_queries.Counts:
-        async def rows_in(view: str, condition: str = "") -> int:
-            sql = f"SELECT count() AS n FROM {view} WHERE workload = {{workload:String}}{condition}"
-            return number(await self.first(view, sql, workload=workload), "n")
-
-        return page_queries.Counts(
-            await rows_in("predictions_v1"),
-            await rows_in("feedback_v1"),
-            await rows_in("corrections_v1"),
-            await rows_in("review_items_v1", " AND state != 'agreed'"),
-            await self.agreement(workload),
-        )
-
 
 def _cycle(row: Row) -> page_queries.Cycle:
     return page_queries.Cycle(row["cycle_id"], utc(row["cutoff"]), row["reason"], row["requested_by"])

@@ -14,6 +14,8 @@ from shared.events import EVENTS
 from shared.flow import FLOW
 
 ROOT = Path(__file__).parent.parent.parent
+OF_AN_EARLIER_VERSION = {"CycleRequested"}
+"""Produced by nobody any more, and consumed until the topics have forgotten them."""
 NAMES = {kind.__name__: kind for kind in EVENTS}
 
 
@@ -30,8 +32,7 @@ def test_a_service_makes_exactly_the_events_it_says(service: str) -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NAMES
     }
-    from_command_line = {NAMES["WorkloadAdded"]} if service == "console" else set()
-    assert made == FLOW[service].produces - from_command_line
+    assert made == FLOW[service].produces
 
 
 @pytest.mark.parametrize("service", sorted(FLOW))
@@ -48,7 +49,10 @@ def test_a_service_wires_exactly_the_events_it_consumes(service: str) -> None:
 
 def test_every_event_is_produced_by_someone_and_consumed_by_someone() -> None:
     for kind in EVENTS:
-        assert any(kind in part.produces for part in FLOW.values()), f"nobody says {kind.__name__}"
+        is_of_an_earlier_version = kind.__name__ in OF_AN_EARLIER_VERSION
+        assert is_of_an_earlier_version != any(kind in part.produces for part in FLOW.values()), (
+            f"nobody says {kind.__name__}"
+        )
         assert any(kind in part.consumes for part in FLOW.values()), f"nobody consumes {kind.__name__}"
 
 

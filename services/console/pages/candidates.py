@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from nicegui import ui
 
 from services.console.candidates import candidate_rows
-from services.console.commands import Commands
 from services.console.pages.frame import frame, markup
+from services.console.parts import Parts
 from services.console.templating import Render
 from services.console.views import TablesDoNotAnswer
 from shared.workload import Workload
@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 class CandidatesPage:
-    def __init__(self, commands: Commands, render: Render, workload: Workload) -> None:
-        self._commands, self._render, self._workload = commands, render, workload
+    def __init__(self, parts: Parts, render: Render, workload: Workload) -> None:
+        self._parts, self._render, self._workload = parts, render, workload
         self._seen = -1
         self._read_at: datetime | None = None
 
     async def build(self) -> None:
-        with frame(self._commands, self._render, "Candidates", self._workload):
+        with frame(self._parts, self._render, "Candidates", self._workload):
             ui.html("Candidates", tag="h1", sanitize=True)
             self._trouble = ui.label("The tables do not answer. This page tries again every few seconds.")
             self._trouble.classes("banner").props("role=alert")
@@ -34,14 +34,14 @@ class CandidatesPage:
         ui.timer(1.0, self._refresh)
 
     async def _refresh(self) -> None:
-        now = self._commands.clock()
+        now = self._parts.clock()
         age = now - self._read_at if self._read_at else LATEST
-        turns = self._commands.feed.turns
+        turns = self._parts.feed.turns
         if age < SOONEST or (turns == self._seen and age < LATEST):
             return
         self._read_at, self._seen = now, turns
         try:
-            snapshot = await self._commands.snapshot(self._workload)
+            snapshot = await self._parts.snapshot(self._workload)
         except TablesDoNotAnswer as away:
             log.warning("the Candidates page shows old figures: %s", away)
             self._trouble.set_visibility(True)

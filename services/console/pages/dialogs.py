@@ -1,4 +1,4 @@
-"""The two things one can ask of the loop from its first page, each with a name and a reason."""
+"""What one can ask of the loop from its first page, each with a name and a reason."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable
 from nicegui import ui
 
 from services.console.commands import Commands
+from services.console.figures import count
 from services.console.pages.frame import push
 from services.console.pages.reviewer_name import remember_name, remembered_name
+from shared.service_client import ServiceAway, ServiceRefused
 
 
 async def ask_for_cycle(commands: Commands, workload: str) -> None:
-    async def start(name: str, reason: str) -> None:
-        await commands.start_cycle(workload, name, reason)
-        ui.notify("A cycle starts. Its stages show here by themselves.", position="top")
+    async def start(name: str, reason: str) -> str:
+        failures, corrections = await commands.start_cycle(workload, name, reason)
+        return f"A cycle starts with {count(failures, 'failure')} and {count(corrections, 'correction')}."
 
     await _ask(
         "Start a cycle",
@@ -26,9 +28,9 @@ async def ask_for_cycle(commands: Commands, workload: str) -> None:
 
 
 async def ask_for_rollback(commands: Commands, workload: str) -> None:
-    async def roll_back(name: str, reason: str) -> None:
+    async def roll_back(name: str, reason: str) -> str:
         await commands.roll_back(workload, name, reason)
-        ui.notify("Asked for. The previous champion answers in a moment.", position="top")
+        return "Asked for. The previous champion answers in a moment."
 
     await _ask(
         "Roll back to the previous champion",
@@ -38,7 +40,22 @@ async def ask_for_rollback(commands: Commands, workload: str) -> None:
     )
 
 
-async def _ask(title: str, explanation: str, verb: str, do: Callable[[str, str], Awaitable[None]]) -> None:
+async def ask_for_retirement(commands: Commands, workload: str) -> None:
+    async def retire(name: str, reason: str) -> str:
+        await commands.retire(workload, name, reason)
+        return f"{workload} is retired. Adding it again brings it back."
+
+    await _ask(
+        f"Retire {workload}",
+        "The gateway stops answering for it, nothing more is reviewed or trained, and it is listed no more. "
+        "Its data are kept; adding it again brings it back.",
+        "Retire",
+        retire,
+    )
+
+
+async def _ask(title: str, explanation: str, verb: str, do: Callable[[str, str], Awaitable[str]]) -> None:
+    """`do` gives the sentence that says what was done."""
     name = await remembered_name()
     with ui.dialog(value=True) as dialog, ui.card().classes("sheet"):
         ui.html(title, tag="h2", sanitize=True)
@@ -53,7 +70,12 @@ async def _ask(title: str, explanation: str, verb: str, do: Callable[[str, str],
                 trouble.set_text("Both are kept with what follows: give a name and a reason.")
                 return
             remember_name(given_name)
-            await do(given_name[:200], reason[:200])
+            try:
+                done = await do(given_name[:200], reason[:200])
+            except (ServiceAway, ServiceRefused) as why_not:
+                trouble.set_text(str(why_not))
+                return
+            ui.notify(done, position="top")
             dialog.close()
 
         why.on("keydown.enter", submit)

@@ -7,26 +7,24 @@ from contextlib import contextmanager
 
 from nicegui import ui
 
-from services.console.commands import Commands
+from services.console.parts import Parts
 from services.console.templating import Render
 from shared.workload import Workload
 
 PAGES = (("Loop", "/"), ("Review", "/review"), ("Candidates", "/candidates"))
 
 
-def chosen(commands: Commands, name: str) -> Workload | None:
+def chosen(parts: Parts, name: str) -> Workload | None:
     """The workload named in the address, else the first by name; None while there is none."""
-    added = commands.workloads.get(name)
-    if added is None:
-        added = min(commands.workloads.all(), key=lambda one: one.name, default=None)
-    return added.definition if added else None
+    shown = parts.shown()
+    return next((one for one in shown if one.name == name), shown[0] if shown else None)
 
 
 @contextmanager
-def frame(commands: Commands, render: Render, here: str, workload: Workload | None) -> Iterator[None]:
+def frame(parts: Parts, render: Render, here: str, workload: Workload | None) -> Iterator[None]:
     """The page's main part is what is made inside."""
     ui.page_title(f"{here} · {workload.title if workload else 'no workload'} · tuneloop")
-    names = sorted(one.name for one in commands.workloads.all())
+    names = [one.name for one in parts.shown()]
     name = workload.name if workload else ""
     query = f"?workload={name}" if len(names) > 1 else ""
     with ui.element("div").classes("shell"):

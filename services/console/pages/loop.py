@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from nicegui import ui
 
-from services.console.api import stage_in_words
-from services.console.commands import Commands
-from services.console.cycle_status import Snapshot, Stage, stages
+from services.console.cycle_status import Round, Snapshot, Stage, in_words, stages
 from services.console.feed import Tone
-from services.console.pages.dialogs import ask_for_cycle, ask_for_rollback
+from services.console.pages.dialogs import ask_for_cycle, ask_for_retirement, ask_for_rollback
 from services.console.pages.frame import frame, markup, push
+from services.console.parts import Parts
 from services.console.ring import SIGNS, ring
 from services.console.templating import Render
 from services.console.timeline import bucket_width, chart, summary
 from services.console.views import TablesDoNotAnswer
+from shared.service_client import ServiceAway, ServiceRefused
 from shared.workload import Workload
 
 MARKS = {Tone.NEUTRAL: "·", Tone.CHAMPION: "◆", Tone.CANDIDATE: "○", Tone.GOOD: "▲", Tone.ERROR: "!"}
+WISHES = {"Start a cycle": ask_for_cycle, "Roll back": ask_for_rollback, "Retire": ask_for_retirement}
 SHOWN_EVENTS = 30
 LOOK_BACK = timedelta(days=28)
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=15)  # between two readings of the tables
@@ -30,8 +32,8 @@ log = logging.getLogger(__name__)
 class LoopPage:
     """One browser's first page. It draws again what changed, and nothing else."""
 
-    def __init__(self, commands: Commands, render: Render, workload: Workload) -> None:
-        self._commands, self._render, self._workload = commands, render, workload
+    def __init__(self, parts: Parts, render: Render, workload: Workload) -> None:
+        self._parts, self._render, self._workload = parts, render, workload
         self._seen = self._seen_turns = -1
         self._read_at: datetime | None = None
         self._line_at: datetime | None = None
@@ -43,19 +45,13 @@ class LoopPage:
         }
 
     async def build(self) -> None:
-        with frame(self._commands, self._render, "Loop", self._workload):
+        with frame(self._parts, self._render, "Loop", self._workload):
             with ui.element("div").classes("title"):
                 ui.html(tag="h1", sanitize=True, content=self._workload.title)
                 with ui.element("div").classes("row"):
-                    push("Start a cycle").on(
-                        "click", lambda: ask_for_cycle(self._commands, self._workload.name)
-                    )
-                    self._undo = push("Roll back")
-                    self._undo.on("click", lambda: ask_for_rollback(self._commands, self._workload.name))
-            self._trouble = ui.label(
-                "The tables do not answer. This page tries again every few seconds; what it shows may be old."
-            )
-            self._trouble.classes("banner").props("role=alert")
+                    for words, ask in WISHES.items():
+                        push(words).on("click", partial(ask, self._parts.commands, self._workload.name))
+            self._trouble = ui.label("").classes("banner").props("role=alert")
             self._progress = markup("")
             self._board = markup("", classes="board")
             with ui.element("section").classes("card").props('aria-label="Over time"'):
@@ -69,7 +65,7 @@ class LoopPage:
         ui.timer(1.0, self._refresh)
 
     async def _refresh(self) -> None:
-        now, feed = self._commands.clock(), self._commands.feed
+        now, feed = self._parts.clock(), self._parts.feed
         age = now - self._read_at if self._read_at else LATEST
         is_due = age >= LATEST or (feed.turns != self._seen_turns and age >= SOONEST)
         if feed.changes != self._seen or is_due:
@@ -83,28 +79,29 @@ class LoopPage:
                 if is_turn or self._line_at is None or now - self._line_at >= LINE_LATEST:
                     self._line_at = now
                     await self._draw_line(now)
-            except TablesDoNotAnswer as away:
+            except (TablesDoNotAnswer, ServiceAway, ServiceRefused) as away:
                 log.warning("the Loop page shows old figures: %s", away)
+                who = "The tables do" if isinstance(away, TablesDoNotAnswer) else "The service workloads does"
+                self._trouble.set_text(
+                    f"{who} not answer. This page tries again every few seconds; what it shows may be old."
+                )
                 self._trouble.set_visibility(True)
             else:
                 self._trouble.set_visibility(False)
 
     def _draw_live(self) -> None:
-        entries = self._commands.feed.entries(self._workload.name, SHOWN_EVENTS)
+        entries = self._parts.feed.entries(self._workload.name, SHOWN_EVENTS)
         self._feed.set_content(self._render("feed.html", entries=entries, marks=MARKS))
-        progress = self._commands.feed.progress(self._workload.name)
+        progress = self._parts.feed.progress(self._workload.name)
         self._progress.set_content(self._render("progress.html", progress=progress))
 
     async def _draw_board(self) -> None:
-        snapshot = await self._commands.snapshot(self._workload)
-        self._board.set_content(self._board_of(snapshot))
-        if self._commands.can_roll_back(self._workload.name):
-            self._undo.props(remove="disabled")
-        else:
-            self._undo.props("disabled")
+        snapshot = await self._parts.snapshot(self._workload)
+        latest = await self._parts.commands.latest_round(self._workload.name)
+        self._board.set_content(self._board_of(snapshot, latest))
 
     async def _draw_line(self, now: datetime) -> None:
-        store, name = self._commands.store, self._workload.name
+        store, name = self._parts.store, self._workload.name
         span = await store.span(name, now - LOOK_BACK)
         self._chart.set_visibility(span is not None)
         if span is None:
@@ -119,9 +116,8 @@ class LoopPage:
             self._chart.options.update(drawn)
             self._chart.update()
 
-    def _board_of(self, snapshot: Snapshot) -> str:
-        said = stages(snapshot)
-        words = stage_in_words(snapshot)
+    def _board_of(self, snapshot: Snapshot, latest: Round | None) -> str:
+        said = stages(snapshot, latest)
         return self._render(
             "loop.html",
             now=snapshot,
@@ -130,5 +126,5 @@ class LoopPage:
             ring=ring(said),
             signs=SIGNS,
             links=self._links,
-            stage_words="the loop rests until the next cycle" if words == "at rest" else f"now: {words}",
+            stage_words=in_words(latest),
         )

@@ -7,12 +7,12 @@ from importlib.resources import files
 from fastapi import FastAPI
 from nicegui import ui
 
-from services.console.commands import Commands
 from services.console.pages.candidate import show_candidate
 from services.console.pages.candidates import CandidatesPage
 from services.console.pages.frame import chosen, frame, markup
 from services.console.pages.loop import LoopPage
 from services.console.pages.review import ReviewPage
+from services.console.parts import Parts
 from services.console.templating import make_render
 
 SECONDS_TO_ANSWER = 30.0
@@ -31,29 +31,29 @@ for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, (ev
 </script>"""
 
 
-def mount_pages(app: FastAPI, commands: Commands) -> None:
+def mount_pages(app: FastAPI, parts: Parts) -> None:
     """To be called after the app's own routes: the pages take every address that is left."""
-    render = make_render(commands.clock)
+    render = make_render(parts.clock)
     ui.add_css(HERE.joinpath("console.css").read_text(), shared=True)
     ui.add_head_html(LOCAL_TIMES, shared=True)
 
     def page(path: str, title: str, kind: type[LoopPage] | type[ReviewPage] | type[CandidatesPage]) -> None:
         @ui.page(path, title=f"{title} · tuneloop", response_timeout=SECONDS_TO_ANSWER)
         async def show(workload: str = "") -> None:
-            definition = chosen(commands, workload)
+            definition = chosen(parts, workload)
             if definition is None:
-                with frame(commands, render, title, None):
+                with frame(parts, render, title, None):
                     markup(render("nothing.html"))
                 return
-            await kind(commands, render, definition).build()
+            await kind(parts, render, definition).build()
 
     @ui.page("/candidates/{run_id}", response_timeout=SECONDS_TO_ANSWER)
     async def show_one(run_id: str, workload: str = "") -> None:
-        definition = chosen(commands, workload)
+        definition = chosen(parts, workload)
         if definition is not None:
-            await show_candidate(commands, render, definition, run_id)
+            await show_candidate(parts, render, definition, run_id)
         else:
-            with frame(commands, render, "Candidates", None):
+            with frame(parts, render, "Candidates", None):
                 markup(render("nothing.html"))
 
     page("/", "Loop", LoopPage)

@@ -9,11 +9,11 @@ import time
 from nicegui import ui
 from nicegui.events import KeyEventArguments
 
-from services.console.commands import Commands
 from services.console.figures import count
 from services.console.pages.frame import frame, markup, push
 from services.console.pages.label_picker import Choosing
 from services.console.pages.reviewer_name import remember_name, remembered_name
+from services.console.parts import Parts
 from services.console.review_desk import ReviewDesk
 from services.console.reviewing import FIND, SKIP, UNDO, choices, is_blind
 from services.console.templating import Render
@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 class ReviewPage:
     """One reviewer at one browser. Reviews are said at once; undo brings an item back for another answer."""
 
-    def __init__(self, commands: Commands, render: Render, workload: Workload) -> None:
-        self._commands, self._render, self._workload = commands, render, workload
+    def __init__(self, parts: Parts, render: Render, workload: Workload) -> None:
+        self._parts, self._render, self._workload = parts, render, workload
         self._desk: ReviewDesk | None = None
         self._is_busy = False
         self._shown = ""
@@ -45,7 +45,7 @@ class ReviewPage:
         self._drawn_at = 0.0
 
     async def build(self) -> None:
-        with frame(self._commands, self._render, "Review", self._workload):
+        with frame(self._parts, self._render, "Review", self._workload):
             with ui.element("div").classes("title"):
                 ui.html(self._workload.title, tag="h1", sanitize=True)
                 self._who = ui.element("div").classes("row")
@@ -82,8 +82,8 @@ class ReviewPage:
             push("Start", main=True).on("click", start)
 
     async def _sit_down(self, name: str) -> None:
-        commands = self._commands
-        self._desk = ReviewDesk(commands.reviews, commands.clock, self._workload.name, name)
+        parts = self._parts
+        self._desk = ReviewDesk(parts.reviews, parts.clock, self._workload.name, name)
         self._who.clear()
         with self._who:
             ui.label(f"Reviewing as {name}").classes("quiet")

@@ -1,4 +1,4 @@
-"""Serves a console, and the review queue it asks, without Kafka.
+"""Serves a console and the services it asks, human_review and workloads, without Kafka.
 
 `python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`
 
@@ -20,8 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from services.console.app import build
-from services.human_review.app import build as build_queue
+from services.run import build
 from shared import events as e
 from shared.addresses import Addresses
 from shared.clickhouse import connect
@@ -36,6 +35,7 @@ from tests.servers.model import free_port
 from tests.servers.views import OWNERS, views_as_tables
 from tests.services.console import examples
 
+ASKED = ("workloads", "human_review")
 BY_TOPIC = {kind.topic.name: kind for kind in e.EVENTS}
 
 
@@ -59,21 +59,22 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
         folder,
     )
     port = free_port()
-    os.environ["HUMAN_REVIEW_URL"] = f"http://127.0.0.1:{port}"
-    service, queue = build(context), build_queue(context)
+    os.environ["HUMAN_REVIEW_URL"] = os.environ["WORKLOADS_URL"] = f"http://127.0.0.1:{port}"
+    service, asked = build("console", context), [build(name, context) for name in ASKED]
     if stage == "filled":
         await examples.fill(clickhouse, now())
     else:
         await views_as_tables(clickhouse, *OWNERS)
     if stage != "empty":
-        await tell(service, examples.workload_added())
-        await tell(queue, examples.workload_added())
+        for one in (service, *asked):
+            await tell(one, examples.workload_added())
     if stage == "filled":
         for event in lately():
-            await tell(service, event)
+            for one in (service, asked[0]):
+                await tell(one, event)
     app = FastAPI()
     answer_with_problems(app)
-    for router in (*service.routers, *queue.routers):
+    for router in (router for one in asked for router in one.routers):
         app.include_router(router)
     assert service.mount is not None
     service.mount(app)
@@ -90,7 +91,9 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
 
 
 async def tell(service: Service, event: Event) -> None:
-    handler = service.consumes[type(event)]
+    handler = service.consumes.get(type(event))
+    if handler is None:
+        return
     if isinstance(handler, Batch):
         await handler.handler([ConsumerRecord(event, 0, 0)])
     else:

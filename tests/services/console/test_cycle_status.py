@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from services.console import page_queries
-from services.console.cycle_status import STAGES, Snapshot, Stage, Standing, current_stage, stages
+from services.console.cycle_status import STAGES, Round, Snapshot, Stage, Standing, in_words, stages, standing
 from services.console.ring import ring
-from shared.events import DatasetCounts, Evidence
+from shared.events import DatasetCounts
 from shared.intervals import wilson
 from tests.services.console.examples import NOW, definition, scorecard
 
@@ -24,56 +26,44 @@ RUN = page_queries.Run("r2", "d2", "c1", "", "training", 0, 0.0, 0.0, "", NOW)
 TRAINING = replace(PUBLISHED, runs=[RUN])
 CARD = page_queries.Evaluation("r2", "d2", "c1", "x", "y", scorecard(239, 204, (5, 6)), NOW)
 EVALUATED = replace(TRAINING, runs=[replace(RUN, state="evaluated", candidate="x")], evaluations=[CARD])
-VERDICT = page_queries.Judged("r2", "d2", "c1", "x", "y", "HOLD", "no evidence", Evidence(), [], NOW)
+
+
+WORKING = Round("shadow", False, None)
 
 
 def said(now: Snapshot, stage: Stage) -> str:
-    return next(one.sentence for one in stages(now) if one.stage is stage).replace("\u00a0", " ")
+    return next(one.sentence for one in stages(now, None) if one.stage is stage).replace("\u00a0", " ")
 
 
-def test_a_new_workload_waits_for_its_first_dataset() -> None:
-    assert current_stage(EMPTY) == (Stage.DATASET, Standing.WORKING)
+def test_every_stage_of_a_round_is_a_stage_of_the_page() -> None:
+    for name in ("failures", "dataset", "training", "evaluation", "shadow", "promotion"):
+        assert standing(Round(name, False, None)) == (Stage(name), Standing.WORKING)
 
 
-def test_each_event_of_a_cycle_moves_the_round_on() -> None:
-    moves = [REQUESTED, CLUSTERED, PUBLISHED, TRAINING, EVALUATED]
-    here = [current_stage(now) for now in moves]
-    expected = [Stage.FAILURES, Stage.DATASET, Stage.TRAINING, Stage.TRAINING, Stage.SHADOW]
-    assert here == [(stage, Standing.WORKING) for stage in expected]
+@pytest.mark.parametrize("outcome", ["promoted", "held", "rejected"])
+def test_the_loop_rests_after_a_verdict(outcome: str) -> None:
+    assert standing(Round("shadow", True, outcome)) is None
+    assert in_words(Round("shadow", True, outcome)) == in_words(None) == "the loop rests until the next cycle"
 
 
-def test_a_run_that_evaluates_is_in_evaluation() -> None:
-    now = replace(TRAINING, runs=[replace(RUN, state="evaluating")])
-    assert current_stage(now) == (Stage.EVALUATION, Standing.WORKING)
+@pytest.mark.parametrize(("outcome", "stage"), [("failed", "training"), ("refused", "dataset")])
+def test_a_failed_run_and_a_refused_dataset_are_failures(outcome: str, stage: str) -> None:
+    over = Round(stage, True, outcome)
+    assert standing(over) == (Stage(stage), Standing.FAILED)
+    assert in_words(over) == f"now: {stage} failed"
+    shown = next(one for one in stages(EVALUATED, over) if one.stage == stage)
+    assert shown.standing is Standing.FAILED
 
 
-def test_the_loop_rests_after_a_verdict() -> None:
-    assert current_stage(replace(EVALUATED, verdicts=[VERDICT])) is None
-
-
-def test_a_promotion_is_awaited_until_the_flag_moves() -> None:
-    promoted = replace(EVALUATED, verdicts=[replace(VERDICT, verdict="PROMOTE")])
-    assert current_stage(promoted) == (Stage.PROMOTION, Standing.WORKING)
-    moved = replace(promoted, revisions=[page_queries.AliasRevision("x", "promoted", "r2", NOW)])
-    assert current_stage(moved) is None
-
-
-def test_an_earlier_verdict_does_not_end_a_new_cycle() -> None:
-    before = replace(VERDICT, cycle_id="c0")
-    assert current_stage(replace(REQUESTED, verdicts=[before])) == (Stage.FAILURES, Standing.WORKING)
-
-
-def test_a_failed_run_and_a_refused_dataset_are_failures() -> None:
+def test_a_failure_says_its_reason() -> None:
     failed = replace(PUBLISHED, runs=[replace(RUN, state="failed", reason="out of memory")])
     refused = replace(REQUESTED, refusal=page_queries.Refusal("c1", "nothing new", NOW))
-    assert current_stage(failed) == (Stage.TRAINING, Standing.FAILED)
-    assert current_stage(refused) == (Stage.DATASET, Standing.FAILED)
     assert said(failed, Stage.TRAINING) == "Failed: out of memory"
     assert said(refused, Stage.DATASET) == "Refused: nothing new"
 
 
 def test_every_stage_of_a_new_workload_says_what_will_make_it_speak() -> None:
-    shown = stages(EMPTY)
+    shown = stages(EMPTY, None)
     assert [one.stage for one in shown] == list(STAGES)
     assert all(one.sentence and one.at is None for one in shown)
     assert "“tickets”" in said(EMPTY, Stage.MONITOR)
@@ -106,18 +96,18 @@ def test_monitoring_says_how_many_were_doubted() -> None:
 
 
 def test_the_ring_shows_how_far_this_round_has_walked() -> None:
-    picture = ring(stages(EVALUATED))
+    picture = ring(stages(EVALUATED, WORKING))
     walked = [STAGES[index] for index, arc in enumerate(picture.arcs) if arc.is_walked]
     assert walked == [Stage.FAILURES, Stage.DATASET, Stage.TRAINING, Stage.EVALUATION]
 
 
 def test_a_stage_never_speaks_by_colour_alone() -> None:
-    signs = {node.standing: node.sign for node in ring(stages(EVALUATED)).nodes}
+    signs = {node.standing: node.sign for node in ring(stages(EVALUATED, WORKING)).nodes}
     assert len(set(signs.values())) == len(signs)
 
 
 def test_the_rings_names_stand_outside() -> None:
-    nodes = {node.stage: node for node in ring(stages(EMPTY)).nodes}
+    nodes = {node.stage: node for node in ring(stages(EMPTY, None)).nodes}
     assert nodes[Stage.MONITOR].label_y < nodes[Stage.MONITOR].y
     assert nodes[Stage.FAILURES].label_anchor == "start"
     assert nodes[Stage.PROMOTION].label_anchor == "end"

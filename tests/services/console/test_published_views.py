@@ -23,9 +23,10 @@ async def published(clickhouse: ClickHouse) -> ClickHouse:
 async def test_every_question_can_be_asked_of_the_real_views(published: ClickHouse) -> None:
     store = ConsoleStore(published)
     workload = examples.definition()
-    assert stages(await store.snapshot(workload, "x", NOW, NOW)) == stages(Snapshot(workload, "x"))
+    assert stages(await store.snapshot(workload, "x", NOW, NOW), None) == stages(
+        Snapshot(workload, "x"), None
+    )
     assert await store.span("tickets", NOW) is None
     assert await store.buckets("tickets", NOW, examples.HOUR) == []
     assert await store.cycle("tickets", "c1") is None
     assert await store.corrections_until("tickets", NOW) == 0
-    assert (await store.counts("tickets")).predictions == 0
