@@ -24,7 +24,7 @@ from services.workloads.settings import Settings
 from services.workloads.submission import read_submission
 from shared.broker import Publish
 from shared.events import RollbackRequested, WorkloadAdded, derived_id
-from shared.model_server import ModelServerDown
+from shared.model_server import ModelServerDown, ModelServerRefused
 from shared.problems import Problem
 from shared.projections import Workloads
 from shared.service import Clock
@@ -190,9 +190,12 @@ async def _of_workload(work: Awaitable[T]) -> T:
     except BadWorkload as bad:
         errors = [{"where": one.where, "problem": one.problem} for one in bad.complaints]
         raise Problem(422, "Bad workload", str(bad), errors=errors) from None
-    except ModelServerDown as down:
+    except (ModelServerDown, ModelServerRefused) as down:
         raise Problem(
-            503, "Model server down", f"{down}. Try again in a moment.", headers={"Retry-After": "2"}
+            503,
+            "No answer from the model server",
+            f"{down}. Try again in a moment.",
+            headers={"Retry-After": "2"},
         ) from down
 
 
