@@ -36,6 +36,7 @@ from shared.service import Service, ServiceContext
 from shared.topics import declare, topics_of
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
+LAST_ANSWERS_SECONDS = 3  # what is open after SIGTERM, a long poll or a page, may end by then
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -62,14 +63,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
         for service in stack.services:
             if service.mount is not None:
                 service.mount(app)
-        server = HttpServer(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            )
-        )
+        server = make_server(app)
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -84,6 +78,19 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
         await asyncio.gather(serving, return_exceptions=True)
         for task in done:
             task.result()
+
+
+def make_server(app: FastAPI) -> HttpServer:
+    """Told to stop it answers what it is asked already, and waits for nobody longer than a few seconds."""
+    return HttpServer(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
+        )
+    )
 
 
 def operations(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:

@@ -84,6 +84,7 @@ def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegis
         linger_ms=5,
         max_request_size=MAX_MESSAGE_BYTES,
         allow_auto_create_topics=False,
+        config={"log_level": 2},  # what it says of its connections: the consumers say it, and once
         middlewares=(
             partial(CountPublished, published=published),
             KafkaTelemetryMiddleware(tracer_provider=_tracers()),
