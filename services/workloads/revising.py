@@ -13,7 +13,7 @@ from services.workloads.answer_tokens import Given
 from services.workloads.checking import Checking
 from services.workloads.complaints import BadWorkload, Complaint
 from services.workloads.definition_changes import changes, revised
-from services.workloads.round_progress import Kind, of_revision
+from services.workloads.round_progress import Kind, Round, of_revision
 from services.workloads.rounds import Rounds
 from services.workloads.rows import LabelledRow, kept_rows, read_file, read_list, repeated_texts
 from services.workloads.store import WorkloadStore
@@ -101,13 +101,9 @@ class Revising:
             if not added.rows.uri:
                 frozen = await asyncio.to_thread(self._freeze, added.name, prepared.rows)
                 added = added.model_copy(update={"rows": frozen})
-            round_id = None
-            if prepared.trains:
-                begun = of_revision(added.name, added.revision, added.rows.rows)
-                await self.rounds.begin(begun)
-                round_id = begun.round_id
-            await self._keep(added)
-            return prepared, round_id
+            begun = of_revision(added.name, added.revision, added.rows.rows) if prepared.trains else None
+            await self._keep(added, begun)
+            return prepared, begun.round_id if begun else None
 
     async def retire(self, name: str) -> WorkloadAdded:
         """The revision that rests; the one before if it did already."""
@@ -127,8 +123,11 @@ class Revising:
             await self._keep(resting)
             return resting
 
-    async def _keep(self, added: WorkloadAdded) -> None:
+    async def _keep(self, added: WorkloadAdded, begun: Round | None = None) -> None:
+        """In this order: a round without its revision would be undecided for ever."""
         await self.store.keep_revision(added, is_published=False)
+        if begun is not None:
+            await self.rounds.begin(begun)
         self.workloads.apply(added)
         self.on_stored()
 

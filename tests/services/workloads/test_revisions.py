@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.workloads.store import WorkloadStore
 from shared.clickhouse import ClickHouse
 from shared.events import DatasetPublished, DatasetRefused
 from tests.services.workloads.conftest import WHO, Workloads, body, definition, minutes, rows
@@ -275,3 +276,21 @@ async def test_what_is_no_request_is_refused(workloads: Workloads, sent: bytes) 
 async def _published(workloads: Workloads) -> list[Any]:
     await workloads.publish_all()
     return workloads.revisions()
+
+
+async def test_a_revision_that_was_not_stored_leaves_no_round_undecided(
+    workloads: Workloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await workloads.add_and_promote()
+
+    async def cut_off(*_: object, **__: object) -> None:
+        raise OSError("the process ends here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WorkloadStore, "keep_revision", cut_off)
+        other = body({"training": {"rank": 8, "max_steps": 10}})
+        assert (await workloads.client.post("/workloads", json=other)).status_code == 503
+    await workloads.kill()
+    await workloads.start()
+    refusal = await workloads.cycle()
+    assert "nothing to learn from" in refusal.json()["detail"]
