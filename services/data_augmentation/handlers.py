@@ -1,10 +1,10 @@
-"""Takes a workload or a cycle's failures, wants a dataset of it, and publishes what came of it."""
+"""Takes a workload or a cycle's failures, submits a job for its dataset, and publishes what came of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.data_augmentation.store import DatasetStore, Published, Seed
+from services.data_augmentation.store import DatasetStore, DatasetVersion, Seed
 from shared.broker import Publish
 from shared.events import DatasetPublished, DatasetRefused, FailureClustersFound, WorkloadAdded
 from shared.job_protocol import JobProgress
@@ -25,20 +25,22 @@ class Handlers:
         """The rows become a dataset version, once; so do a later revision's that trains differently."""
         held = self.workloads.get(event.name)
         if held is None or (held.revision < event.revision and event.trains_differently_from(held)):
-            await self._want(DatasetPublished.id_of_revision(event.name, event.revision), event, None)
+            await self._submit(DatasetPublished.id_of_revision(event.name, event.revision), event, None)
         self.workloads.apply(event)
 
     async def on_failure_clusters_found(self, event: FailureClustersFound) -> None:
         added = self.workloads.known(event.workload)
-        await self._want(DatasetPublished.id_of_cycle(event.workload, event.cycle_id), added, event)
+        await self._submit(DatasetPublished.id_of_cycle(event.workload, event.cycle_id), added, event)
 
-    async def _want(self, dataset_id: str, added: WorkloadAdded, found: FailureClustersFound | None) -> None:
+    async def _submit(
+        self, dataset_id: str, added: WorkloadAdded, found: FailureClustersFound | None
+    ) -> None:
         task = {
             "dataset_id": dataset_id,
             "added": added.model_dump(mode="json"),
             "found": found and found.model_dump(mode="json"),
         }
-        await self.jobs.want(dataset_id, DATASET, added.name, task)
+        await self.jobs.submit(dataset_id, DATASET, added.name, task)
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,11 @@ class Outcome:
             await self.store.refuse(refused)
             await self.publish(refused)
             return
-        published = Published.model_validate(job.result["published"])
+        version = DatasetVersion.model_validate(job.result["published"])
         if "seed" in job.result:
-            await self.store.keep_seed(Seed.model_validate(job.result["seed"]), published.event.published_at)
-        await self.store.keep(published)
-        await self.publish(published.event)
+            await self.store.keep_seed(Seed.model_validate(job.result["seed"]), version.event.published_at)
+        await self.store.keep(version)
+        await self.publish(version.event)
 
     def _refused(self, job: Job) -> DatasetRefused:
         found, added = job.task["found"], job.task["added"]

@@ -12,7 +12,7 @@ from services.data_augmentation.dataset import Dataset, build, corrected_rows, l
 from services.data_augmentation.manifest import manifest
 from services.data_augmentation.rows import Row, under_present_names, valid_rows
 from services.data_augmentation.split import newest_of_each, split
-from services.data_augmentation.store import DatasetStore, Published, Seed
+from services.data_augmentation.store import DatasetStore, DatasetVersion, Seed
 from shared.addresses import Addresses
 from shared.clickhouse import connect
 from shared.events import (
@@ -61,8 +61,8 @@ class DatasetMaker:
         dataset = self._build(seed, corrected, invalid + invalid_corrected, of_seed)
         if not dataset.train:
             raise Refused("no row is left to train on. Add labelled rows to the workload.")
-        published = self._publish(dataset, seed, parent, corrections, None)
-        return {"seed": seed.model_dump(mode="json"), "published": published.model_dump(mode="json")}
+        version = self._version(dataset, seed, parent, corrections, None)
+        return {"seed": seed.model_dump(mode="json"), "published": version.model_dump(mode="json")}
 
     async def from_cycle(self, found: FailureClustersFound) -> dict[str, Any]:
         """The seed rows and every correction up to the cycle's cutoff."""
@@ -80,8 +80,8 @@ class DatasetMaker:
                 f"({dataset.counts.leaks_blocked} leak, {invalid} invalid). Review more predictions."
             )
         parent = await self._store.latest(self._workload.name)
-        published = self._publish(dataset, seed, parent, found.corrections, found)
-        return {"published": published.model_dump(mode="json")}
+        version = self._version(dataset, seed, parent, found.corrections, found)
+        return {"published": version.model_dump(mode="json")}
 
     def _seed(self, rows: Sequence[Row], before: Seed | None) -> tuple[Seed, DatasetCounts]:
         """The split rows, and what was left out on the way."""
@@ -146,14 +146,14 @@ class DatasetMaker:
         """A file of any revision; what was labelled with a label that is gone is left out."""
         return [Row.of(row) for row in self._workload.in_present_labels(self._files.rows(file))]
 
-    def _publish(
+    def _version(
         self,
         dataset: Dataset,
         seed: Seed,
-        parent: Published | None,
+        parent: DatasetVersion | None,
         corrections: FrozenFile | None,
         found: FailureClustersFound | None,
-    ) -> Published:
+    ) -> DatasetVersion:
         labels = self._workload.labels
         version = parent.event.version + 1 if parent else 1
         files = {
@@ -190,7 +190,7 @@ class DatasetMaker:
             published_at=now(),
             **files,
         )
-        return Published(event=event, corrections=corrections)
+        return DatasetVersion(event=event, corrections=corrections)
 
     def _freeze(self, name: str, rows: Sequence[Row]) -> FrozenFile:
         return self._files.freeze_rows(

@@ -26,7 +26,7 @@ class Seed(Part):
     redacted_values: int
 
 
-class Published(Part):
+class DatasetVersion(Part):
     """A dataset version and the corrections that went into it."""
 
     event: DatasetPublished
@@ -66,9 +66,9 @@ class DatasetStore:
             )
         return None
 
-    async def keep(self, published: Published) -> None:
-        event = published.event
-        corrections = published.corrections
+    async def keep(self, version: DatasetVersion) -> None:
+        event = version.event
+        corrections = version.corrections
         row = {
             "dataset_id": event.dataset_id,
             "workload": event.workload,
@@ -88,7 +88,7 @@ class DatasetStore:
         }
         await self.clickhouse.insert("datasets", [row])
 
-    async def latest(self, workload: str) -> Published | None:
+    async def latest(self, workload: str) -> DatasetVersion | None:
         """The newest dataset version; None before the first."""
         rows = await self.clickhouse.rows(
             "SELECT * FROM datasets FINAL WHERE workload = {workload:String} ORDER BY version DESC LIMIT 1",
@@ -108,7 +108,7 @@ class DatasetStore:
                     "published_at": _utc(row["published_at"]),
                 }
             )
-            return Published(
+            return DatasetVersion(
                 event=event, corrections=_file("corrections", row) if row["corrections_uri"] else None
             )
         return None

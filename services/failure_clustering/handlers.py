@@ -32,7 +32,7 @@ class Handlers:
         """Its lists are frozen: a cycle started again is the very same work."""
         await self.store.keep_failures(event, await asyncio.to_thread(self.files.rows, event.failures))
         task = Task.of_cycle(event).model_dump(mode="json")
-        await self.jobs.want(event.cycle_id, CLUSTER, event.workload, task)
+        await self.jobs.submit(event.cycle_id, CLUSTER, event.workload, task)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class AliasSwitch:
         wanted = [
             event for event in self.alias.wanted() if self._refused.get(event.workload) != event.revision
         ]
-        return sum(await asyncio.gather(*(self._is_late(event) for event in wanted)))
+        return sum(await asyncio.gather(*(self._load_and_switch(event) for event in wanted)))
 
     async def load(self, adapter: FrozenAdapter) -> None:
         """Makes the model server answer by this adapter.
@@ -78,7 +78,8 @@ class AliasSwitch:
         folder = await asyncio.to_thread(self.files.adapter_folder, adapter)
         await self.models.load_adapter(adapter.name, folder)
 
-    async def _is_late(self, event: ModelPromoted | ModelRolledBack) -> bool:
+    async def _load_and_switch(self, event: ModelPromoted | ModelRolledBack) -> bool:
+        """True if it could not be loaded for now, and is to be tried again."""
         name = event.champion.name
         try:
             await self.load(event.champion)

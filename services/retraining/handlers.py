@@ -49,7 +49,7 @@ class Handlers:
         run_id = derived_id("run", event.dataset_id)
         await self.store.training(run_id, event, self.clock())
         task = TrainTask(run_id=run_id, dataset=event, added=added)
-        await self.jobs.want(run_id, TRAIN, event.workload, task.model_dump(mode="json"))
+        await self.jobs.submit(run_id, TRAIN, event.workload, task.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Outcome:
             known=await self.store.answers_of(models),
         )
         await self.store.evaluating(trained)
-        await self.jobs.want(
+        await self.jobs.submit(
             f"{task.run_id}-evaluate", EVALUATE, trained.workload, evaluate.model_dump(mode="json")
         )
         await self.publish(trained)

@@ -60,7 +60,7 @@ class Cycles:
                 added, cycle_id or derived_id("cycle", added.name, at.isoformat()), at, requested_by, reason
             )
             await self.store.keep_cycle(started, is_published=False)
-            await self.rounds.begin(begun(started))
+            await self.rounds.begin(round_of(started))
             self.on_stored()
             return started
 
@@ -93,7 +93,7 @@ class Cycles:
         )
 
 
-def begun(started: CycleStarted) -> Round:
+def round_of(started: CycleStarted) -> Round:
     """The round that a cycle is."""
     return of_cycle(
         started.workload,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.workloads.cycles import begun
+from services.workloads.cycles import round_of
 from services.workloads.rounds import Rounds
 from services.workloads.store import WorkloadStore
 from shared.broker import Publish
@@ -38,6 +38,6 @@ class Outbox:
                 await self.store.keep_revision(added, is_published=True)
         for started in await self.store.unpublished_cycles():
             if self.owns(started.workload):
-                await self.rounds.begin(begun(started))  # the kill may have come before this, too
+                await self.rounds.begin(round_of(started))  # the kill may have come before this, too
                 await self.publish(started)
                 await self.store.keep_cycle(started, is_published=True)

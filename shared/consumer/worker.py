@@ -24,7 +24,7 @@ from shared.events.envelope import Event, Topic
 
 BATCH = 2000
 EVENTS_PER_COMMIT = 100  # of a handler that takes one event at a time
-HANDLER_SECONDS = 60.0  # far below max.poll.interval.ms (300 s): who takes longer wants a job
+HANDLER_SECONDS = 60.0  # far below max.poll.interval.ms (300 s): what takes longer is a job
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Which jobs begin now: in the order they were wanted, one of a workload at a time, so many at once."""
+"""Which jobs begin now: in the order they were submitted, one of a workload at a time, so many at once."""
 
 from __future__ import annotations
 

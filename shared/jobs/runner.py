@@ -91,9 +91,9 @@ class JobRunner:
         self._lost: dict[str, datetime] = {}
         """Job id → since when its workload is no longer ours, for what is under way."""
 
-    async def want(self, job_id: str, kind: str, workload: str, task: Mapping[str, Any]) -> None:
-        """Adds a job, once; the jobs of a workload run in the order in which they were wanted."""
-        await self._table.want(job_id, kind, workload, task)
+    async def submit(self, job_id: str, kind: str, workload: str, task: Mapping[str, Any]) -> None:
+        """Adds a job, once; the jobs of a workload run in the order in which they were submitted."""
+        await self._table.submit(job_id, kind, workload, task)
         self.look_again()
 
     def look_again(self) -> None:

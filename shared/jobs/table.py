@@ -20,8 +20,8 @@ class JobTable:
     def __init__(self, clickhouse: ClickHouse, service: str) -> None:
         self._clickhouse, self._table = clickhouse, f"{service}_jobs"
 
-    async def want(self, job_id: str, kind: str, workload: str, task: Mapping[str, Any]) -> None:
-        """Adds a job. Wanting the same id again changes nothing."""
+    async def submit(self, job_id: str, kind: str, workload: str, task: Mapping[str, Any]) -> None:
+        """Adds a job. Submitting the same id again changes nothing."""
         if await self.get(job_id) is None:
             await self.keep(Job(job_id, kind, workload, task, now()))
 
@@ -32,7 +32,7 @@ class JobTable:
         return _job(rows[0]) if rows else None
 
     async def unpublished(self) -> list[Job]:
-        """The jobs that are not over, in the order in which they were wanted."""
+        """The jobs that are not over, in the order in which they were submitted."""
         rows = await self._clickhouse.rows(
             f"SELECT * FROM {self._table} FINAL WHERE state != 'published' ORDER BY wanted_at, job_id"
         )

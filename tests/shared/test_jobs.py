@@ -53,8 +53,8 @@ async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
             await asyncio.sleep(0.02)
 
 
-async def want(service: ExampleService, job_id: str, steps: Steps, workload: str = "tickets") -> None:
-    await service.runner.want(job_id, "example", workload, {"steps": steps})
+async def submit(service: ExampleService, job_id: str, steps: Steps, workload: str = "tickets") -> None:
+    await service.runner.submit(job_id, "example", workload, {"steps": steps})
 
 
 def starts(folder: Path, job_id: str) -> list[int]:
@@ -87,8 +87,8 @@ async def test_what_is_wanted_while_it_waits_runs_at_once_and_its_folder_goes(
 ) -> None:
     async with running(service):
         await asyncio.sleep(0.3)  # it has looked, found nothing, and waits for news
-        await want(service, "j1", [("report", "half way")])
-        await want(service, "j1", [("crash", "")])
+        await submit(service, "j1", [("report", "half way")])
+        await submit(service, "j1", [("crash", "")])
         await until_published(service, "j1")
     (job,) = service.done
     assert (job.attempts, job.error, service.progress) == (1, None, ["half way"])
@@ -100,7 +100,7 @@ async def test_a_killed_process_is_started_again_in_its_folder(
 ) -> None:
     monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.05)
     async with running(service):
-        await want(service, "j1", [("crash at first", "")])
+        await submit(service, "j1", [("crash at first", "")])
         await until(lambda: service.done)
     assert (service.done[0].attempts, service.done[0].error) == (2, None)
 
@@ -110,8 +110,8 @@ async def test_the_third_crash_ends_a_job_and_a_refusal_ends_it_at_once(
 ) -> None:
     monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.05)
     async with running(service):
-        await want(service, "crashes", [("crash", "")])
-        await want(service, "refuses", [("refuse", "no rows")], "other")
+        await submit(service, "crashes", [("crash", "")])
+        await submit(service, "refuses", [("refuse", "no rows")], "other")
         await until(lambda: len(service.done) == 2)
     ended = {job.job_id: (job.attempts, job.error) for job in service.done}
     assert ended["refuses"] == (1, "no rows")
@@ -123,7 +123,7 @@ async def test_stray_lines_are_counted_and_neither_answered_nor_quoted(
 ) -> None:
     caplog.set_level(logging.INFO)
     async with running(service):
-        await want(service, "j1", [("print", "ada@example.org")])
+        await submit(service, "j1", [("print", "ada@example.org")])
         await until(lambda: service.done)
     assert service.done[0].result is not None
     assert "1 stray lines ignored" in caplog.text
@@ -135,7 +135,7 @@ async def test_a_job_past_its_deadline_is_killed_and_has_failed(
 ) -> None:
     service = ExampleService(clickhouse, tmp_path / "state", deadline_seconds=1.5)
     async with running(service):
-        await want(service, "j1", [("wait for", "/never")])
+        await submit(service, "j1", [("wait for", "/never")])
         await until(lambda: starts(tmp_path, "j1"))
         (pid,) = starts(tmp_path, "j1")
         await until(lambda: service.done)
@@ -146,7 +146,7 @@ async def test_a_job_past_its_deadline_is_killed_and_has_failed(
 async def test_a_killed_service_takes_its_processes_with_it_and_the_next_goes_on(
     service: ExampleService, database_url: str, tmp_path: Path
 ) -> None:
-    await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+    await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
     command = [sys.executable, "-m", "tests.shared.example_service", database_url, str(tmp_path / "state")]
     first = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
@@ -166,7 +166,7 @@ async def test_a_partition_that_comes_back_at_once_stops_no_process(
     service: ExampleService, tmp_path: Path
 ) -> None:
     async with running(service):
-        await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+        await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
         await until(lambda: starts(tmp_path, "j1"))
         for owned in ({"other"}, None):
             service.owned = owned
@@ -184,7 +184,7 @@ async def test_when_its_partition_moves_a_job_moves_with_it(
     other = ExampleService(clickhouse, tmp_path / "other")
     service.owned, other.owned = {"tickets"}, set()
     async with running(service, other):
-        await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+        await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
         other.runner.look_again()
         await until(lambda: starts(tmp_path, "j1"))
         (pid,) = starts(tmp_path, "j1")
@@ -201,7 +201,7 @@ async def test_when_its_partition_moves_a_job_moves_with_it(
 
 
 async def test_a_lease_that_nobody_renews_is_waited_for_and_taken_over(service: ExampleService) -> None:
-    await want(service, "j1", [])
+    await submit(service, "j1", [])
     job = await stored(service, "j1")
     await service.table.keep(
         replace(job, lease_owner="gone", lease_until=now() + timedelta(seconds=2), revision=1)
@@ -218,7 +218,7 @@ async def test_a_running_job_renews_its_lease(
     monkeypatch.setattr("shared.jobs.attempt.LEASE", timedelta(seconds=0.6))
     monkeypatch.setattr("shared.jobs.runner.LEASE", timedelta(seconds=0.6))
     async with running(service):
-        await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+        await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
         await until(lambda: starts(tmp_path, "j1"))
         first = (await stored(service, "j1")).lease_until
         await asyncio.sleep(1)
@@ -235,7 +235,7 @@ async def test_who_finds_its_job_taken_over_stops_its_process(
 ) -> None:
     monkeypatch.setattr("shared.jobs.attempt.LEASE", timedelta(seconds=0.3))
     async with running(service):
-        await want(service, "j1", [("wait for", "/never")])
+        await submit(service, "j1", [("wait for", "/never")])
         await until(lambda: starts(tmp_path, "j1"))
         (pid,) = starts(tmp_path, "j1")
         job = await stored(service, "j1")
@@ -252,7 +252,7 @@ async def test_of_two_that_are_at_work_on_one_job_the_later_answer_is_not_publis
 ) -> None:
     other = ExampleService(clickhouse, tmp_path / "other")
     mine, theirs = tmp_path / "state" / "j1", tmp_path / "other" / "j1"
-    await want(service, "j1", [("wait for in folder", "go")])
+    await submit(service, "j1", [("wait for in folder", "go")])
     async with running(service):
         await until(lambda: starts(tmp_path, "j1"))
         (pid,) = starts(tmp_path, "j1")
@@ -273,10 +273,10 @@ async def test_jobs_of_a_workload_run_in_order_and_others_beside_them_up_to_the_
     service: ExampleService, tmp_path: Path
 ) -> None:
     async with running(service):
-        await want(service, "a1", [("wait for", str(tmp_path / "a"))], "a")
-        await want(service, "a2", [], "a")
-        await want(service, "b1", [("wait for", str(tmp_path / "b"))], "b")
-        await want(service, "c1", [], "c")
+        await submit(service, "a1", [("wait for", str(tmp_path / "a"))], "a")
+        await submit(service, "a2", [], "a")
+        await submit(service, "b1", [("wait for", str(tmp_path / "b"))], "b")
+        await submit(service, "c1", [], "c")
         await until(lambda: starts(tmp_path, "a1") and starts(tmp_path, "b1"))
         await asyncio.sleep(0.3)
         assert starts(tmp_path, "a2") == starts(tmp_path, "c1") == []
@@ -296,7 +296,7 @@ async def test_how_long_a_job_has_been_silent_can_be_seen(service: ExampleServic
     assert service.registry.get_sample_value(silence) == 0
     async with running(service):
         steps = [("wait for", str(tmp_path / "go")), ("report", "news"), ("wait for", str(tmp_path / "end"))]
-        await want(service, "j1", steps)
+        await submit(service, "j1", steps)
         await until(lambda: (service.registry.get_sample_value(silence) or 0) > 1.2)
         (tmp_path / "go").touch()
         await until(lambda: service.progress)
@@ -311,9 +311,9 @@ async def test_what_cannot_be_published_is_published_later_and_holds_up_nobody(
     monkeypatch.setattr("shared.jobs.runner.pause_seconds", lambda failures: 0.1)
     service.cannot_publish.add("a1")
     async with running(service):
-        await want(service, "a1", [], "a")
+        await submit(service, "a1", [], "a")
         await until(lambda: service.failed_to_publish)
-        await want(service, "b1", [], "b")
+        await submit(service, "b1", [], "b")
         await until(lambda: service.done)
         service.cannot_publish.clear()
         await until(lambda: len(service.done) == 2)
@@ -334,7 +334,7 @@ async def test_tables_that_are_away_for_a_moment_stop_no_process(
 
     monkeypatch.setattr(service.table, "unpublished", unpublished_or_away)
     async with running(service):
-        await want(service, "j1", [("wait for", str(tmp_path / "go"))])
+        await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
         await until(lambda: starts(tmp_path, "j1"))
         service.runner.look_again()
         await until(lambda: not away)
@@ -355,7 +355,7 @@ async def test_a_job_that_version_0_1_wanted_for_no_workload_is_carried_on(
 
 
 async def test_a_job_that_never_comes_to_an_end_is_not_begun_for_ever(service: ExampleService) -> None:
-    await want(service, "j1", [])
+    await submit(service, "j1", [])
     job = await stored(service, "j1")
     await service.table.keep(replace(job, attempts=10, revision=1))
     async with running(service):
@@ -391,7 +391,7 @@ async def test_a_service_runs_the_jobs_of_the_partitions_it_is_given(
         "retraining", context, service.table, launcher, limits, service.on_progress, service.on_done
     )
     async with running(service):
-        await want(service, "j1", [])
+        await submit(service, "j1", [])
         await asyncio.sleep(0.5)
         assert service.done == []
         owned.add("tickets")

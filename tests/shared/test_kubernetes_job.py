@@ -165,7 +165,7 @@ async def test_a_service_that_is_stopped_leaves_its_jobs_running_and_its_success
         ExampleService(clickhouse, tmp_path / name, launcher=launcher) for name in ("first", "second")
     )
     task = order(tmp_path, ("wait for", str(tmp_path / "go"))).task
-    await first.runner.want("j1", "example", "tickets", task)
+    await first.runner.submit("j1", "example", "tickets", task)
     running = asyncio.create_task(first.runner.run_for_ever())
     await until_begun(tmp_path)
     running.cancel()

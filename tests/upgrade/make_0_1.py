@@ -23,12 +23,12 @@ from pathlib import Path
 
 import aiohttp
 from deploy.demo.players import App, Reviewer
-from shared.tables import connect
-
-from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
 from deploy.watch import Watch, watching
 from deploy.workloads.add import add_workload
 from deploy.workloads.rows import LabelledRow
+from shared.tables import connect
+
+from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
 from shared.events import (
     CandidateJudged,
     FailureClustersFound,
