@@ -44,7 +44,7 @@ async def add(
     checked = await workloads.check(upload)
     if not checked.differs:
         return nothing_differs(checked)
-    for line in said_before(checked):
+    for line in before_it_starts(checked):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     if ask and console.is_terminal:
         typer.confirm("Go on?", default=True, abort=True)
@@ -63,7 +63,7 @@ async def add(
     return end
 
 
-def said_before(checked: Checked) -> list[str]:
+def before_it_starts(checked: Checked) -> list[str]:
     """What a person should know before it starts."""
     often = checked.repeated_texts
     repeated = f", {often} texts more than once (kept once)" if often else ""
@@ -81,7 +81,7 @@ def _content(what: str, file: Path) -> bytes:
 
 
 async def _until_open(gateway_url: str, name: str) -> None:
-    """The gateway hears of its champion a moment after the verdict. Raises ExpectedError if it does not."""
+    """The gateway has its champion a moment after the verdict. Raises ExpectedError if it has not."""
     try:
         async with asyncio.timeout(OPEN_SECONDS), ServiceClient(gateway_url) as gateway:
             while True:

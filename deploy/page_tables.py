@@ -1,4 +1,4 @@
-"""Tables in `docs/` that are made from the code: who says what, and every setting."""
+"""Tables in `docs/` that are made from the code: who produces what, and every setting."""
 
 from __future__ import annotations
 

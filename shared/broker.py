@@ -111,15 +111,15 @@ def make_publish(broker: KafkaBroker, source: str) -> Publish:
 
 
 async def _publish(broker: KafkaBroker, event: Event, source: str) -> None:
-    said = record(event, source)
+    made = record(event, source)
     while True:
         try:
-            await broker.publish(said.value, said.topic, key=said.key, headers=dict(said.headers))
+            await broker.publish(made.value, made.topic, key=made.key, headers=dict(made.headers))
         except BufferError:  # librdkafka's queue is full: wait for it, that is what back-pressure is
             await asyncio.sleep(0.1)
         except KafkaException as error:
             if error.args[0].code() != KafkaError._MSG_TIMED_OUT:
                 raise
-            log.warning("%s: the broker did not answer for minutes; trying again", said.topic)
+            log.warning("%s: the broker did not answer for minutes; trying again", made.topic)
         else:
             return

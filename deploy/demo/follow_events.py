@@ -23,7 +23,7 @@ async def follow_to(
 ) -> E:
     """The next event of this kind and workload for which `when` holds.
 
-    Raises LoopStopped if the loop says instead that no dataset came of the cycle or that training failed.
+    Raises LoopStopped if an event says instead that no dataset came of the cycle or that training failed.
     """
 
     def is_it(event: Event) -> bool:
@@ -42,8 +42,8 @@ async def follow_to(
             await asyncio.wait({waiting}, timeout=0.5)
     finally:
         waiting.cancel()
-    said = waiting.result()
-    if isinstance(said, TrainingFailed | DatasetRefused):
-        raise LoopStopped(f"{workload}: {said.reason}")
-    assert isinstance(said, kind)
-    return said
+    event = waiting.result()
+    if isinstance(event, TrainingFailed | DatasetRefused):
+        raise LoopStopped(f"{workload}: {event.reason}")
+    assert isinstance(event, kind)
+    return event

@@ -155,7 +155,7 @@ class Reviewer:
 
 
 async def until_taken(ask: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]]) -> Any:
-    """Asks again while the service is away or not ready: what is said carries its id, so twice is once.
+    """Asks again while the service is away or not ready: what is sent carries its id, so twice is once.
 
     Returns the answer's JSON, None if it has none. Raises aiohttp.ClientResponseError when it is refused.
     """

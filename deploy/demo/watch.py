@@ -1,4 +1,4 @@
-"""Watches events as they are said: what the command line and the demo follow the loop by."""
+"""Watches events as they are published: what the command line and the demo follow the loop by."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Watch:
 
 @asynccontextmanager
 async def watching(bootstrap_servers: str, kinds: Iterable[type[Event]] = EVENTS) -> AsyncIterator[Watch]:
-    """A watch on these kinds of events, with nothing said afterwards missed."""
+    """A watch on these kinds of events, with nothing published afterwards missed."""
     kinds = tuple(kinds)
     await asyncio.to_thread(declare, topics_of(kinds), bootstrap_servers, 1, 30)
     watch, loop, stop, assigned = Watch(), asyncio.get_running_loop(), threading.Event(), threading.Event()

@@ -30,8 +30,8 @@ class Stage(StrEnum):
 STAGES = tuple(Stage)
 
 
-class Standing(StrEnum):
-    """How a stage stands. Each has a sign of its own beside its colour."""
+class StageState(StrEnum):
+    """Each has a sign of its own beside its colour."""
 
     EMPTY = "empty"  # nothing was said yet
     DONE = "done"
@@ -81,35 +81,35 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class StageSays:
+class ShownStage:
     """A stage as the page shows it: what it last said and when, or what makes it say something."""
 
     stage: Stage
-    standing: Standing
+    state: StageState
     sentence: str
     at: datetime | None
 
 
-def standing(latest: Round | None) -> tuple[Stage, Standing] | None:
+def under_way(latest: Round | None) -> tuple[Stage, StageState] | None:
     """Where the latest round works or failed; None when it is complete and the loop rests."""
     if latest is None or latest.outcome in ("promoted", "held", "rejected"):
         return None
-    return Stage(latest.stage), Standing.FAILED if latest.is_over else Standing.WORKING
+    return Stage(latest.stage), StageState.FAILED if latest.is_over else StageState.WORKING
 
 
 def in_words(latest: Round | None) -> str:
     """The same as a sentence's end."""
-    here = standing(latest)
+    here = under_way(latest)
     if here is None:
         return "the loop rests until the next cycle"
     stage, how = here
-    return f"now: {stage} failed" if how is Standing.FAILED else f"now: {stage}"
+    return f"now: {stage} failed" if how is StageState.FAILED else f"now: {stage}"
 
 
-def stages(now: Snapshot, latest: Round | None) -> list[StageSays]:
+def stages(now: Snapshot, latest: Round | None) -> list[ShownStage]:
     """All eight, in order."""
-    here = standing(latest)
-    said = {
+    here = under_way(latest)
+    sentences = {
         Stage.MONITOR: _monitor(now),
         Stage.REVIEW: _review(now),
         Stage.FAILURES: _failures(now),
@@ -120,18 +120,18 @@ def stages(now: Snapshot, latest: Round | None) -> list[StageSays]:
         Stage.PROMOTION: _promotion(now),
     }
     shown = []
-    for stage, (sentence, at) in said.items():
-        how = Standing.DONE if at else Standing.EMPTY
+    for stage, (sentence, at) in sentences.items():
+        how = StageState.DONE if at else StageState.EMPTY
         if here and here[0] is stage:
             how = here[1]
-        shown.append(StageSays(stage, how, sentence, at))
+        shown.append(ShownStage(stage, how, sentence, at))
     return shown
 
 
-Said = tuple[str, datetime | None]
+Sentence = tuple[str, datetime | None]
 
 
-def _monitor(now: Snapshot) -> Said:
+def _monitor(now: Snapshot) -> Sentence:
     traffic = now.traffic
     if not traffic.predictions:
         return (
@@ -139,13 +139,13 @@ def _monitor(now: Snapshot) -> Said:
             None,
         )
     doubted = f"{traffic.doubted:,} doubted ({percent(traffic.doubted / traffic.predictions)})"
-    said = f"{count(traffic.predictions, 'request')} in the last day, {doubted}"
+    sentence = f"{count(traffic.predictions, 'request')} in the last day, {doubted}"
     if traffic.signals:
-        said += f"; {traffic.negative} of {count(traffic.signals, 'user signal')} negative"
-    return said, traffic.last_at
+        sentence += f"; {traffic.negative} of {count(traffic.signals, 'user signal')} negative"
+    return sentence, traffic.last_at
 
 
-def _review(now: Snapshot) -> Said:
+def _review(now: Snapshot) -> Sentence:
     reviewing = now.reviewing
     waiting = f"{reviewing.open:,} to review"
     if reviewing.disputed:
@@ -154,13 +154,13 @@ def _review(now: Snapshot) -> Said:
         if reviewing.open or reviewing.disputed:
             return f"{waiting}. Open Review and press the key of the right answer.", None
         return "Nothing to review yet. Doubted, disliked and randomly drawn answers will come here.", None
-    said = f"{waiting}; {count(reviewing.corrections, 'right answer')} agreed"
+    sentence = f"{waiting}; {count(reviewing.corrections, 'right answer')} agreed"
     if reviewing.agreement.n:
-        said += f"; reviewers agree on {share(reviewing.agreement)}"
-    return said, reviewing.last_at
+        sentence += f"; reviewers agree on {share(reviewing.agreement)}"
+    return sentence, reviewing.last_at
 
 
-def _failures(now: Snapshot) -> Said:
+def _failures(now: Snapshot) -> Sentence:
     if not now.clusters:
         rule = now.definition.cycle
         return (
@@ -173,7 +173,7 @@ def _failures(now: Snapshot) -> Said:
     return f"{count(len(now.clusters), 'cluster')}: {largest}{more}", now.clusters[0].found_at
 
 
-def _dataset(now: Snapshot) -> Said:
+def _dataset(now: Snapshot) -> Sentence:
     newest = now.datasets[0] if now.datasets else None
     if now.refusal and (newest is None or now.refusal.refused_at > newest.published_at):
         return f"Refused: {now.refusal.reason}", now.refusal.refused_at
@@ -189,7 +189,7 @@ def _dataset(now: Snapshot) -> Said:
     )
 
 
-def _training(now: Snapshot) -> Said:
+def _training(now: Snapshot) -> Sentence:
     if not now.runs:
         return "Starts by itself when a dataset is published.", None
     run = now.runs[0]
@@ -203,20 +203,20 @@ def _training(now: Snapshot) -> Said:
     )
 
 
-def _evaluation(now: Snapshot) -> Said:
+def _evaluation(now: Snapshot) -> Sentence:
     if not now.evaluations:
         return "Scores every candidate beside the champion, on rows that no model was trained on.", None
     newest = now.evaluations[0]
     card = newest.scorecard
-    said = f"Held-out {share(card.held_out)}"
+    sentence = f"Held-out {share(card.held_out)}"
     if card.held_out_difference:
-        said += f", {difference(card.held_out_difference)}"
+        sentence += f", {difference(card.held_out_difference)}"
     if card.golden_difference:
-        said += f"; golden {difference(card.golden_difference)}"
-    return said, newest.evaluated_at
+        sentence += f"; golden {difference(card.golden_difference)}"
+    return sentence, newest.evaluated_at
 
 
-def _shadow(now: Snapshot) -> Said:
+def _shadow(now: Snapshot) -> Sentence:
     if not now.pairs:
         return "Lets a candidate answer real requests beside the champion, unseen by users.", None
     newest = now.pairs[0]
@@ -227,7 +227,7 @@ def _shadow(now: Snapshot) -> Said:
     )
 
 
-def _promotion(now: Snapshot) -> Said:
+def _promotion(now: Snapshot) -> Sentence:
     if not now.verdicts:
         return "Promotes on evidence alone; everything else is held or rejected.", None
     newest = now.verdicts[0]

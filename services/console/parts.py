@@ -1,4 +1,4 @@
-"""What the pages are made of: what was heard, the views, and the services that people's wishes go to."""
+"""What the pages are made of: live events, views, and the services that decide."""
 
 from __future__ import annotations
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import asin, cos, pi, sin
 
-from services.console.cycle_status import STAGES, Stage, StageSays, Standing
+from services.console.cycle_status import STAGES, ShownStage, Stage, StageState
 
 SIZE = 360.0
 RADIUS = 122.0
 NODE = 19.0
 GAP = 7.0  # between an arc's end and a node's edge
 
-SIGNS = {Standing.DONE: "✓", Standing.WORKING: "●", Standing.FAILED: "!"}
+SIGNS = {StageState.DONE: "✓", StageState.WORKING: "●", StageState.FAILED: "!"}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Node:
     """A stage on the ring: its centre, where its name stands, and the sign in it."""
 
     stage: Stage
-    standing: Standing
+    state: StageState
     x: float
     y: float
     label_x: float
@@ -45,16 +45,16 @@ class Ring:
     arcs: list[Arc]
 
 
-def ring(said: Sequence[StageSays]) -> Ring:
-    """The ring's picture in a square of SIZE units. `said` holds every stage, in order."""
-    working = next((i for i, one in enumerate(said) if one.standing is Standing.WORKING), None)
+def ring(shown: Sequence[ShownStage]) -> Ring:
+    """The ring's picture in a square of SIZE units. `shown` holds every stage, in order."""
+    working = next((i for i, one in enumerate(shown) if one.state is StageState.WORKING), None)
     start = STAGES.index(Stage.FAILURES)
     nodes = []
-    for index, one in enumerate(said):
+    for index, one in enumerate(shown):
         x, y = _place(_angle(index))
-        sign = SIGNS.get(one.standing, str(index + 1))
-        nodes.append(Node(one.stage, one.standing, round(x, 1), round(y, 1), *_label(x, y), sign))
-    arcs = [Arc(_arc(index), working is not None and start <= index < working) for index in range(len(said))]
+        sign = SIGNS.get(one.state, str(index + 1))
+        nodes.append(Node(one.stage, one.state, round(x, 1), round(y, 1), *_label(x, y), sign))
+    arcs = [Arc(_arc(index), working is not None and start <= index < working) for index in range(len(shown))]
     return Ring(nodes, arcs)
 
 

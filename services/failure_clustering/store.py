@@ -72,7 +72,7 @@ class FailureStore:
         """Every cluster as last seen before a cutoff, and the cutoff of the last cycle that had any."""
         rows = await self._clickhouse.rows(
             f"""SELECT cluster_id, name, toString(answer) AS said, toString(right_answer) AS should_say, size,
-                toString(status) AS standing, centroid, cut
+                toString(status) AS cluster_status, centroid, cut
             FROM clusters FINAL WHERE workload = {{workload:String}} AND cut < {CUTOFF}
             ORDER BY cut DESC, cluster_id LIMIT 1 BY cluster_id""",
             workload=workload,
@@ -92,7 +92,7 @@ class FailureStore:
                 answer=row["said"],
                 right_answer=row["should_say"],
                 size=row["size"],
-                status=ClusterStatus(row["standing"]) if row["standing"] else None,
+                status=ClusterStatus(row["cluster_status"]) if row["cluster_status"] else None,
                 centroid=row["centroid"],
                 members=ids.get(row["cluster_id"], frozenset()),
                 is_of_last_cycle=row["cut"] == last,

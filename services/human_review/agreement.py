@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Opinion:
-    """One reviewer's standing judgement on a prediction."""
+    """One reviewer's latest judgement on a prediction."""
 
     review_id: str
     reviewer: str

@@ -46,12 +46,12 @@ def train_candidate(
 
     from services.retraining.trl_trainer import BaseModelMissing, Example, train
 
-    last_said = 0.0
+    last_reported = 0.0
 
     def on_step(step: int, loss: float) -> None:
-        nonlocal last_said
-        if step == planned or time.monotonic() - last_said >= PROGRESS_SECONDS:
-            last_said = time.monotonic()
+        nonlocal last_reported
+        if step == planned or time.monotonic() - last_reported >= PROGRESS_SECONDS:
+            last_reported = time.monotonic()
             report(JobProgress(phase="training", done=step, total=planned, loss=loss))
 
     examples = [Example(workload.prompt_for(row["text"]), added.answers[row["label"]]) for row in rows]

@@ -71,18 +71,18 @@ def rolled_back(
     history: Sequence[AliasRevision], request: RollbackRequested, since: datetime
 ) -> AliasRevision | None:
     """The champion before the current one, of those not withdrawn, answers again. None: there is none."""
-    standing: list[AliasRevision] = []
+    promotions: list[AliasRevision] = []
     for revision in history:
         if revision.kind is Kind.PROMOTED:
-            standing.append(revision)
+            promotions.append(revision)
         else:
-            standing.pop()
-    if len(standing) < 2:
+            promotions.pop()
+    if len(promotions) < 2:
         return None
     return replace(
-        standing[-2],
+        promotions[-2],
         revision=history[-1].revision + 1,
-        previous=standing[-1].champion,
+        previous=promotions[-1].champion,
         kind=Kind.ROLLED_BACK,
         since=since,
         request_id=request.request_id,

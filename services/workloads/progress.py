@@ -19,7 +19,7 @@ class Progress:
     total: int
     began_at: datetime
     began_with: int
-    """How much was done when it was first heard of."""
+    """How much was done when its first event came."""
     at: datetime
     loss: float | None
     version: int

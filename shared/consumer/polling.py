@@ -18,7 +18,7 @@ RECORDS_AT_ONCE = 2000
 LONGEST_POLL_SECONDS = 1.0  # how late it may notice that it is to stop
 SHORT_POLL_SECONDS = 0.05  # while handlers may soon have something to commit
 BUSY_SECONDS = 1.0  # so long after a delivery they may
-SAY_AGAIN_SECONDS = 10.0
+REPORT_AGAIN_SECONDS = 10.0
 CLOSING_SECONDS = 3.0  # then the thread is left behind: a broker that does not answer must hold nobody up
 
 SETTINGS = {
@@ -133,16 +133,16 @@ class PollingThread:
 
 
 def on_error(name: str) -> Callable[[KafkaError], None]:
-    """What librdkafka says of its connections, now and then; it goes on trying by itself."""
-    said_at = 0.0
+    """What librdkafka reports of its connections, now and then; it goes on trying by itself."""
+    reported_at = 0.0
 
-    def say(error: KafkaError) -> None:
-        nonlocal said_at
-        if time.monotonic() - said_at > SAY_AGAIN_SECONDS:
-            said_at = time.monotonic()
+    def report(error: KafkaError) -> None:
+        nonlocal reported_at
+        if time.monotonic() - reported_at > REPORT_AGAIN_SECONDS:
+            reported_at = time.monotonic()
             log.warning("%s: %s", name, error.str())
 
-    return say
+    return report
 
 
 def by_partition(messages: Iterable[Message]) -> dict[Place, list[Message]]:

@@ -76,7 +76,7 @@ class Record:
 
 
 def derived_id(*cause: str) -> str:
-    """A UUIDv5 of the cause: say the same thing twice and it has the same id."""
+    """A UUIDv5 of the cause: publish the same thing twice and it has the same id."""
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(cause)))
 
 
@@ -87,7 +87,7 @@ def now() -> datetime:
 
 
 def record(event: Event, source: str) -> Record:
-    """The event as a CloudEvents record in binary mode, said by `source` (a service's name)."""
+    """The event as a CloudEvents record in binary mode, published by `source` (a service's name)."""
     topic = event.topic
     return Record(
         topic=topic.name,
@@ -122,12 +122,12 @@ def read(kind: type[E], value: bytes | None, headers: Iterable[tuple[str, bytes 
         payload: Any = json.loads(value)
     except (ValueError, RecursionError):
         raise InvalidMessage("the value is not valid JSON in UTF-8") from None
-    said_type = named.get("ce_type")
+    given_type = named.get("ce_type")
     if named.get("content-type", "").startswith("application/cloudevents"):
         if not isinstance(payload, dict):
             raise InvalidMessage("a structured CloudEvent must be a JSON object")
-        said_type, payload = payload.get("type"), payload.get("data")
-    if said_type is not None and said_type != event_type(kind.topic):
+        given_type, payload = payload.get("type"), payload.get("data")
+    if given_type is not None and given_type != event_type(kind.topic):
         raise InvalidMessage(f"ce_type is not {event_type(kind.topic)}")
     try:
         return kind.model_validate(payload)

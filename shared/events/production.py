@@ -64,7 +64,7 @@ class FeedbackGiven(Event):
     given_at: Moment
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _is_not_empty(self) -> Self:
         if self.thumb is None and self.score is None and not self.comment:
             raise ValueError("give at least one of thumb, score, comment")
         return self

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 
 class JobMetrics:
-    """`progressed` holds, for each job that runs here, when it last was heard of (`time.monotonic`)."""
+    """`progressed` holds, for each job that runs here, when it last reported (`time.monotonic`)."""
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self.progressed: dict[str, float] = {}

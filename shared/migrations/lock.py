@@ -107,7 +107,7 @@ async def _break_if_stale(clickhouse: ClickHouse, table: str, stale_seconds: flo
             return
         holder = rows[0]["holder"]
         await clickhouse.command(f"RENAME TABLE {table} TO {table}_broken_{holder}")
-        log.warning("%s: its holder has not been heard of for %s s; broken", table, stale_seconds)
+        log.warning("%s: its holder has been silent for %s s; broken", table, stale_seconds)
     except DatabaseError as error:
         if error.code not in (TABLE_EXISTS, UNKNOWN_TABLE):  # broken or released by others meanwhile
             raise

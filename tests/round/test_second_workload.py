@@ -186,8 +186,8 @@ async def round_with_kills(
     await eventually(lambda: count_is(laptop, "predictions_v1", "prediction_id", len(app.answered) + 1))
     await eventually(lambda: count_is(laptop, "feedback_v1", "feedback_id", thumbs))
     assert len({event.feedback_id for event in watch.seen(FeedbackGiven)}) == thumbs
-    await eventually(lambda: is_said_once(laptop, "corrections_v1", watch.seen(PredictionCorrected)))
-    await eventually(lambda: is_said_once(laptop, "pairs_v1", watch.seen(ShadowPairRecorded)))
+    await eventually(lambda: is_published_once(laptop, "corrections_v1", watch.seen(PredictionCorrected)))
+    await eventually(lambda: is_published_once(laptop, "pairs_v1", watch.seen(ShadowPairRecorded)))
     rows = list(Files(laptop.addresses.files_uri, laptop.addresses.state_folder).rows(dataset.train))
     assert len({row["text"] for row in rows}) == len(rows) == dataset.counts.seed + dataset.counts.corrected
     return len(app.answered) + 1
@@ -214,11 +214,11 @@ async def count_is(laptop: Laptop, view: str, key: str, expected: int) -> bool:
     return counted == expected
 
 
-async def is_said_once(
-    laptop: Laptop, view: str, said: Sequence[PredictionCorrected] | Sequence[ShadowPairRecorded]
+async def is_published_once(
+    laptop: Laptop, view: str, published: Sequence[PredictionCorrected] | Sequence[ShadowPairRecorded]
 ) -> bool:
-    """True once as many predictions were said as are stored: what is stored is said a moment later."""
-    return await count_of(laptop, view, "prediction_id") == len({event.prediction_id for event in said})
+    """True once as many predictions were published as are stored; that may take a moment."""
+    return await count_of(laptop, view, "prediction_id") == len({event.prediction_id for event in published})
 
 
 async def count_of(laptop: Laptop, view: str, key: str) -> int:

@@ -46,7 +46,7 @@ def headers(event: Event) -> list[tuple[str, bytes | str | None]]:
 
 
 @given(st.text(min_size=1, max_size=200).filter(lambda t: not any("\ud800" <= c <= "\udfff" for c in t)))
-def test_an_event_comes_back_as_it_was_said(text: str) -> None:
+def test_an_event_comes_back_as_it_was_published(text: str) -> None:
     event = logged(input=text)
     assert read(PredictionLogged, record(event, "test").value, headers(event)) == event
 

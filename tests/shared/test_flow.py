@@ -51,7 +51,7 @@ def test_every_event_is_produced_by_someone_and_consumed_by_someone() -> None:
     for kind in EVENTS:
         is_of_an_earlier_version = kind.__name__ in OF_AN_EARLIER_VERSION
         assert is_of_an_earlier_version != any(kind in part.produces for part in FLOW.values()), (
-            f"nobody says {kind.__name__}"
+            f"nobody produces {kind.__name__}"
         )
         assert any(kind in part.consumes for part in FLOW.values()), f"nobody consumes {kind.__name__}"
 

@@ -146,7 +146,7 @@ class Group:
             return
         self._answer_waiting(
             member, ErrorCode.REBALANCE_IN_PROGRESS
-        )  # it asks anew: nobody hears the old answer
+        )  # it asks anew: nobody waits for the old answer
         member.asked, member.seen, member.waiting_to_join = ask, now, reply
         if self.state is not State.PREPARING:
             self._prepare(now)

@@ -32,7 +32,7 @@ class NotOffered(Exception):
 
 
 class PartitionLog:
-    """Offsets from `start` to `end` (exclusive). One caller at a time; `watchers` hear of each append."""
+    """Offsets from `start` to `end` (exclusive). One caller at a time; `watchers` are told of each append."""
 
     def __init__(self, folder: Path, config: TopicConfig, start: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from services.console.pages.frame import frame, markup, push
 from services.console.pages.label_picker import Choosing
 from services.console.pages.reviewer_name import remember_name, remembered_name
 from services.console.parts import Parts
-from services.console.review_desk import ReviewDesk
+from services.console.review_session import ReviewSession
 from services.console.reviewing import FIND, SKIP, UNDO, choices, is_blind
 from services.console.templating import Render
 from shared.service_client import ServiceAway, ServiceRefused
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 
 class ReviewPage:
-    """One reviewer at one browser. Reviews are said at once; undo brings an item back for another answer."""
+    """One reviewer at one browser. Reviews are given at once; undo brings an item back for another answer."""
 
     def __init__(self, parts: Parts, render: Render, workload: Workload) -> None:
         self._parts, self._render, self._workload = parts, render, workload
-        self._desk: ReviewDesk | None = None
+        self._session: ReviewSession | None = None
         self._is_busy = False
         self._shown = ""
         """The prediction on the page; empty when there is none."""
@@ -64,7 +64,7 @@ class ReviewPage:
             self._ask_name()
 
     def _ask_name(self) -> None:
-        self._desk = None
+        self._session = None
         self._who.clear()
         self._place.clear()
         with self._place, ui.element("div").classes("card empty"):
@@ -83,7 +83,7 @@ class ReviewPage:
 
     async def _sit_down(self, name: str) -> None:
         parts = self._parts
-        self._desk = ReviewDesk(parts.reviews, parts.clock, self._workload.name, name)
+        self._session = ReviewSession(parts.reviews, parts.clock, self._workload.name, name)
         self._who.clear()
         with self._who:
             ui.label(f"Reviewing as {name}").classes("quiet")
@@ -96,7 +96,7 @@ class ReviewPage:
     async def _show_next(self, said: str) -> None:
         """Draws the item that is already here, or else the first that comes; then fills what waits."""
         self._said, self._shown = said, ""
-        if self._desk is not None and self._desk.sitting.item is not None:
+        if self._session is not None and self._session.sitting.item is not None:
             self._draw(said)
         await self._fetch()
         if not self._shown:
@@ -104,11 +104,11 @@ class ReviewPage:
 
     async def _fetch(self) -> None:
         """Fills what waits behind the item on the page; an empty page shows the first that comes, at once."""
-        desk = self._desk
-        if desk is None:
+        session = self._session
+        if session is None:
             return
         try:
-            while await desk.fetch():
+            while await session.fetch():
                 if not self._shown:
                     self._draw(self._said)
         except ServiceAway as away:
@@ -121,26 +121,26 @@ class ReviewPage:
 
     async def _look_again(self) -> None:
         """An empty queue fills by itself, and what was looked at for too long goes back to it."""
-        desk = self._desk
-        if desk is None or self._is_busy:
+        session = self._session
+        if session is None or self._is_busy:
             return
         self._is_busy = True  # no key may judge what is being replaced
         try:
-            gone = desk.let_go()
-            if gone is None and desk.sitting.item is not None:
+            gone = session.let_go()
+            if gone is None and session.sitting.item is not None:
                 return
             await self._fetch()
         finally:
             self._is_busy = False
-        if gone is not None and (item := desk.sitting.item) and item.prediction_id == gone.prediction_id:
+        if gone is not None and (item := session.sitting.item) and item.prediction_id == gone.prediction_id:
             return
         if gone is not None:
             self._draw("That text is somebody else's now: it was kept for you for as long as it can be.")
 
     def _draw(self, said: str = "") -> None:
-        if self._desk is None:
+        if self._session is None:
             return
-        sitting = self._desk.sitting
+        sitting = self._session.sitting
         item = sitting.item
         self._drawn_at, self._said = time.monotonic(), said
         self._shown = item.prediction_id if item else ""
@@ -154,12 +154,12 @@ class ReviewPage:
         self._choosing.show(text, choices(item), is_blind(item), said, done)
 
     async def _answer(self, label: str) -> None:
-        desk = self._desk
-        if desk is None or desk.sitting.item is None or self._is_busy:
+        session = self._session
+        if session is None or session.sitting.item is None or self._is_busy:
             return
         self._is_busy = True
         try:
-            await self._kept_in_time(desk, label)
+            await self._kept_in_time(session, label)
         except ServiceAway as away:
             log.warning("a review was not kept: %s", away)
             self._complain("That review was not kept: the review queue does not answer. Press the key again.")
@@ -173,27 +173,27 @@ class ReviewPage:
         self._trouble.set_visibility(False)
         await self._show_next(f"Kept: {label}.")
 
-    async def _kept_in_time(self, desk: ReviewDesk, label: str) -> None:
-        keeping = asyncio.ensure_future(desk.answer(label))
+    async def _kept_in_time(self, session: ReviewSession, label: str) -> None:
+        keeping = asyncio.ensure_future(session.answer(label))
         _, unfinished = await asyncio.wait({keeping}, timeout=PATIENCE_SECONDS)
         if unfinished:
             self._complain("This review is not confirmed yet. Wait a moment.")
         await keeping
 
     def _undo(self) -> None:
-        if self._desk is not None and not self._is_busy:
-            answer = self._desk.sitting.undo()
+        if self._session is not None and not self._is_busy:
+            answer = self._session.sitting.undo()
             self._draw(f"You said {answer}. Answer again to replace it." if answer else "Nothing to undo.")
 
     async def _skip(self) -> None:
-        if self._desk is not None and self._desk.sitting.item is not None and not self._is_busy:
-            self._desk.sitting.skip()
+        if self._session is not None and self._session.sitting.item is not None and not self._is_busy:
+            self._session.sitting.skip()
             await self._show_next("Skipped. It stays in the queue for others.")
 
     async def _on_key(self, event: KeyEventArguments) -> None:
         modifiers = event.modifiers
         if (
-            self._desk is None
+            self._session is None
             or not event.action.keydown
             or modifiers.ctrl
             or modifiers.alt

@@ -11,7 +11,7 @@ REBALANCE_SECONDS = 60.0
 
 
 @dataclass
-class Play:
+class TimedGroup:
     """A group, a clock that is moved by hand, and what members were answered."""
 
     group: Group = field(default_factory=lambda: Group("group"))
@@ -61,161 +61,163 @@ class Play:
 
 
 @pytest.fixture
-def play() -> Play:
-    return Play()
+def timed() -> TimedGroup:
+    return TimedGroup()
 
 
-def test_companions_of_the_first_member_join_the_same_generation(play: Play) -> None:
-    one, two = play.join(), play.join()
+def test_companions_of_the_first_member_join_the_same_generation(timed: TimedGroup) -> None:
+    one, two = timed.join(), timed.join()
     assert (one, two) == ([], [])
-    play.wait(COMPANION_WAIT_SECONDS)
+    timed.wait(COMPANION_WAIT_SECONDS)
     assert one[0].generation == two[0].generation == 1
     assert one[0].leader == two[0].leader == one[0].member_id
     assert [id for id, _, _ in one[0].members] == [one[0].member_id, two[0].member_id]
     assert two[0].members == ()
 
 
-def test_a_follower_waits_for_the_leaders_assignment(play: Play) -> None:
-    play.stable_pair()
-    assert play.group.state is State.STABLE
+def test_a_follower_waits_for_the_leaders_assignment(timed: TimedGroup) -> None:
+    timed.stable_pair()
+    assert timed.group.state is State.STABLE
 
 
-def test_a_dynamic_member_is_told_its_id_first_and_then_let_in(play: Play) -> None:
-    told = play.join(must_know_its_id=True)[0]
+def test_a_dynamic_member_is_told_its_id_first_and_then_let_in(timed: TimedGroup) -> None:
+    told = timed.join(must_know_its_id=True)[0]
     assert told.error is ErrorCode.MEMBER_ID_REQUIRED
-    joined = play.join(told.member_id, must_know_its_id=True)
-    play.wait(COMPANION_WAIT_SECONDS)
+    joined = timed.join(told.member_id, must_know_its_id=True)
+    timed.wait(COMPANION_WAIT_SECONDS)
     assert joined[0].member_id == told.member_id
-    assert play.join("somebody")[0].error is ErrorCode.UNKNOWN_MEMBER_ID
+    assert timed.join("somebody")[0].error is ErrorCode.UNKNOWN_MEMBER_ID
 
 
-def test_a_third_member_sends_the_others_back_to_join(play: Play) -> None:
-    one, two = play.stable_pair()
-    third = play.join()
-    assert play.heartbeat(one) is ErrorCode.REBALANCE_IN_PROGRESS
-    assert play.may_commit(one) is ErrorCode.NONE
-    play.join(one.member_id)
+def test_a_third_member_sends_the_others_back_to_join(timed: TimedGroup) -> None:
+    one, two = timed.stable_pair()
+    third = timed.join()
+    assert timed.heartbeat(one) is ErrorCode.REBALANCE_IN_PROGRESS
+    assert timed.may_commit(one) is ErrorCode.NONE
+    timed.join(one.member_id)
     assert third == []
-    play.join(two.member_id)
+    timed.join(two.member_id)
     assert third[0].generation == 2
-    assert play.may_commit(third[0]) is ErrorCode.REBALANCE_IN_PROGRESS
+    assert timed.may_commit(third[0]) is ErrorCode.REBALANCE_IN_PROGRESS
 
 
-def test_a_silent_member_is_taken_for_dead_when_its_session_is_over(play: Play) -> None:
-    one, two = play.stable_pair()
-    play.wait(SESSION_SECONDS)
-    assert play.heartbeat(one) is ErrorCode.NONE
-    play.wait(1)
-    assert play.heartbeat(two) is ErrorCode.UNKNOWN_MEMBER_ID
-    assert play.heartbeat(one) is ErrorCode.REBALANCE_IN_PROGRESS
-    assert play.join(one.member_id)[0].generation == 2
+def test_a_silent_member_is_taken_for_dead_when_its_session_is_over(timed: TimedGroup) -> None:
+    one, two = timed.stable_pair()
+    timed.wait(SESSION_SECONDS)
+    assert timed.heartbeat(one) is ErrorCode.NONE
+    timed.wait(1)
+    assert timed.heartbeat(two) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert timed.heartbeat(one) is ErrorCode.REBALANCE_IN_PROGRESS
+    assert timed.join(one.member_id)[0].generation == 2
 
 
-def test_a_member_that_waits_in_join_is_not_taken_for_dead(play: Play) -> None:
-    one, two = play.stable_pair()
-    waiting = play.join(two.member_id, protocols={"range": b"other topics"})
+def test_a_member_that_waits_in_join_is_not_taken_for_dead(timed: TimedGroup) -> None:
+    one, two = timed.stable_pair()
+    waiting = timed.join(two.member_id, protocols={"range": b"other topics"})
     for _ in range(5):
-        play.wait(SESSION_SECONDS - 1)
-        play.heartbeat(one)
-    assert two.member_id in play.group.members
+        timed.wait(SESSION_SECONDS - 1)
+        timed.heartbeat(one)
+    assert two.member_id in timed.group.members
     assert waiting == []
 
 
-def test_who_does_not_join_until_the_deadline_is_left_behind(play: Play) -> None:
-    one, two = play.stable_pair()
-    third = play.join()
-    play.join(one.member_id)
-    while play.now < COMPANION_WAIT_SECONDS + REBALANCE_SECONDS:
+def test_who_does_not_join_until_the_deadline_is_left_behind(timed: TimedGroup) -> None:
+    one, two = timed.stable_pair()
+    third = timed.join()
+    timed.join(one.member_id)
+    while timed.now < COMPANION_WAIT_SECONDS + REBALANCE_SECONDS:
         assert third == []
-        assert play.heartbeat(two) is ErrorCode.REBALANCE_IN_PROGRESS
-        play.wait(SESSION_SECONDS / 2)
-    assert set(play.group.members) == {one.member_id, third[0].member_id}
+        assert timed.heartbeat(two) is ErrorCode.REBALANCE_IN_PROGRESS
+        timed.wait(SESSION_SECONDS / 2)
+    assert set(timed.group.members) == {one.member_id, third[0].member_id}
 
 
-def test_a_leader_that_never_assigns_is_left_behind(play: Play) -> None:
-    one, two = play.join(), play.join()
-    play.wait(COMPANION_WAIT_SECONDS)
-    waiting = play.sync(two[0])
-    play.wait(SESSION_SECONDS + 1)
+def test_a_leader_that_never_assigns_is_left_behind(timed: TimedGroup) -> None:
+    one, two = timed.join(), timed.join()
+    timed.wait(COMPANION_WAIT_SECONDS)
+    waiting = timed.sync(two[0])
+    timed.wait(SESSION_SECONDS + 1)
     assert waiting == [Synced(ErrorCode.REBALANCE_IN_PROGRESS)]
-    assert play.leave(one[0]) is ErrorCode.UNKNOWN_MEMBER_ID
-    assert play.join(two[0].member_id)[0].leader == two[0].member_id
+    assert timed.leave(one[0]) is ErrorCode.UNKNOWN_MEMBER_ID
+    assert timed.join(two[0].member_id)[0].leader == two[0].member_id
 
 
-def test_a_member_that_leaves_starts_a_rebalance_and_the_last_one_empties_the_group(play: Play) -> None:
-    one, two = play.stable_pair()
-    play.leave(one)
-    alone = play.join(two.member_id)[0]
+def test_a_member_that_leaves_starts_a_rebalance_and_the_last_one_empties_the_group(
+    timed: TimedGroup,
+) -> None:
+    one, two = timed.stable_pair()
+    timed.leave(one)
+    alone = timed.join(two.member_id)[0]
     assert alone.leader == two.member_id
-    play.leave(alone)
-    assert (play.group.state, play.group.members) == (State.EMPTY, {})
+    timed.leave(alone)
+    assert (timed.group.state, timed.group.members) == (State.EMPTY, {})
 
 
-def test_an_old_generation_is_told_so(play: Play) -> None:
-    one, two = play.stable_pair()
-    play.leave(two)
-    play.join(one.member_id)
-    assert play.heartbeat(one) is ErrorCode.ILLEGAL_GENERATION
-    assert play.may_commit(one) is ErrorCode.ILLEGAL_GENERATION
-    assert play.sync(one) == [Synced(ErrorCode.ILLEGAL_GENERATION)]
+def test_an_old_generation_is_told_so(timed: TimedGroup) -> None:
+    one, two = timed.stable_pair()
+    timed.leave(two)
+    timed.join(one.member_id)
+    assert timed.heartbeat(one) is ErrorCode.ILLEGAL_GENERATION
+    assert timed.may_commit(one) is ErrorCode.ILLEGAL_GENERATION
+    assert timed.sync(one) == [Synced(ErrorCode.ILLEGAL_GENERATION)]
 
 
-def test_who_is_in_no_group_may_commit_only_into_an_empty_one(play: Play) -> None:
-    assert play.group.may_commit("", None, -1, 0) is ErrorCode.NONE
-    play.stable_pair()
-    assert play.group.may_commit("", None, -1, 0) is ErrorCode.UNKNOWN_MEMBER_ID
+def test_who_is_in_no_group_may_commit_only_into_an_empty_one(timed: TimedGroup) -> None:
+    assert timed.group.may_commit("", None, -1, 0) is ErrorCode.NONE
+    timed.stable_pair()
+    assert timed.group.may_commit("", None, -1, 0) is ErrorCode.UNKNOWN_MEMBER_ID
 
 
-def test_a_lost_answer_is_given_again_without_a_rebalance(play: Play) -> None:
-    _, two = play.stable_pair()
-    assert play.join(two.member_id)[0].generation == two.generation
-    assert play.group.state is State.STABLE
+def test_a_lost_answer_is_given_again_without_a_rebalance(timed: TimedGroup) -> None:
+    _, two = timed.stable_pair()
+    assert timed.join(two.member_id)[0].generation == two.generation
+    assert timed.group.state is State.STABLE
 
 
-def test_who_asks_again_over_a_new_connection_ends_the_wait_of_the_old_one(play: Play) -> None:
-    one, two = play.join(), play.join()
-    play.wait(COMPANION_WAIT_SECONDS)
-    old_sync = play.sync(two[0])
-    play.sync(two[0])
+def test_who_asks_again_over_a_new_connection_ends_the_wait_of_the_old_one(timed: TimedGroup) -> None:
+    one, two = timed.join(), timed.join()
+    timed.wait(COMPANION_WAIT_SECONDS)
+    old_sync = timed.sync(two[0])
+    timed.sync(two[0])
     assert old_sync == [Synced(ErrorCode.REBALANCE_IN_PROGRESS)]
-    play.join()
-    old_join = play.join(one[0].member_id)
-    play.join(one[0].member_id)
+    timed.join()
+    old_join = timed.join(one[0].member_id)
+    timed.join(one[0].member_id)
     assert [answer.error for answer in old_join] == [ErrorCode.REBALANCE_IN_PROGRESS]
 
 
-def test_a_leader_that_joins_again_gets_its_rebalance(play: Play) -> None:
-    one, two = play.stable_pair()
-    assert play.join(one.member_id) == []
-    assert play.heartbeat(two) is ErrorCode.REBALANCE_IN_PROGRESS
+def test_a_leader_that_joins_again_gets_its_rebalance(timed: TimedGroup) -> None:
+    one, two = timed.stable_pair()
+    assert timed.join(one.member_id) == []
+    assert timed.heartbeat(two) is ErrorCode.REBALANCE_IN_PROGRESS
 
 
-def test_a_static_member_comes_back_to_its_assignment_and_fences_its_old_self(play: Play) -> None:
-    first = play.join(instance="worker-1")
-    play.wait(COMPANION_WAIT_SECONDS)
-    play.sync(first[0], **{first[0].member_id: b"mine"})
-    back = play.join(instance="worker-1")[0]
+def test_a_static_member_comes_back_to_its_assignment_and_fences_its_old_self(timed: TimedGroup) -> None:
+    first = timed.join(instance="worker-1")
+    timed.wait(COMPANION_WAIT_SECONDS)
+    timed.sync(first[0], **{first[0].member_id: b"mine"})
+    back = timed.join(instance="worker-1")[0]
     assert back.generation == first[0].generation
-    assert play.sync(back) == [Synced(ErrorCode.NONE, b"mine")]
+    assert timed.sync(back) == [Synced(ErrorCode.NONE, b"mine")]
     old = first[0].member_id
-    assert play.group.heartbeat(old, "worker-1", back.generation, play.now) is ErrorCode.FENCED_INSTANCE_ID
+    assert timed.group.heartbeat(old, "worker-1", back.generation, timed.now) is ErrorCode.FENCED_INSTANCE_ID
 
 
-def test_a_static_member_with_other_topics_comes_back_through_a_rebalance(play: Play) -> None:
-    first = play.join(instance="worker-1")
-    play.wait(COMPANION_WAIT_SECONDS)
-    play.sync(first[0])
-    back = play.join(instance="worker-1", protocols={"sticky": b"other topics"})
+def test_a_static_member_with_other_topics_comes_back_through_a_rebalance(timed: TimedGroup) -> None:
+    first = timed.join(instance="worker-1")
+    timed.wait(COMPANION_WAIT_SECONDS)
+    timed.sync(first[0])
+    back = timed.join(instance="worker-1", protocols={"sticky": b"other topics"})
     assert back[0].generation == first[0].generation + 1
-    assert list(play.group.members) == [back[0].member_id] == [back[0].leader]
+    assert list(timed.group.members) == [back[0].member_id] == [back[0].leader]
 
 
-def test_members_without_a_common_assignor_do_not_get_in(play: Play) -> None:
-    play.stable_pair()
-    assert play.join(protocols={"sticky": b""})[0].error is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
-    assert play.join(protocol_type="connect")[0].error is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+def test_members_without_a_common_assignor_do_not_get_in(timed: TimedGroup) -> None:
+    timed.stable_pair()
+    assert timed.join(protocols={"sticky": b""})[0].error is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    assert timed.join(protocol_type="connect")[0].error is ErrorCode.INCONSISTENT_GROUP_PROTOCOL
 
 
 @pytest.mark.parametrize("seconds", [0.999, 1801])
-def test_a_session_too_short_or_too_long_is_refused(play: Play, seconds: float) -> None:
-    assert play.join(session_seconds=seconds)[0].error is ErrorCode.INVALID_SESSION_TIMEOUT
+def test_a_session_too_short_or_too_long_is_refused(timed: TimedGroup, seconds: float) -> None:
+    assert timed.join(session_seconds=seconds)[0].error is ErrorCode.INVALID_SESSION_TIMEOUT

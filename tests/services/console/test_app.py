@@ -1,4 +1,4 @@
-"""What the console is made of: it hears everything, publishes nothing, and decides nothing."""
+"""What the console is made of: it consumes everything, publishes nothing, and decides nothing."""
 
 from __future__ import annotations
 

@@ -8,7 +8,16 @@ from datetime import timedelta
 import pytest
 
 from services.console import page_queries
-from services.console.cycle_status import STAGES, Round, Snapshot, Stage, Standing, in_words, stages, standing
+from services.console.cycle_status import (
+    STAGES,
+    Round,
+    Snapshot,
+    Stage,
+    StageState,
+    in_words,
+    stages,
+    under_way,
+)
 from services.console.ring import ring
 from shared.events import DatasetCounts
 from shared.intervals import wilson
@@ -37,22 +46,22 @@ def said(now: Snapshot, stage: Stage) -> str:
 
 def test_every_stage_of_a_round_is_a_stage_of_the_page() -> None:
     for name in ("failures", "dataset", "training", "evaluation", "shadow", "promotion"):
-        assert standing(Round(name, False, None)) == (Stage(name), Standing.WORKING)
+        assert under_way(Round(name, False, None)) == (Stage(name), StageState.WORKING)
 
 
 @pytest.mark.parametrize("outcome", ["promoted", "held", "rejected"])
 def test_the_loop_rests_after_a_verdict(outcome: str) -> None:
-    assert standing(Round("shadow", True, outcome)) is None
+    assert under_way(Round("shadow", True, outcome)) is None
     assert in_words(Round("shadow", True, outcome)) == in_words(None) == "the loop rests until the next cycle"
 
 
 @pytest.mark.parametrize(("outcome", "stage"), [("failed", "training"), ("refused", "dataset")])
 def test_a_failed_run_and_a_refused_dataset_are_failures(outcome: str, stage: str) -> None:
     over = Round(stage, True, outcome)
-    assert standing(over) == (Stage(stage), Standing.FAILED)
+    assert under_way(over) == (Stage(stage), StageState.FAILED)
     assert in_words(over) == f"now: {stage} failed"
     shown = next(one for one in stages(EVALUATED, over) if one.stage == stage)
-    assert shown.standing is Standing.FAILED
+    assert shown.state is StageState.FAILED
 
 
 def test_a_failure_says_its_reason() -> None:
@@ -102,7 +111,7 @@ def test_the_ring_shows_how_far_this_round_has_walked() -> None:
 
 
 def test_a_stage_never_speaks_by_colour_alone() -> None:
-    signs = {node.standing: node.sign for node in ring(stages(EVALUATED, WORKING)).nodes}
+    signs = {node.state: node.sign for node in ring(stages(EVALUATED, WORKING)).nodes}
     assert len(set(signs.values())) == len(signs)
 
 

@@ -1,4 +1,4 @@
-"""The service on real tables, files and child processes: what it says, and what lies behind it."""
+"""The service on real tables, files and child processes: what it publishes, and what lies behind it."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ async def clusterer(clickhouse: ClickHouse, tmp_path: Path) -> Clusterer:
 @pytest.fixture
 def context(clickhouse: ClickHouse, tmp_path: Path) -> ServiceContext:
     async def publish(*_: Event) -> None:
-        raise AssertionError("building a service says nothing")
+        raise AssertionError("building a service publishes nothing")
 
     return ServiceContext(
         addresses=Addresses(),

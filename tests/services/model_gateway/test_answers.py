@@ -130,7 +130,7 @@ async def test_every_answer_during_a_switch_is_by_the_old_or_the_new(
     assert 'alias_switch_seconds_count{workload="tickets"} 2.0' in gateway.metrics()
 
 
-async def test_the_old_champion_stays_loaded_until_the_next_flip(
+async def test_the_old_champion_stays_loaded_until_the_next_switch(
     gateway: Gateway, models: ModelServer, adapters: Adapters
 ) -> None:
     one, two, three = (adapter.name for adapter in adapters)

@@ -1,4 +1,4 @@
-"""The outbox's records are published, each under its own id, however often saying fails."""
+"""The outbox's records are published, each under its own id, however often publishing fails."""
 
 from __future__ import annotations
 

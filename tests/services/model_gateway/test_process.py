@@ -23,7 +23,7 @@ from tests.services.model_gateway.conftest import added, promoted
 def gateway_url(
     freeze: Callable[[str, Path], FrozenAdapter], models_url: str, tmp_path: Path
 ) -> Iterator[str]:
-    """A process with a kept flag and a model server; nothing else is there."""
+    """A process with a kept alias and a model server; nothing else is there."""
     folder = tmp_path / "state" / "model_gateway"
     folder.mkdir(parents=True)
     alias = ChampionAlias(folder / "champion_alias.json")

@@ -49,7 +49,7 @@ def adapter(freeze: Freeze, tmp_path: Path) -> FrozenAdapter:
 
 
 async def over(gateways: Gateways, models_url: str, adapter: FrozenAdapter) -> Gateway:
-    """A gateway whose kept flag says that the adapter serves."""
+    """A gateway whose kept alias says that the adapter serves."""
     alias = ChampionAlias(gateways.folder / "state" / "champion_alias.json")
     alias.workloads.apply(added())
     alias.switch_to(promoted(adapter))

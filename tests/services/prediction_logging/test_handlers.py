@@ -156,7 +156,7 @@ async def test_migrating_again_keeps_what_is_stored(logging: Logging, clickhouse
 
 
 async def test_a_look_back_in_time_skips_what_lies_outside(logging: Logging, clickhouse: ClickHouse) -> None:
-    sql = "EXPLAIN indexes = 1 SELECT count() FROM predictions_v1 WHERE predicted_at > {cut:DateTime64(3)}"
+    sql = "EXPLAIN indexes = 1 SELECT count() FROM predictions_v1 WHERE predicted_at > {since:DateTime64(3)}"
     await logging.apply(logged("p-1"))
-    plan = "\n".join(row["explain"] for row in await clickhouse.rows(sql, cut=NOON))
+    plan = "\n".join(row["explain"] for row in await clickhouse.rows(sql, since=NOON))
     assert "by_time" in plan

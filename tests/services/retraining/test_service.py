@@ -170,7 +170,7 @@ class PublishedEvents:
             await self.events.put(event)
 
     async def next(self) -> Event:
-        """What is said next that is no progress."""
+        """What is published next that is no progress."""
         while True:
             event = await asyncio.wait_for(self.events.get(), timeout=300)
             if not isinstance(event, TrainingProgressed):

@@ -1,4 +1,4 @@
-"""The service on real tables, with what it says in a list."""
+"""The service on real tables, with what it publishes in a list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.migrations import migrate
 from shared.projections import Workloads
 from shared.workload import Promotion
 from tests.servers.views import views_as_tables
-from tests.services.shadow_deployment.example_events import CUT, WORKLOAD, evaluated, workload
+from tests.services.shadow_deployment.example_events import CUTOFF, WORKLOAD, evaluated, workload
 
 E = TypeVar("E", bound=Event)
 
@@ -30,13 +30,13 @@ class BrokerDown(Exception):
 
 
 @dataclass
-class Play:
-    """One life of the service; `reborn` is the next one, on the same tables."""
+class RunningService:
+    """One process of the service; `restarted` is the next, on the same tables."""
 
     clickhouse: ClickHouse
     published: list[Event] = field(default_factory=list)
     is_broker_down: bool = False
-    now: datetime = CUT + timedelta(minutes=10)
+    now: datetime = CUTOFF + timedelta(minutes=10)
 
     def __post_init__(self) -> None:
         self.store = ShadowStore(self.clickhouse)
@@ -51,16 +51,16 @@ class Play:
         self.published.extend(events)
 
     def consumed(self, kind: type[E]) -> list[E]:
-        """What was said of one kind, without what was said again."""
+        """What was published of one kind, without what was published again."""
         return list({event.event_id: event for event in self.published if isinstance(event, kind)}.values())
 
-    async def reborn(self) -> Play:
-        other = Play(self.clickhouse, now=self.now)
+    async def restarted(self) -> RunningService:
+        other = RunningService(self.clickhouse, now=self.now)
         for added in self.workloads.all():
             await other.handlers.on_workload_added(added)
         return other
 
-    async def with_champion(self, name: str = "first", promotion: Promotion | None = None) -> Play:
+    async def with_champion(self, name: str = "first", promotion: Promotion | None = None) -> RunningService:
         await self.handlers.on_workload_added(workload(promotion))
         await self.handlers.on_candidate_evaluated(evaluated(name, None, minutes=0))
         return self
@@ -79,19 +79,19 @@ def recorded(number: int, candidate_answer: str = "BSD", candidate: str = "secon
         run_id=f"run-{candidate}",
         workload=WORKLOAD,
         prediction_id=f"prediction-{number:04}",
-        predicted_at=CUT + timedelta(seconds=number),
+        predicted_at=CUTOFF + timedelta(seconds=number),
         champion="first",
         champion_answer="MIT",
         champion_confidence=0.7,
         candidate=candidate,
         candidate_answer=candidate_answer,
         candidate_confidence=0.8,
-        recorded_at=CUT + timedelta(minutes=2),
+        recorded_at=CUTOFF + timedelta(minutes=2),
     )
 
 
 @pytest.fixture
-async def play(clickhouse: ClickHouse) -> Play:
+async def service(clickhouse: ClickHouse) -> RunningService:
     await views_as_tables(clickhouse, "prediction_logging")
     await migrate(clickhouse, "shadow_deployment")
-    return Play(clickhouse)
+    return RunningService(clickhouse)

@@ -20,7 +20,7 @@ from shared.intervals import paired_difference, wilson
 from shared.workload import Promotion, Workload
 
 WORKLOAD = "licences"
-CUT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+CUTOFF = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -75,13 +75,13 @@ def evaluated(
         workload=WORKLOAD,
         dataset_id=f"dataset-{candidate}",
         cycle_id=f"cycle-{candidate}" if champion else None,
-        cutoff=CUT,
+        cutoff=CUTOFF,
         candidate=adapter_files or adapter(candidate),
         champion=champion,
         scorecard=card or scorecard(),
         answers=FrozenFile(uri="file:///answers", digest=DIGEST, rows=0),
         seconds=1.0,
-        evaluated_at=CUT + timedelta(minutes=minutes),
+        evaluated_at=CUTOFF + timedelta(minutes=minutes),
     )
 
 
@@ -89,14 +89,14 @@ def corrected(prediction_id: str, right_answer: str, *, seconds: int = 0) -> Pre
     return PredictionCorrected(
         prediction_id=prediction_id,
         workload=WORKLOAD,
-        predicted_at=CUT,
+        predicted_at=CUTOFF,
         adapter="first",
         answer="MIT",
         confidence=0.7,
         right_answer=right_answer,
         reviewers=["ada"],
         review_ids=[f"review-{prediction_id}-{seconds}"],
-        corrected_at=CUT + timedelta(minutes=5, seconds=seconds),
+        corrected_at=CUTOFF + timedelta(minutes=5, seconds=seconds),
     )
 
 
@@ -106,7 +106,7 @@ def rollback(request_id: str = "request-1") -> RollbackRequested:
         workload=WORKLOAD,
         reason="it answers GPL to everything",
         requested_by="ada",
-        requested_at=CUT + timedelta(hours=1),
+        requested_at=CUTOFF + timedelta(hours=1),
     )
 
 
@@ -123,5 +123,5 @@ def workload(promotion: Promotion | None = None, answers: dict[str, str] | None 
         ),
         answers=answers,
         rows=FrozenFile(uri="file:///rows", digest=DIGEST, rows=0),
-        added_at=CUT - timedelta(days=1),
+        added_at=CUTOFF - timedelta(days=1),
     )

@@ -1,4 +1,4 @@
-"""The flag's history: who may come back, and who may leave the model server."""
+"""The alias's history: who may come back, and who may leave the model server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.shadow_deployment.champion_history import AliasRevision, promoted, rolled_back, superfluous
 from shared.events import CandidateJudged, Evidence, Verdict
-from tests.services.shadow_deployment.example_events import CUT, WORKLOAD, adapter, rollback
+from tests.services.shadow_deployment.example_events import CUTOFF, WORKLOAD, adapter, rollback
 
 
 def history_of(*steps: str) -> list[AliasRevision]:
@@ -14,7 +14,7 @@ def history_of(*steps: str) -> list[AliasRevision]:
     history: list[AliasRevision] = []
     for step in steps:
         if step == "<":
-            revision = rolled_back(history, rollback(f"request-{len(history)}"), CUT)
+            revision = rolled_back(history, rollback(f"request-{len(history)}"), CUTOFF)
             assert revision is not None
             history.append(revision)
         else:
@@ -33,7 +33,7 @@ def judged(candidate: str) -> CandidateJudged:
         verdict=Verdict.PROMOTE,
         reason="It is better.",
         evidence=Evidence(),
-        judged_at=CUT + timedelta(minutes=1),
+        judged_at=CUTOFF + timedelta(minutes=1),
     )
 
 
@@ -63,9 +63,9 @@ def test_a_withdrawn_champion_does_not_come_back() -> None:
 
 
 def test_nobody_stands_before_the_first_champion() -> None:
-    assert rolled_back([], rollback(), CUT) is None
-    assert rolled_back(history_of("a"), rollback(), CUT) is None
-    assert rolled_back(history_of("a", "b", "<"), rollback(), CUT) is None
+    assert rolled_back([], rollback(), CUTOFF) is None
+    assert rolled_back(history_of("a"), rollback(), CUTOFF) is None
+    assert rolled_back(history_of("a", "b", "<"), rollback(), CUTOFF) is None
 
 
 def test_a_champion_that_returns_keeps_the_run_that_made_it() -> None:

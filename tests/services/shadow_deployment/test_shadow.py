@@ -15,9 +15,9 @@ from shared.files import Files
 from shared.model_server import ModelServer, ModelServerDown, Scored, UnknownModel
 from shared.workload import Promotion
 from tests.servers.model import MODEL, free_port, lora_adapter, model_server
-from tests.services.shadow_deployment.conftest import Play
+from tests.services.shadow_deployment.conftest import RunningService
 from tests.services.shadow_deployment.example_events import (
-    CUT,
+    CUTOFF,
     WORKLOAD,
     adapter,
     corrected,
@@ -64,49 +64,51 @@ def files(tmp_path: Path) -> Files:
     return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
 
 
-def shadow_of(play: Play, models: ModelServer, files: Files, most_waiting: int = 1000) -> Shadow:
+def shadow_of(service: RunningService, models: ModelServer, files: Files, most_waiting: int = 1000) -> Shadow:
     settings = Settings(batch=4, rest_per_work=0, most_waiting=most_waiting)
     return Shadow(
-        play.store,
-        play.publish,
-        lambda: play.now,
-        play.workloads,
-        play.judging,
+        service.store,
+        service.publish,
+        lambda: service.now,
+        service.workloads,
+        service.judging,
         models,
         files,
         settings,
-        play.wake,
+        service.wake,
     )
 
 
 async def candidate_beside_champion(
-    play: Play, files: Files, promotion: Promotion | None = None
+    service: RunningService, files: Files, promotion: Promotion | None = None
 ) -> CandidateEvaluated:
     first, second = (
         files.freeze_adapter(name, lora_adapter(seed), MODEL) for name, seed in (("first", 1), ("second", 2))
     )
-    await play.handlers.on_workload_added(workload(promotion))
-    await play.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_workload_added(workload(promotion))
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
     event = evaluated("second", first.name, adapter_files=second)
-    await play.handlers.on_candidate_evaluated(event)
+    await service.handlers.on_candidate_evaluated(event)
     return event
 
 
-async def log_prediction(play: Play, number: int, champion: str, at: datetime | None = None) -> None:
+async def log_prediction(
+    service: RunningService, number: int, champion: str, at: datetime | None = None
+) -> None:
     row = {
         "prediction_id": f"prediction-{number:04}",
-        "predicted_at": at or CUT + timedelta(seconds=number),
+        "predicted_at": at or CUTOFF + timedelta(seconds=number),
         "workload": WORKLOAD,
         "adapter": champion,
         "input": f"Permission is hereby granted, free of charge, to person number {number}",
         "answer": "MIT",
         "confidence": 0.7,
     }
-    await play.clickhouse.insert("predictions_v1", [row])
+    await service.clickhouse.insert("predictions_v1", [row])
 
 
-async def count(play: Play) -> int:
-    return len(await play.store.pairs(WORKLOAD, "run-second"))
+async def count(service: RunningService) -> int:
+    return len(await service.store.pairs(WORKLOAD, "run-second"))
 
 
 async def work_until_idle(shadow: Shadow) -> None:
@@ -115,23 +117,23 @@ async def work_until_idle(shadow: Shadow) -> None:
 
 
 async def test_only_requests_after_the_cut_that_the_champion_answered_become_pairs_once_and_in_order(
-    play: Play, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files
 ) -> None:
-    candidate = await candidate_beside_champion(play, files)
+    candidate = await candidate_beside_champion(service, files)
     champion = str(candidate.champion)
     for number in (5, 3, 1, 2, 4):
-        await log_prediction(play, number, champion)
-    await log_prediction(play, 6, champion, at=CUT)  # training may have seen it
-    await log_prediction(play, 7, "another-adapter")
-    shadow = shadow_of(play, models, files)
+        await log_prediction(service, number, champion)
+    await log_prediction(service, 6, champion, at=CUTOFF)  # training may have seen it
+    await log_prediction(service, 7, "another-adapter")
+    shadow = shadow_of(service, models, files)
 
     await shadow.round()
-    first_batch = [pair.prediction_id for pair in play.consumed(ShadowPairRecorded)]
+    first_batch = [pair.prediction_id for pair in service.consumed(ShadowPairRecorded)]
     assert first_batch == [f"prediction-{number:04}" for number in (1, 2, 3, 4)]
     await work_until_idle(shadow)
-    pairs = play.consumed(ShadowPairRecorded)
+    pairs = service.consumed(ShadowPairRecorded)
     assert len(pairs) == 5
-    assert pairs == await play.store.pair_events(WORKLOAD, candidate.run_id)
+    assert pairs == await service.store.pair_events(WORKLOAD, candidate.run_id)
     assert {(pair.champion, pair.champion_answer) for pair in pairs} == {(champion, "MIT")}
     assert {pair.candidate_answer for pair in pairs} == {"BSD"}
     assert len(models.asked) == 5
@@ -139,108 +141,111 @@ async def test_only_requests_after_the_cut_that_the_champion_answered_become_pai
 
 
 async def test_a_model_server_that_forgot_the_candidate_gets_it_again(
-    play: Play, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files
 ) -> None:
-    candidate = await candidate_beside_champion(play, files)
-    shadow = shadow_of(play, models, files)
-    await log_prediction(play, 1, str(candidate.champion))
+    candidate = await candidate_beside_champion(service, files)
+    shadow = shadow_of(service, models, files)
+    await log_prediction(service, 1, str(candidate.champion))
     await work_until_idle(shadow)
     models.adapters.clear()
-    await log_prediction(play, 2, str(candidate.champion))
+    await log_prediction(service, 2, str(candidate.champion))
     await shadow.round()  # finds out
     await work_until_idle(shadow)
-    assert len(play.consumed(ShadowPairRecorded)) == 2
+    assert len(service.consumed(ShadowPairRecorded)) == 2
 
 
 async def test_after_a_kill_the_next_life_says_stored_pairs_again_and_scores_only_the_rest(
-    play: Play, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files
 ) -> None:
-    candidate = await candidate_beside_champion(play, files)
+    candidate = await candidate_beside_champion(service, files)
     for number in (1, 2):
-        await log_prediction(play, number, str(candidate.champion))
-    await work_until_idle(shadow_of(play, models, files))
-    await log_prediction(play, 3, str(candidate.champion))
+        await log_prediction(service, number, str(candidate.champion))
+    await work_until_idle(shadow_of(service, models, files))
+    await log_prediction(service, 3, str(candidate.champion))
 
-    other = await play.reborn()
+    other = await service.restarted()
     await work_until_idle(shadow_of(other, models, files))
-    published_before, published_after = play.consumed(ShadowPairRecorded), other.consumed(ShadowPairRecorded)
+    published_before, published_after = (
+        service.consumed(ShadowPairRecorded),
+        other.consumed(ShadowPairRecorded),
+    )
     assert published_after[:2] == published_before
     assert [pair.prediction_id for pair in published_after[2:]] == ["prediction-0003"]
 
 
 async def test_what_was_held_is_unloaded_and_the_champion_is_not_touched(
-    play: Play, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files
 ) -> None:
-    candidate = await candidate_beside_champion(play, files, Promotion(max_hours=2))
-    shadow = shadow_of(play, models, files)
+    candidate = await candidate_beside_champion(service, files, Promotion(max_hours=2))
+    shadow = shadow_of(service, models, files)
     models.adapters.add(str(candidate.champion))
     await work_until_idle(shadow)
     assert candidate.candidate.name in await models.loaded()
-    play.now = CUT + timedelta(hours=3)
+    service.now = CUTOFF + timedelta(hours=3)
     await work_until_idle(shadow)  # holds it
     await work_until_idle(shadow)  # and unloads it
-    assert play.consumed(CandidateJudged)[-1].verdict is Verdict.HOLD
+    assert service.consumed(CandidateJudged)[-1].verdict is Verdict.HOLD
     assert candidate.candidate.name not in await models.loaded()
     assert str(candidate.champion) in await models.loaded()
 
 
-async def test_pairs_end_at_max_pairs(play: Play, models: Parrot, files: Files) -> None:
-    candidate = await candidate_beside_champion(play, files, Promotion(max_pairs=5))
+async def test_pairs_end_at_max_pairs(service: RunningService, models: Parrot, files: Files) -> None:
+    candidate = await candidate_beside_champion(service, files, Promotion(max_pairs=5))
     for number in range(1, 9):
-        await log_prediction(play, number, str(candidate.champion))
-    await work_until_idle(shadow_of(play, models, files))
-    assert await count(play) == 5
+        await log_prediction(service, number, str(candidate.champion))
+    await work_until_idle(shadow_of(service, models, files))
+    assert await count(service) == 5
 
 
 async def test_no_new_pairs_while_reviewers_fall_behind_but_forgotten_pairs_hold_nothing_up(
-    play: Play, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files
 ) -> None:
-    candidate = await candidate_beside_champion(play, files)
+    candidate = await candidate_beside_champion(service, files)
     for number in range(1, 21):
-        await log_prediction(play, number, str(candidate.champion))
-    shadow = shadow_of(play, models, files, most_waiting=3)
+        await log_prediction(service, number, str(candidate.champion))
+    shadow = shadow_of(service, models, files, most_waiting=3)
     await work_until_idle(shadow)
-    assert await count(play) == 4
-    await play.correct(corrected("prediction-0001", "GPL"), corrected("prediction-0002", "GPL"))
+    assert await count(service) == 4
+    await service.correct(corrected("prediction-0001", "GPL"), corrected("prediction-0002", "GPL"))
     await work_until_idle(shadow)
-    assert await count(play) == 8
-    play.now += timedelta(minutes=11)
+    assert await count(service) == 8
+    service.now += timedelta(minutes=11)
     await work_until_idle(shadow)
-    assert await count(play) == 12
+    assert await count(service) == 12
 
 
 async def test_the_shadow_promotes_by_itself_when_the_corrections_came_first(
-    play: Play, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files
 ) -> None:
-    candidate = await candidate_beside_champion(play, files)
+    candidate = await candidate_beside_champion(service, files)
     for number in range(1, 13):
-        await log_prediction(play, number, str(candidate.champion))
-        await play.correct(corrected(f"prediction-{number:04}", "BSD"))
-    await work_until_idle(shadow_of(play, models, files))
-    assert play.consumed(ModelPromoted)[-1].champion == candidate.candidate
+        await log_prediction(service, number, str(candidate.champion))
+        await service.correct(corrected(f"prediction-{number:04}", "BSD"))
+    await work_until_idle(shadow_of(service, models, files))
+    assert service.consumed(ModelPromoted)[-1].champion == candidate.candidate
 
 
-async def test_once_round_on_the_real_model_server(play: Play, files: Files) -> None:
-    candidate = await candidate_beside_champion(play, files, Promotion(max_hours=2))
+async def test_once_round_on_the_real_model_server(service: RunningService, files: Files) -> None:
+    candidate = await candidate_beside_champion(service, files, Promotion(max_hours=2))
     name = candidate.candidate.name
     with model_server() as url:
         async with ModelServer(url) as models:
-            shadow = shadow_of(play, models, files)
+            shadow = shadow_of(service, models, files)
             for number in (1, 2):
-                await log_prediction(play, number, str(candidate.champion))
+                await log_prediction(service, number, str(candidate.champion))
             await work_until_idle(shadow)
             assert name in await models.loaded()
 
             await models.unload_adapter(name)
-            await log_prediction(play, 3, str(candidate.champion))
+            await log_prediction(service, 3, str(candidate.champion))
             await shadow.round()  # finds out that it is gone
             await work_until_idle(shadow)
-            pairs = play.consumed(ShadowPairRecorded)
+            pairs = service.consumed(ShadowPairRecorded)
             assert len(pairs) == 3
             assert {pair.candidate_answer for pair in pairs} <= {"MIT", "BSD", "GPL"}
             assert all(1 / 3 <= pair.candidate_confidence <= 1 for pair in pairs)
 
-            play.now = CUT + timedelta(hours=3)
+            service.now = CUTOFF + timedelta(hours=3)
             await work_until_idle(shadow)  # holds it
             await work_until_idle(shadow)  # and unloads it
             assert name not in await models.loaded()
@@ -248,24 +253,26 @@ async def test_once_round_on_the_real_model_server(play: Play, files: Files) -> 
 
 @pytest.mark.parametrize("fault", ["other files", "no files"])
 async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
-    play: Play, models: Parrot, files: Files, fault: str
+    service: RunningService, models: Parrot, files: Files, fault: str
 ) -> None:
     frozen = files.freeze_adapter("second", lora_adapter(2), MODEL)
-    await play.with_champion()
+    await service.with_champion()
     broken = adapter(frozen.name, uri=frozen.uri if fault == "other files" else f"{frozen.uri}-gone")
-    await play.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))
-    await shadow_of(play, models, files).round()
-    judged = play.consumed(CandidateJudged)[-1]
+    await service.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))
+    await shadow_of(service, models, files).round()
+    judged = service.consumed(CandidateJudged)[-1]
     assert judged.verdict is Verdict.REJECT
     assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
     assert models.adapters == set()
 
 
-async def test_a_model_server_that_is_down_costs_nothing_but_time(play: Play, files: Files) -> None:
-    await candidate_beside_champion(play, files)
+async def test_a_model_server_that_is_down_costs_nothing_but_time(
+    service: RunningService, files: Files
+) -> None:
+    await candidate_beside_champion(service, files)
     async with ModelServer(f"http://127.0.0.1:{free_port()}") as models:
-        shadow = shadow_of(play, models, files)
+        shadow = shadow_of(service, models, files)
         with pytest.raises(ModelServerDown):
             await shadow.round()
-    assert play.wake.is_set()  # tidying is still wanted
-    assert len(play.consumed(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it
+    assert service.wake.is_set()  # tidying is still wanted
+    assert len(service.consumed(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it

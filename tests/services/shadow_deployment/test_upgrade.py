@@ -10,7 +10,7 @@ from services.shadow_deployment.store import ShadowStore
 from shared.clickhouse import ClickHouse
 from shared.migrations import migrate
 from shared.migrations.written import Statement, read
-from tests.services.shadow_deployment.example_events import CUT
+from tests.services.shadow_deployment.example_events import CUTOFF
 
 FIRST, SECOND = read(files("services.shadow_deployment")).migrations[:2]
 REVISION = {
@@ -21,7 +21,7 @@ REVISION = {
     "base_model": "small",
     "kind": "promoted",
     "run_id": "run-1",
-    "since": CUT,
+    "since": CUTOFF,
 }
 
 

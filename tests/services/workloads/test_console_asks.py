@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.console.commands import Commands
-from services.console.cycle_status import Round, Stage, Standing, standing
+from services.console.cycle_status import Round, Stage, StageState, under_way
 from shared.service_client import ServiceClient, ServiceRefused
 from tests.servers.http import app_of, serving
 from tests.services.workloads.conftest import Workloads, corrected
@@ -25,7 +25,7 @@ async def test_the_latest_round_is_as_the_service_tells_it(commands: Commands, w
     await workloads.apply(*(corrected(f"p{n}", "refund") for n in range(6)))
     assert await commands.start_cycle("tickets", "ada", "a test") == (6, 6)
     latest = await commands.latest_round("tickets")
-    assert standing(latest) == (Stage.FAILURES, Standing.WORKING)
+    assert under_way(latest) == (Stage.FAILURES, StageState.WORKING)
 
 
 async def test_what_cannot_be_is_refused_with_the_reason(commands: Commands) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.console.review_client import ReviewClient
-from services.console.review_desk import ReviewDesk
+from services.console.review_session import ReviewSession
 from shared.clickhouse import ClickHouse
 from shared.events import ReviewGiven
 from shared.migrations import migrate
@@ -20,13 +20,13 @@ from tests.services.human_review.test_handlers import flagged, pair
 
 
 class Place:
-    """A queue of twelve, and any number of desks at it."""
+    """A queue of twelve, and any number of sessions at it."""
 
     def __init__(self, reviewing: Reviewing, client: ServiceClient) -> None:
         self.reviewing, self._client = reviewing, client
 
-    def desk(self, reviewer: str) -> ReviewDesk:
-        return ReviewDesk(ReviewClient(self._client), self.reviewing.clock, "licences", reviewer)
+    def session(self, reviewer: str) -> ReviewSession:
+        return ReviewSession(ReviewClient(self._client), self.reviewing.clock, "licences", reviewer)
 
 
 @pytest.fixture
@@ -42,33 +42,33 @@ async def place(clickhouse: ClickHouse) -> AsyncIterator[Place]:
     await reviewing.http.aclose()
 
 
-def held(desk: ReviewDesk) -> set[str]:
-    return set(desk.sitting.past())
+def held(session: ReviewSession) -> set[str]:
+    return set(session.sitting.past())
 
 
 async def test_two_reviewers_on_the_console_never_hold_the_same_item(place: Place) -> None:
-    ada, grace = place.desk("ada"), place.desk("grace")
+    ada, grace = place.session("ada"), place.session("grace")
     judged: list[str] = []
     for _ in range(6):
-        for desk in (ada, grace):
+        for session in (ada, grace):
             place.reviewing.pass_time(2)
-            await desk.fill()
+            await session.fill()
             assert not held(ada) & held(grace)
-            if desk.sitting.item is not None:
-                judged.append(desk.sitting.item.prediction_id)
-                await desk.answer("mit")
+            if session.sitting.item is not None:
+                judged.append(session.sitting.item.prediction_id)
+                await session.answer("mit")
     assert len(judged) == len(set(judged)) == 12
 
 
 async def test_the_next_item_is_here_before_the_first_is_judged(place: Place) -> None:
-    ada = place.desk("ada")
+    ada = place.session("ada")
     await ada.fill()
     assert len(held(ada)) == 3
     assert not ada.sitting.wants_more
 
 
 async def test_what_one_reviewer_held_for_too_long_may_go_to_another_and_is_held_by_one(place: Place) -> None:
-    ada, grace = place.desk("ada"), place.desk("grace")
+    ada, grace = place.session("ada"), place.session("grace")
     await ada.fill()
     place.reviewing.pass_time(601)
     await grace.fill()
@@ -80,7 +80,7 @@ async def test_what_one_reviewer_held_for_too_long_may_go_to_another_and_is_held
 
 
 async def test_an_item_looked_at_for_too_long_stays_if_nobody_took_it(place: Place) -> None:
-    ada = place.desk("ada")
+    ada = place.session("ada")
     await ada.fill()
     place.reviewing.pass_time(601)
     gone = ada.let_go()
@@ -91,7 +91,7 @@ async def test_an_item_looked_at_for_too_long_stays_if_nobody_took_it(place: Pla
 
 
 async def test_an_undone_answer_is_replaced_by_a_later_review(place: Place) -> None:
-    ada = place.desk("ada")
+    ada = place.session("ada")
     await ada.fill()
     await ada.answer("mit")
     ada.sitting.undo()
@@ -104,7 +104,7 @@ async def test_an_undone_answer_is_replaced_by_a_later_review(place: Place) -> N
 
 
 async def test_a_skipped_item_comes_to_somebody_else(place: Place) -> None:
-    ada = place.desk("ada")
+    ada = place.session("ada")
     await ada.fill()
     assert ada.sitting.item is not None
     skipped = ada.sitting.item.prediction_id
@@ -116,14 +116,14 @@ async def test_a_skipped_item_comes_to_somebody_else(place: Place) -> None:
         await ada.answer("mit")
         await ada.fill()
     place.reviewing.pass_time(601)
-    grace = place.desk("grace")
+    grace = place.session("grace")
     await grace.fill()
     assert skipped in held(grace)
 
 
 async def test_a_pair_comes_blind(place: Place) -> None:
     await place.reviewing.handlers.on_shadow_pair_recorded(batch(pair("p05")))
-    ada = place.desk("ada")
+    ada = place.session("ada")
     await ada.fill()
     item = ada.sitting.item
     assert item is not None
@@ -131,7 +131,7 @@ async def test_a_pair_comes_blind(place: Place) -> None:
 
 
 async def test_an_answer_that_is_not_kept_leaves_the_item_on_the_page(place: Place) -> None:
-    ada = place.desk("ada")
+    ada = place.session("ada")
     await ada.fill()
     item = ada.sitting.item
     place.reviewing.broker_is_away = True

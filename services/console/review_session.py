@@ -1,4 +1,4 @@
-"""One reviewer at work: a sitting that is kept filled from the queue, and whose answers go back to it."""
+"""One reviewer at work: a session that is kept filled from the queue, and whose answers go back to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.console.reviewing import Item, Sitting
 from shared.service import Clock
 
 
-class ReviewDesk:
+class ReviewSession:
     """Everything here that asks human_review raises ServiceAway and ServiceRefused."""
 
     def __init__(self, queue: ReviewClient, clock: Clock, workload: str, reviewer: str) -> None:

@@ -51,7 +51,7 @@ def in_a_hurry(data: Licences) -> Workload:
     return workload.model_copy(update={"promotion": promotion})
 
 
-class Scenario:
+class DemoLoop:
     """The stages in order. It knows only events and what it asks over the public HTTP interfaces."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Scenario:
         *self._requests, self._probe = data.stream
 
     async def run(self) -> Results:
-        """Raises LoopStopped when the loop itself says that it cannot go on."""
+        """Raises LoopStopped when an event says that the loop cannot go on."""
         results = Results(await self._champion())
         await self._production()
         await self._review()
@@ -199,12 +199,12 @@ class Scenario:
                 )
                 while await self._answering_adapter() != candidate:
                     await asyncio.sleep(0.01)
-                flipped = time.time() - promoted.promoted_at.timestamp()
-                stage.sentence += f" · answered users {1000 * flipped:.0f} ms later"
+                switched = time.time() - promoted.promoted_at.timestamp()
+                stage.sentence += f" · answered users {1000 * switched:.0f} ms later"
 
     def _pairs(self, candidate: str) -> list[ShadowPairRecorded]:
-        said = self._watch.seen(ShadowPairRecorded)
-        return list({pair.prediction_id: pair for pair in said if pair.candidate == candidate}.values())
+        pairs = self._watch.seen(ShadowPairRecorded)
+        return list({pair.prediction_id: pair for pair in pairs if pair.candidate == candidate}.values())
 
     async def _open_workloads(self) -> set[str]:
         async with self._session.get(f"{self._laptop.gateway_url}/v1/models") as reply:
