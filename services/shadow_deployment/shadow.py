@@ -52,7 +52,7 @@ class Shadow:
         failures = 0
         while True:
             try:
-                worked_seconds = await self.round()
+                worked_seconds = await self.work_once()
             except ModelServerDown as error:
                 failures += 1
                 log.warning("the shadow pauses: %s", error)
@@ -67,7 +67,7 @@ class Shadow:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), patience)
 
-    async def round(self) -> float:
+    async def work_once(self) -> float:
         """One batch for every workload that has a candidate; the seconds it took, 0 if nothing was there."""
         started = time.monotonic()
         if self.wake.is_set():

@@ -112,7 +112,7 @@ async def count(service: RunningService) -> int:
 
 
 async def work_until_idle(shadow: Shadow) -> None:
-    while await shadow.round():
+    while await shadow.work_once():
         continue
 
 
@@ -127,7 +127,7 @@ async def test_only_requests_after_the_cut_that_the_champion_answered_become_pai
     await log_prediction(service, 7, "another-adapter")
     shadow = shadow_of(service, models, files)
 
-    await shadow.round()
+    await shadow.work_once()
     first_batch = [pair.prediction_id for pair in service.consumed(ShadowPairRecorded)]
     assert first_batch == [f"prediction-{number:04}" for number in (1, 2, 3, 4)]
     await work_until_idle(shadow)
@@ -149,7 +149,7 @@ async def test_a_model_server_that_forgot_the_candidate_gets_it_again(
     await work_until_idle(shadow)
     models.adapters.clear()
     await log_prediction(service, 2, str(candidate.champion))
-    await shadow.round()  # finds out
+    await shadow.work_once()  # finds out
     await work_until_idle(shadow)
     assert len(service.consumed(ShadowPairRecorded)) == 2
 
@@ -238,7 +238,7 @@ async def test_once_round_on_the_real_model_server(service: RunningService, file
 
             await models.unload_adapter(name)
             await log_prediction(service, 3, str(candidate.champion))
-            await shadow.round()  # finds out that it is gone
+            await shadow.work_once()  # finds out that it is gone
             await work_until_idle(shadow)
             pairs = service.consumed(ShadowPairRecorded)
             assert len(pairs) == 3
@@ -259,7 +259,7 @@ async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
     await service.with_champion()
     broken = adapter(frozen.name, uri=frozen.uri if fault == "other files" else f"{frozen.uri}-gone")
     await service.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))
-    await shadow_of(service, models, files).round()
+    await shadow_of(service, models, files).work_once()
     judged = service.consumed(CandidateJudged)[-1]
     assert judged.verdict is Verdict.REJECT
     assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
@@ -273,6 +273,6 @@ async def test_a_model_server_that_is_down_costs_nothing_but_time(
     async with ModelServer(f"http://127.0.0.1:{free_port()}") as models:
         shadow = shadow_of(service, models, files)
         with pytest.raises(ModelServerDown):
-            await shadow.round()
+            await shadow.work_once()
     assert service.wake.is_set()  # tidying is still wanted
     assert len(service.consumed(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it
