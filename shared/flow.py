@@ -47,7 +47,7 @@ FLOW: dict[str, Part] = {
             e.CandidateJudged,
         },
         {e.WorkloadAdded, e.CycleStarted, e.RollbackRequested},
-        "definitions and their revisions, cycles, rounds; one active replica decides",
+        "definitions and their revisions, cycles, rounds; of each workload one replica decides",
         reads={
             "agreement_v1",
             "champions_v1",
