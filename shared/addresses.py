@@ -1,4 +1,4 @@
-"""The four addresses a service knows, the folder it may scribble in, and what all doors share."""
+"""The four addresses a service knows, the folder it may scribble in, and the key of subject ids."""
 
 from __future__ import annotations
 
@@ -28,4 +28,5 @@ class Addresses(BaseSettings):
     kafka_replication: int = 1
     """How many brokers keep each topic: 3 in production."""
     subject_key: str = Field(default="", repr=False)
-    """A secret of the doors, the same for all: the users that apps name become `subject_id` by it."""
+    """A secret of model_gateway and prediction_logging, the same for both: the users that apps name become
+    `subject_id` by it."""
