@@ -1,1 +1,1 @@
-"""The pages people look at and review on, and the HTTP by which they start a cycle or undo a promotion."""
+"""The pages people look at and review on; what they ask for goes to workloads and human_review."""

@@ -1,1 +1,1 @@
-"""Gathers how the model fails, groups failures that are alike, and says when the loop should go round."""
+"""Groups a cycle's failures that are alike, names the groups, and knows them again in the next cycle."""
