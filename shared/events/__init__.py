@@ -1,20 +1,8 @@
 """Every event of tuneloop: facts in the past tense, one topic each."""
 
+from shared.events.cycles import Cluster, ClusterStatus, CycleRequested, CycleStarted, FailureClustersFound
+from shared.events.datasets import DatasetCounts, DatasetPublished, DatasetRefused
 from shared.events.envelope import Event, InvalidMessage, Topic, derived_id, now, read, record
-from shared.events.improvement import (
-    CandidateEvaluated,
-    CandidateTrained,
-    Cluster,
-    ClusterStatus,
-    CycleRequested,
-    CycleStarted,
-    DatasetCounts,
-    DatasetPublished,
-    DatasetRefused,
-    FailureClustersFound,
-    TrainingFailed,
-    TrainingProgressed,
-)
 from shared.events.production import FeedbackGiven, FlagReason, PredictionFlagged, PredictionLogged, Thumb
 from shared.events.promotion import (
     CandidateJudged,
@@ -28,6 +16,7 @@ from shared.events.promotion import (
 )
 from shared.events.review import PredictionCorrected, ReviewGiven
 from shared.events.scorecard import AdversarialScore, Confusion, LabelScore, Scorecard
+from shared.events.training import CandidateEvaluated, CandidateTrained, TrainingFailed, TrainingProgressed
 from shared.events.workloads import WorkloadAdded
 from shared.fields import Difference, FrozenAdapter, FrozenFile, Rate
 

@@ -1,0 +1,73 @@
+"""Dataset versions: published, or refused with the reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.events.cycles import UpToCutoff
+from shared.events.envelope import Topic, derived_id
+from shared.fields import FrozenFile, Id, Moment, Part, WorkloadName
+
+
+class DatasetCounts(Part):
+    """What became of the rows on their way into a dataset version."""
+
+    seed: int = 0
+    corrected: int = 0
+    duplicates: int = 0
+    leaks_blocked: int = 0
+    invalid: int = 0
+    redacted_values: int = 0
+
+
+class DatasetPublished(UpToCutoff):
+    """An immutable dataset version, redacted, deduplicated, kept apart from the rows that judge it."""
+
+    topic: ClassVar[Topic] = Topic("dataset-published-v1", key="workload")
+
+    dataset_id: Id
+    workload: WorkloadName
+    version: int = Field(ge=1)
+    cycle_id: Id | None
+    """None for version 1, which is the workload's own labelled rows."""
+    train: FrozenFile
+    golden: FrozenFile
+    held_out: FrozenFile
+    manifest: FrozenFile
+    counts: DatasetCounts
+    published_at: Moment
+
+    @staticmethod
+    def id_of_revision(workload: str, revision: int) -> str:
+        """The id of the dataset that a revision of a workload leads to."""
+        return derived_id("dataset", workload, "revision", str(revision))
+
+    @staticmethod
+    def id_of_cycle(workload: str, cycle_id: str) -> str:
+        return derived_id("dataset", workload, "cycle", cycle_id)
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.dataset_id,)
+
+    def happened_at(self) -> datetime:
+        return self.published_at
+
+
+class DatasetRefused(UpToCutoff):
+    """No dataset came of this cycle, and why."""
+
+    topic: ClassVar[Topic] = Topic("dataset-refused-v1", key="workload")
+
+    workload: WorkloadName
+    cycle_id: Id | None
+    reason: str
+    refused_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.workload, self.cycle_id or "first", self.reason)
+
+    def happened_at(self) -> datetime:
+        return self.refused_at
