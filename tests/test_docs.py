@@ -21,7 +21,7 @@ from shared.files import Files
 from shared.flow import FLOW
 from shared.model_server import ModelServer
 from shared.service import ServiceContext
-from tests.services.console.screenshots import MOST_BYTES, READY, SCHEMES
+from tests.services.console.screenshots import MOST_BYTES, NAMES, SCHEMES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").glob("*.md")])
@@ -104,5 +104,5 @@ def test_the_readme_shows_the_console_in_light_and_dark_with_pictures_that_load_
     shown = re.findall(
         r'(?:src|srcset)="(docs/pictures/[\w-]+\.png)"', (ROOT / "README.md").read_text("utf-8")
     )
-    assert {f"{page}-{scheme}" for page in READY for scheme in SCHEMES} == {Path(path).stem for path in shown}
+    assert {f"{page}-{scheme}" for page in NAMES for scheme in SCHEMES} == {Path(path).stem for path in shown}
     assert all((ROOT / path).stat().st_size < MOST_BYTES for path in shown)

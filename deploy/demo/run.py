@@ -15,11 +15,11 @@ import aiohttp
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.demo.demo_loop import DemoLoop
 from deploy.demo.licences import licences, write_rows
 from deploy.demo.memory import MemoryWatch
 from deploy.demo.report import Run, ensure_writable, write_report
 from deploy.demo.results import Results, as_percent, cluster_fates
+from deploy.demo.scenario import Scenario
 from deploy.demo.watch import watching
 from deploy.laptop.data_folder import ensure_data_folder
 from deploy.laptop.errors import LaptopError
@@ -61,7 +61,7 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
             console.print(where, soft_wrap=True, highlight=False, markup=False)
             session = await running.enter_async_context(aiohttp.ClientSession())
             watch = await running.enter_async_context(watching(laptop.addresses.kafka_bootstrap_servers))
-            results = await DemoLoop(laptop, data, stages, watch, session).run()
+            results = await Scenario(laptop, data, stages, watch, session).run()
     run = Run(_machine(), (time.monotonic() - started) / 60, memory.peak_bytes / 1e9)
     workload = data.definition.workload
     write_report(report, workload, stages.done, results, run)

@@ -14,30 +14,43 @@ from tests.services.console.test_browser import CHROMIUM, served
 
 PICTURES = ROOT / "docs" / "pictures"
 SCHEMES = ("light", "dark")
+NAMES = ("loop", "review", "candidates")
 WIDTH = 1200
 MOST_BYTES = 300_000
-READY = {
+REVIEW_HEIGHT, A_CHOICE = 740, "document.querySelectorAll('.choice').length > 1"
+PAGES = {
     "loop": ("/", 1150, "document.querySelector('.chart svg') !== null"),
-    "review": ("/review", 740, "document.querySelectorAll('.choice').length > 1"),
     "candidates": ("/candidates", 720, "document.querySelector('main svg') !== null"),
 }
 """Where each picture is taken, how high it is, and what shows once the page is whole."""
 
 
 async def take(page: Page, url: str, folder: Path) -> None:
-    await page.open(f"{url}/review", width=WIDTH)
+    # The first item is the one to show, a blind pair, and opening the page again would give the next.
+    await page.open(f"{url}/review", width=WIDTH, height=REVIEW_HEIGHT)
     await page.until("document.activeElement.getAttribute('aria-label') === 'Your name'")
     await page.type("ada")
     await page.press("Enter")
-    for name, (path, height, is_whole) in READY.items():
+    for scheme in SCHEMES:
+        await page.prefer(scheme)
+        keep(folder / f"review-{scheme}.png", await whole(page, A_CHOICE))
+    for name, (path, height, is_whole) in PAGES.items():
         for scheme in SCHEMES:
             await page.prefer(scheme)
             await page.open(url + path, width=WIDTH, height=height)
-            await page.until(f"document.readyState === 'complete' && {is_whole}")
-            await page.until("document.fonts.status === 'loaded'")
-            picture = await page.picture()
-            assert len(picture) < MOST_BYTES, f"{name}-{scheme} has {len(picture)} bytes"
-            (folder / f"{name}-{scheme}.png").write_bytes(picture)
+            keep(folder / f"{name}-{scheme}.png", await whole(page, is_whole))
+
+
+async def whole(page: Page, is_whole: str) -> bytes:
+    """What the page shows once it is whole."""
+    await page.until(f"document.readyState === 'complete' && {is_whole}")
+    await page.until("document.fonts.status === 'loaded'")
+    return await page.picture()
+
+
+def keep(file: Path, picture: bytes) -> None:
+    assert len(picture) < MOST_BYTES, f"{file.name} has {len(picture)} bytes"
+    file.write_bytes(picture)
 
 
 async def main() -> int:

@@ -51,7 +51,7 @@ def in_a_hurry(data: Licences) -> Workload:
     return workload.model_copy(update={"promotion": promotion})
 
 
-class DemoLoop:
+class Scenario:
     """The stages in order. It knows only events and what it asks over the public HTTP interfaces."""
 
     def __init__(
