@@ -87,9 +87,10 @@ async def _problem(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
         body = await answer.json(content_type=None)
     except ValueError:
         body = None
-    if isinstance(body, dict):
+    if isinstance(body, dict) and body.get("detail") != answer.reason:
         return body
-    return {"detail": f"{answer.url.origin()} answered {answer.status} {answer.reason}."}
+    told = f"{answer.url.origin()} answered {answer.status} {answer.reason} to {answer.url.path}"
+    return {"detail": f"{told}: is it the address of the service that is meant?"}
 
 
 def _why(error: BaseException) -> str:

@@ -113,7 +113,12 @@ def routes(parts: Parts) -> APIRouter:
         """How far a round is: at once if it changed since `after`, else when it does or `wait` is over."""
         _known(parts.workloads, name)
         longest = min(wait, parts.settings.longest_wait_seconds)
-        round_ = await _of_tables(parts.rounds.follow(name, round_id, after, longest))
+        try:
+            round_ = await _of_tables(parts.rounds.follow(name, round_id, after, longest))
+        except asyncio.CancelledError:  # the server ends what is still open when the process is told to stop
+            raise Problem(
+                503, "Stopping", "This process stops. Ask again in a moment.", headers={"Retry-After": "2"}
+            ) from None
         if round_ is None:
             raise Problem(404, "Unknown round", f"{name} has no such round.")
         return parts.overview.round_state(round_)

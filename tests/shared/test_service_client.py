@@ -78,3 +78,9 @@ async def test_a_proxy_in_the_environment_does_not_catch_what_goes_to_this_machi
     async with ServiceClient("http://tuneloop.example") as client:
         with pytest.raises(ServiceAway, match="connection refused"):  # by the proxy: that is followed
             await client.ask("GET", "/fine")
+
+
+async def test_a_path_that_nobody_knows_asks_whether_the_address_is_meant() -> None:
+    async with serving(app()) as url, ServiceClient(url) as client:
+        with pytest.raises(ServiceRefused, match=r"404 Not Found to /workloads: is it the address"):
+            await client.ask("GET", "/workloads")

@@ -32,7 +32,7 @@ from tests.servers.model import ROOT, free_port
 from tests.services.console.examples import frozen, scorecard
 from tests.services.workloads.conftest import ADAPTER, NOON, Workloads, corrected, flagged, judged
 
-COMMAND = [sys.executable, "-c", "from deploy.cli import app; app()"]
+COMMAND = [sys.executable, "-c", "from deploy.__main__ import main; main()"]
 PATIENCE_SECONDS = 60
 TOML = """\
 name = "tickets"
