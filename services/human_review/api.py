@@ -107,6 +107,10 @@ def make_router(
         `without` names items not to give: those on the reviewer's screen or skipped for good.
         """
         added = _known(workloads, workload)
+        if added.is_retired:
+            raise Problem(
+                404, "Retired", f"{added.name} is retired: nothing is reviewed until it is added again."
+            )
         held_until = clock() + timedelta(seconds=settings.claim_seconds)
         item = await _from_tables(ahead.next(added.name, reviewer, frozenset(without)))
         if item is None:

@@ -39,6 +39,11 @@ class Judging:
             await self._publish_what_is_pending(workload)
             added = self.workloads.known(workload)
             waiting = await self.store.waiting(workload)
+            if added.is_retired:
+                for candidate in waiting:
+                    reason = "Its workload was retired, and nobody asks it any more."
+                    await self._settle(candidate, Verdict.HOLD, reason, added.definition.promotion)
+                return None
             if not waiting:
                 return None
             *older, newest = waiting

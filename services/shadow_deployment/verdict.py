@@ -160,15 +160,13 @@ def _used_up(
 ) -> str | None:
     waiting = evidence.differing - evidence.reviewed
     if elapsed >= timedelta(hours=promotion.max_hours):
-        used = f"{promotion.max_hours:g} hours in the shadow brought no decision"
+        used, bound = f"{promotion.max_hours:g} hours in the shadow brought no decision", "a longer max_hours"
     elif len(pairs) >= promotion.max_pairs and not (waiting and _can_still_decide(pairs, promotion)):
-        used = f"{len(pairs)} shadow pairs brought no decision"
+        used, bound = f"{len(pairs)} shadow pairs brought no decision", "a larger max_pairs"
     else:
         return None
     if waiting:
-        advice = (
-            f"{waiting} pairs that differ were not reviewed: more reviewers, or a longer max_hours, help."
-        )
+        advice = f"{waiting} pairs that differ were not reviewed: more reviewers, or {bound}, help."
     else:
         advice = "The champion stays; the next cycle trains a new candidate."
     return f"{used}. {_tally(evidence)}. {advice}"

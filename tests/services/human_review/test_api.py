@@ -11,7 +11,7 @@ from services.human_review.store import ReviewStore
 from shared.events import FlagReason, ReviewGiven
 from shared.flow import FLOW
 from shared.service import ServiceContext
-from tests.services.human_review.conftest import LABELS, NOON, Reviewing, batch
+from tests.services.human_review.conftest import LABELS, NOON, Reviewing, batch, workload_added
 from tests.services.human_review.test_handlers import flagged, given, pair
 
 
@@ -224,3 +224,13 @@ async def test_a_reviewer_is_not_stopped_by_items_that_wait_for_somebody_else(re
 
 def test_the_wiring_is_what_the_flow_page_says(context: ServiceContext) -> None:
     assert frozenset(build(context).consumes) == FLOW["human_review"].consumes
+
+
+async def test_a_retired_workload_hands_out_no_reviews(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    resting = workload_added().model_copy(update={"revision": 2, "retired_at": NOON})
+    await reviewing.handlers.on_workload_added(resting)
+    place = {"workload": "licences", "reviewer": "ada"}
+    reply = await reviewing.http.get("/reviews/next", params=place)
+    assert (reply.status_code, reply.json()["title"]) == (404, "Retired")

@@ -236,3 +236,15 @@ async def promote(service: RunningService, name: str) -> None:
     await service.record(pairs)
     await service.correct(*(corrected(pair.prediction_id, "BSD") for pair in pairs))
     assert await champion(service) == name
+
+
+async def test_a_retired_workloads_candidate_is_held_and_waits_for_nobody(service: RunningService) -> None:
+    await service.with_champion()
+    await service.handlers.on_candidate_evaluated(evaluated("second"))
+    resting = workload().model_copy(update={"revision": 2, "retired_at": CUTOFF})
+    await service.handlers.on_workload_added(resting)
+    await service.judging.consider(WORKLOAD)
+    judged = service.consumed(CandidateJudged)[-1]
+    assert (judged.candidate.name, judged.verdict) == ("second", Verdict.HOLD)
+    assert "retired" in judged.reason
+    assert await service.store.workloads_with_work() == []
