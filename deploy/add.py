@@ -27,7 +27,7 @@ def read_upload(file: Path) -> Upload:
     """
     definition = _content("workload", file)
     try:
-        rows = tomllib.loads(definition.decode("utf-8")).get("rows")
+        rows = tomllib.loads(definition.decode("utf-8-sig")).get("rows")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         rows = None
     if not isinstance(rows, str) or "://" in rows:

@@ -56,12 +56,20 @@ class Files:
             raise DigestMismatch(f"{file.uri} does not have the digest {file.digest}")
         return (json.loads(line) for line in content.decode().split("\n") if line)
 
-    def content(self, path: str) -> bytes:
-        """A file that somebody put below the root, by its path there. Raises FileNotFoundError."""
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or "://" in path or ".." in parts:
-            raise FileNotFoundError(f"{path} is no path below the root of all files")
-        return bytes(self._filesystem.cat_file(f"{self._root}/{path}"))
+    def content(self, uri: str) -> bytes:
+        """A file that somebody put below the root, by its path there or its whole URI.
+
+        Raises FileNotFoundError, for any other place too: this reads nobody's files but those given to it.
+        """
+        protocol, _, literal = uri.rpartition("://")
+        below = (
+            unquote(literal).removeprefix(f"{self._root}/")
+            if protocol in _protocols(self._filesystem)
+            else uri
+        )
+        if not below or below.startswith("/") or "://" in below or ".." in PurePosixPath(below).parts:
+            raise FileNotFoundError(f"{uri} is not below the root of all files")
+        return bytes(self._filesystem.cat_file(f"{self._root}/{below}"))
 
     def freeze_adapter(self, name: str, folder: Path, base_model: str) -> FrozenAdapter:
         """Copies an adapter's folder to `adapters/<name>-<digest8>`; that is the adapter's name for ever."""

@@ -44,7 +44,7 @@ def build(context: ServiceContext) -> Service:
     cycles = Cycles(store, rounds, context.files, context.clock, settings, on_stored=stored.set)
     checking = Checking(context.models, views)
     revising = Revising(
-        store, checking, context.files, rounds, workloads, context.clock, on_stored=stored.set
+        store, checking, views, context.files, rounds, workloads, context.clock, on_stored=stored.set
     )
     outbox = Outbox(store, rounds, context.publish, context.owns, stored)
     due_cycles = DueCycles(store, cycles, rounds, workloads, context.clock, context.owns, due)

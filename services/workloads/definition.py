@@ -31,7 +31,7 @@ class Definition:
 def read_toml(source: bytes, name: str) -> Definition:
     """The definition in a TOML file's content. `name` is the file's, for complaints. Raises BadWorkload."""
     try:
-        text = source.decode("utf-8")
+        text = source.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadWorkload([Complaint(name, "is not UTF-8. Save it as UTF-8.")]) from None
     try:

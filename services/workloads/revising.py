@@ -13,6 +13,7 @@ from services.workloads.answer_tokens import Given
 from services.workloads.checking import Checking
 from services.workloads.complaints import BadWorkload, Complaint
 from services.workloads.definition_changes import changes, revised
+from services.workloads.published_views import PublishedViews
 from services.workloads.round_progress import Kind, Round, of_revision
 from services.workloads.rounds import Rounds
 from services.workloads.rows import LabelledRow, kept_rows, read_file, read_list, repeated_texts
@@ -56,6 +57,7 @@ class Prepared:
 class Revising:
     store: WorkloadStore
     checking: Checking
+    views: PublishedViews
     files: Files
     rounds: Rounds
     workloads: Workloads
@@ -81,14 +83,16 @@ class Revising:
             answers=answers,
             rows=frozen,
             added_at=at,
-            trains_again=held is not None and not held.is_retired and self._was_in_vain(held.name),
+            trains_again=held is not None and await self._was_in_vain(held.name),
         )
         trains = held is None or added.trains_differently_from(held)
         minutes = await self.checking.expected_minutes(wanted, rows, frozen.digest) if trains else 0.0
         said = changes(held, added)
         if held is not None and not said:
-            nothing = f"nothing differs from revision {held.revision}, nothing is trained"
-            return Prepared(held, rows, [nothing], 0.0, False, False, False)
+            nothing = [f"nothing differs from revision {held.revision}, nothing is trained"]
+            if (under_way := self.rounds.under_way(held.name)) is not None:
+                nothing.append(f"its round is under way ({under_way.sentence})")
+            return Prepared(held, rows, nothing, 0.0, False, False, False)
         return Prepared(added, rows, said, minutes, held is None, True, trains)
 
     async def add(self, submission: Submission) -> tuple[Prepared, str | None]:
@@ -145,7 +149,8 @@ class Revising:
             if held is not None:
                 return kept_rows(self.files.rows(held.rows), wanted)
         except (FileNotFoundError, DigestMismatch) as error:
-            raise BadWorkload([Complaint("rows", f"cannot be read: {error}. Send them again.")]) from None
+            way_out = "Send them as a file, or put them below FILES_URI and name that place."
+            raise BadWorkload([Complaint("rows", f"cannot be read: {error}. {way_out}")]) from None
         raise BadWorkload(
             [Complaint("rows", "a new workload needs its labelled rows, as CSV or JSON Lines.")]
         )
@@ -165,10 +170,13 @@ class Revising:
     def _freeze(self, name: str, rows: Sequence[LabelledRow]) -> FrozenFile:
         return self.files.freeze_rows(f"workloads/{name}/rows", [row.as_json() for row in rows])
 
-    def _was_in_vain(self, name: str) -> bool:
+    async def _was_in_vain(self, name: str) -> bool:
         """Whether the last round, of a revision, came to no model: added again, it is tried again."""
         last = self.rounds.latest(name)
-        return last is not None and last.kind is Kind.REVISION and last.outcome in ("refused", "failed")
+        if last is None or last.kind is not Kind.REVISION:
+            return False
+        no_champion = last.outcome == "held" and await self.views.champion(name) is None
+        return no_champion or last.outcome in ("refused", "failed")
 
 
 def _not_yet_frozen(rows: Sequence[LabelledRow]) -> FrozenFile:

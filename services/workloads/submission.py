@@ -60,7 +60,7 @@ async def _of_files(request: Request, most_bytes: int) -> Submission:
             raise Problem(422, "Invalid input", "The part “definition” is missing: a TOML file.")
         read = read_toml(*await _content(definition, "definition"))
         if rows is None:
-            return Submission(read)
+            return Submission(read, rows_uri=read.rows if read.rows and "://" in read.rows else None)
         content, name = await _content(rows, read.rows or "rows.jsonl")
         return Submission(read, RowsFile(name, content))
 

@@ -110,3 +110,23 @@ def test_what_is_not_there_is_not_found(tmp_path: Path, uri: str) -> None:
         files.adapter_folder(
             FrozenAdapter(name="x", uri=uri, digest="sha256:" + "0" * 64, base_model="small")
         )
+
+
+def test_what_is_read_by_uri_lies_below_the_root(tmp_path: Path) -> None:
+    root = tmp_path / "100% für uns"
+    (root / "uploads").mkdir(parents=True)
+    (root / "uploads" / "rows.csv").write_text("text,label\n")
+    (tmp_path / "secret").write_text("no")
+    files = Files(root.as_uri(), tmp_path / "cache")
+    for uri in ("uploads/rows.csv", (root / "uploads" / "rows.csv").as_uri()):
+        assert files.content(uri) == b"text,label\n"
+    for uri in (
+        "../secret",
+        "/etc/passwd",
+        (tmp_path / "secret").as_uri(),
+        "s3://bucket/rows.csv",
+        "file://",
+        "",
+    ):
+        with pytest.raises(FileNotFoundError):
+            files.content(uri)

@@ -9,8 +9,8 @@ import pytest
 
 from services.workloads.store import WorkloadStore
 from shared.clickhouse import ClickHouse
-from shared.events import DatasetPublished, DatasetRefused
-from tests.services.workloads.conftest import WHO, Workloads, body, definition, minutes, rows
+from shared.events import DatasetPublished, DatasetRefused, Verdict
+from tests.services.workloads.conftest import WHO, Workloads, body, definition, judged, minutes, rows
 
 TOML = """\
 name = "tickets"
@@ -87,7 +87,7 @@ async def test_rows_may_lie_below_the_files_root(workloads: Workloads) -> None:
 async def test_an_unchanged_revision_trains_nothing(workloads: Workloads) -> None:
     await workloads.add()
     again = await workloads.add()
-    assert again["changes"] == ["nothing differs from revision 1, nothing is trained"]
+    assert again["changes"][0] == "nothing differs from revision 1, nothing is trained"
     assert (again["revision"], again["round_id"], again["trains"]) == (1, None, False)
     assert len(await workloads.publish_all()) == 1
 
@@ -137,7 +137,7 @@ async def test_a_renamed_label_keeps_its_token_and_trains_nothing(workloads: Wor
     assert second.definition.renamed == {"card": "bank card"}
     assert second.rows == first.rows
     again = await workloads.add({"definition": definition(labels=labels)})
-    assert again["changes"] == ["nothing differs from revision 2, nothing is trained"]
+    assert again["changes"][0] == "nothing differs from revision 2, nothing is trained"
 
 
 async def test_a_renamed_label_s_rows_may_go_by_either_name(workloads: Workloads) -> None:
@@ -294,3 +294,30 @@ async def test_a_revision_that_was_not_stored_leaves_no_round_undecided(
     await workloads.start()
     refusal = await workloads.cycle()
     assert "nothing to learn from" in refusal.json()["detail"]
+
+
+async def test_a_toml_may_name_its_rows_by_uri_and_begin_with_a_byte_order_mark(workloads: Workloads) -> None:
+    root = workloads.context.state_folder / "files"
+    (root / "uploads").mkdir(parents=True)
+    (root / "uploads" / "tickets.csv").write_text(csv())
+
+    async def posted(uri: str) -> Any:
+        toml = TOML.replace("rows.csv", uri).encode("utf-8-sig")
+        files = {"definition": ("tickets.toml", toml, "application/toml")}
+        return await workloads.client.post("/workloads", files=files)
+
+    assert (await posted((root / "uploads" / "tickets.csv").as_uri())).json()["rows"] == 90
+    missing = await posted((root / "uploads" / "other.csv").as_uri())
+    assert missing.status_code == 422
+    assert "below FILES_URI" in missing.json()["detail"]
+
+
+async def test_a_first_model_that_was_held_is_tried_again_once_added_again(
+    workloads: Workloads,
+) -> None:
+    added = await workloads.add()
+    again = await workloads.add()
+    assert again["changes"][1].startswith("its round is under way")
+    await workloads.apply(judged(added["round_id"], Verdict.HOLD, cycle=False))
+    await workloads.client.post("/workloads/tickets/retire", json=WHO)
+    assert (await workloads.add())["round_id"] is not None
