@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from shared.fields import Name, Share, WorkloadName
+from shared.fields import MOST_ITEMS, Name, Number, Paragraph, Part, Sentence, Share, Whole, WorkloadName
 
 
-class Section(BaseModel):
+class Section(Part):
     """A table of the TOML file.
 
     An event's definition is kept for ever, so it ignores keys it does not know and reads old names. What a
     person writes is read by `written`, for which an unknown key is an error.
     """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Review(Section):
@@ -31,7 +29,7 @@ class Review(Section):
 
 class Cycle(Section):
     every_days: Annotated[int, Field(ge=1, le=365)] = 7
-    corrections: Annotated[int, Field(ge=1)] = 500
+    corrections: Annotated[Whole, Field(ge=1)] = 500
     """A cycle starts when this many new corrections have come, or after `every_days` if there is any."""
 
     @model_validator(mode="before")
@@ -44,8 +42,8 @@ class Cycle(Section):
 
 
 class Split(Section):
-    golden: Annotated[int, Field(ge=10)] = 150
-    held_out: Annotated[int, Field(ge=10)] = 300
+    golden: Annotated[Whole, Field(ge=10)] = 150
+    held_out: Annotated[Whole, Field(ge=10)] = 300
     """Rows set apart for ever: golden rows guard what works, held-out rows measure the task.
 
     With fewer labelled rows than these need, each takes at most a fifth of them.
@@ -58,9 +56,9 @@ class Training(Section):
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-3
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
     epochs: Annotated[float, Field(gt=0, le=100)] = 2.0
-    max_steps: Annotated[int, Field(ge=1)] = 400
+    max_steps: Annotated[Whole, Field(ge=1)] = 400
     """Optimiser steps: `epochs` over the rows, but no more than this."""
-    seed: int = 1
+    seed: Whole = 1
 
 
 class Promotion(Section):
@@ -68,13 +66,13 @@ class Promotion(Section):
     """Chance of promoting a candidate that is no better (the e-value must reach 1 / alpha)."""
     golden_drop: Annotated[float, Field(gt=0, le=1)] = 0.05
     """A paired drop on the golden rows of this much or more is a regression."""
-    max_pairs: Annotated[int, Field(ge=1)] = 2000
+    max_pairs: Annotated[Whole, Field(ge=1)] = 2000
     """Shadow pairs after which a candidate without evidence is put on hold."""
-    max_hours: Annotated[float, Field(gt=0)] = 168.0
+    max_hours: Annotated[Number, Field(gt=0)] = 168.0
 
 
 class Privacy(Section):
-    entities: tuple[str, ...] = (
+    entities: Annotated[tuple[Sentence, ...], Field(max_length=MOST_ITEMS)] = (
         "PERSON",
         "EMAIL_ADDRESS",
         "PHONE_NUMBER",
@@ -84,7 +82,7 @@ class Privacy(Section):
         "US_SSN",
     )
     """Presidio entity types that are replaced in every row that leaves `data_augmentation`."""
-    keep: tuple[str, ...] = ()
+    keep: Annotated[tuple[Sentence, ...], Field(max_length=MOST_ITEMS)] = ()
     """Words that are no personal data in this workload although they look it ("Apache", "Mozilla")."""
 
 
@@ -94,15 +92,15 @@ class Workload(Section):
     name: WorkloadName
     title: Name
     base_model: Name = "SmolLM2-135M-Instruct"
-    prompt: Annotated[str, StringConstraints(min_length=6, max_length=4000)]
+    prompt: Annotated[Paragraph, StringConstraints(min_length=6)]
     """What the model reads; `{text}` stands for the input. The answer follows directly."""
     labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=500)]
     language: Annotated[str, StringConstraints(pattern="^[a-z]{2}$")] = "en"
-    credit: Annotated[str, StringConstraints(max_length=2000)] = ""
+    credit: Annotated[Paragraph, StringConstraints(max_length=2000)] = ""
     """Shown wherever the rows or an adapter trained on them are shown."""
-    renamed: dict[Name, Name] = Field(default_factory=dict)
+    renamed: Annotated[dict[Name, Name], Field(max_length=MOST_ITEMS)] = Field(default_factory=dict)
     """A name that a label had in an earlier revision → its name now. Kept by `workloads`, not by the TOML."""
-    removed: tuple[Name, ...] = ()
+    removed: Annotated[tuple[Name, ...], Field(max_length=MOST_ITEMS)] = ()
     """Labels of earlier revisions that no longer are any. Kept by `workloads`, not by the TOML."""
     review: Review = Review()
     cycle: Cycle = Cycle()

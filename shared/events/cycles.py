@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from shared.events.envelope import Event, Topic
-from shared.fields import FrozenFile, Id, Moment, Name, Part, WorkloadName
+from shared.fields import (
+    MOST_ITEMS,
+    Count,
+    FrozenFile,
+    Id,
+    Moment,
+    Name,
+    Part,
+    Sentence,
+    Whole,
+    WorkloadName,
+)
 
 
 class UpToCutoff(Event):
@@ -56,7 +67,7 @@ class CycleStarted(Event):
 
     cycle_id: Id
     workload: WorkloadName
-    revision: int
+    revision: Whole
     """Of the workload's definition."""
     cutoff: Moment
     failures: FrozenFile
@@ -92,12 +103,12 @@ class Cluster(Part):
     cluster_id: Id
     name: Name
     """Such as "gpl-3.0 read as gpl-2.0": labels, and words that stand in at least five of its texts."""
-    size: int = Field(ge=1)
+    size: Annotated[Count, Field(ge=1)]
     answer: Name
     right_answer: Name
-    words: list[str] = Field(default_factory=list)
+    words: Annotated[list[Sentence], Field(max_length=MOST_ITEMS)] = Field(default_factory=list)
     status: ClusterStatus | None = None
-    size_before: int | None = None
+    size_before: Count | None = None
     """In the cycle in which it was last seen; None for a new one."""
 
 
@@ -108,7 +119,7 @@ class FailureClustersFound(UpToCutoff):
 
     cycle_id: Id
     workload: WorkloadName
-    clusters: list[Cluster]
+    clusters: Annotated[list[Cluster], Field(max_length=MOST_ITEMS)]
     failures: FrozenFile
     """JSON Lines of {"prediction_id", "cluster_id" or null}."""
     corrections: FrozenFile

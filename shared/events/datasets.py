@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from shared.events.cycles import UpToCutoff
 from shared.events.envelope import Topic, derived_id
-from shared.fields import FrozenFile, Id, Moment, Part, WorkloadName
+from shared.fields import Count, FrozenFile, Id, Moment, Part, Sentence, WorkloadName
 
 
 class DatasetCounts(Part):
     """What became of the rows on their way into a dataset version."""
 
-    seed: int = 0
-    corrected: int = 0
-    duplicates: int = 0
-    leaks_blocked: int = 0
-    invalid: int = 0
-    redacted_values: int = 0
+    seed: Count = 0
+    corrected: Count = 0
+    duplicates: Count = 0
+    leaks_blocked: Count = 0
+    invalid: Count = 0
+    redacted_values: Count = 0
 
 
 class DatasetPublished(UpToCutoff):
@@ -30,7 +30,7 @@ class DatasetPublished(UpToCutoff):
 
     dataset_id: Id
     workload: WorkloadName
-    version: int = Field(ge=1)
+    version: Annotated[Count, Field(ge=1)]
     cycle_id: Id | None
     """None for version 1, which is the workload's own labelled rows."""
     train: FrozenFile
@@ -63,7 +63,7 @@ class DatasetRefused(UpToCutoff):
 
     workload: WorkloadName
     cycle_id: Id | None
-    reason: str
+    reason: Sentence
     refused_at: Moment
 
     def cause(self) -> tuple[str, ...]:

@@ -6,10 +6,24 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from shared.events.envelope import Event, Topic
-from shared.fields import Id, Moment, Name, Share, Text, WorkloadName
+from shared.fields import (
+    MOST_ITEMS,
+    Attributes,
+    Count,
+    Id,
+    Milliseconds,
+    Moment,
+    Name,
+    Paragraph,
+    PredictionId,
+    Share,
+    Text,
+    Whole,
+    WorkloadName,
+)
 
 
 class PredictionLogged(Event):
@@ -17,22 +31,24 @@ class PredictionLogged(Event):
 
     topic: ClassVar[Topic] = Topic("prediction-logged-v1", key="prediction_id", partitions=6)
 
-    prediction_id: Id
+    prediction_id: PredictionId
     workload: WorkloadName
     predicted_at: Moment
     input: Text
     answer: Name
     confidence: Share
-    probabilities: dict[Name, Share] = Field(default_factory=dict)
+    probabilities: Annotated[dict[Name, Share], Field(max_length=MOST_ITEMS)] = Field(default_factory=dict)
     """Label → probability, where the server that answered gives them."""
     adapter: Name
-    latency_ms: float = Field(default=0, ge=0)
-    tokens_in: int = Field(default=0, ge=0)
-    attributes: dict[str, str] = Field(default_factory=dict)
+    latency_ms: Milliseconds = 0
+    tokens_in: Count = 0
+    attributes: Attributes = Field(default_factory=dict)
     subject_id: Id | None = None
     """Who it is about, if anybody: a keyed hash made where the event comes in, never a name."""
     group_id: Id | None = None
     """What it belongs to: a document, a thread, a ticket."""
+    revision: Whole | None = None
+    """Of the workload's definition, as it stood when this was answered. Up to version 0.2 nobody said it."""
 
     def cause(self) -> tuple[str, ...]:
         return (self.prediction_id,)
@@ -52,11 +68,11 @@ class FeedbackGiven(Event):
     topic: ClassVar[Topic] = Topic("feedback-given-v1", key="prediction_id")
 
     feedback_id: Id
-    prediction_id: Id
+    prediction_id: PredictionId
     workload: WorkloadName
     thumb: Thumb | None = None
     score: Share | None = None
-    comment: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    comment: Paragraph | None = None
     subject_id: Id | None = None
     """Who it is about, if anybody: a keyed hash made where the event comes in, never a name."""
     group_id: Id | None = None
@@ -91,7 +107,7 @@ class PredictionFlagged(Event):
 
     topic: ClassVar[Topic] = Topic("prediction-flagged-v1", key="prediction_id")
 
-    prediction_id: Id
+    prediction_id: PredictionId
     workload: WorkloadName
     predicted_at: Moment
     adapter: Name

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from shared.events.envelope import FOR_EVER, Event, Topic
-from shared.fields import FrozenAdapter, Id, Moment, Name, Part, Share, WorkloadName
+from shared.fields import (
+    MOST_ITEMS,
+    Count,
+    FrozenAdapter,
+    Id,
+    Moment,
+    Name,
+    Number,
+    Part,
+    PredictionId,
+    Sentence,
+    Share,
+    Whole,
+    WorkloadName,
+)
 
 
 class ShadowPairRecorded(Event):
@@ -19,7 +33,7 @@ class ShadowPairRecorded(Event):
 
     run_id: Id
     workload: WorkloadName
-    prediction_id: Id
+    prediction_id: PredictionId
     predicted_at: Moment
     champion: Name
     champion_answer: Name
@@ -50,23 +64,23 @@ class Guardrail(Part):
     """One gate: the value that was measured, the bound it had to keep, and whether it did."""
 
     name: Name
-    value: float
-    bound: float
+    value: Number
+    bound: Number
     passed: bool
 
 
 class Evidence(Part):
     """What the shadow showed. Only pairs that differ and were reviewed carry evidence."""
 
-    pairs: int = 0
-    differing: int = 0
-    reviewed: int = 0
-    candidate_right: int = 0
-    champion_right: int = 0
-    neither_right: int = 0
-    e_value: float = 1.0
-    e_value_needed: float = 20.0
-    alpha: float = 0.05
+    pairs: Count = 0
+    differing: Count = 0
+    reviewed: Count = 0
+    candidate_right: Count = 0
+    champion_right: Count = 0
+    neither_right: Count = 0
+    e_value: Number = 1.0
+    e_value_needed: Number = 20.0
+    alpha: Number = 0.05
     method: Name = "mixture e-process over discordant pairs"
 
 
@@ -82,9 +96,9 @@ class CandidateJudged(Event):
     candidate: FrozenAdapter
     champion: Name | None
     verdict: Verdict
-    reason: str
+    reason: Sentence
     evidence: Evidence
-    guardrails: list[Guardrail] = Field(default_factory=list)
+    guardrails: Annotated[list[Guardrail], Field(max_length=MOST_ITEMS)] = Field(default_factory=list)
     judged_at: Moment
 
     def cause(self) -> tuple[str, ...]:
@@ -101,7 +115,7 @@ class ModelPromoted(Event):
     is_state: ClassVar[bool] = True
 
     workload: WorkloadName
-    revision: int
+    revision: Whole
     """Shared with ModelRolledBack: of both topics, the highest revision of a workload holds."""
     champion: FrozenAdapter
     previous: FrozenAdapter | None
@@ -140,7 +154,7 @@ class ModelRolledBack(Event):
     is_state: ClassVar[bool] = True
 
     workload: WorkloadName
-    revision: int
+    revision: Whole
     champion: FrozenAdapter
     """The adapter that answers again."""
     withdrawn: Name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from shared.events.envelope import Event, Topic
-from shared.fields import Id, Moment, Name, Share, WorkloadName
+from shared.fields import MOST_ITEMS, Id, Moment, Name, PredictionId, Share, WorkloadName
 
 
 class ReviewGiven(Event):
@@ -15,7 +17,7 @@ class ReviewGiven(Event):
     topic: ClassVar[Topic] = Topic("review-given-v1", key="prediction_id")
 
     review_id: Id
-    prediction_id: Id
+    prediction_id: PredictionId
     workload: WorkloadName
     reviewer: Name
     right_answer: Name
@@ -33,15 +35,15 @@ class PredictionCorrected(Event):
 
     topic: ClassVar[Topic] = Topic("prediction-corrected-v1", key="prediction_id")
 
-    prediction_id: Id
+    prediction_id: PredictionId
     workload: WorkloadName
     predicted_at: Moment
     adapter: Name
     answer: Name
     confidence: Share
     right_answer: Name
-    reviewers: list[Name]
-    review_ids: list[Id]
+    reviewers: Annotated[list[Name], Field(max_length=MOST_ITEMS)]
+    review_ids: Annotated[list[Id], Field(max_length=MOST_ITEMS)]
     corrected_at: Moment
 
     @property

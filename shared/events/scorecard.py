@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from shared.fields import Difference, Name, Part, Rate
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.fields import MOST_ITEMS, Count, Difference, Name, Number, Part, Rate
 
 
 class LabelScore(Part):
     """How one label fares on the held-out rows: of `n` rows that carry it, with the champion's F1 beside."""
 
     label: Name
-    n: int
-    precision: float
-    recall: float
-    f1: float
-    champion_f1: float | None
+    n: Count
+    precision: Number
+    recall: Number
+    f1: Number
+    champion_f1: Number | None
 
 
 class Confusion(Part):
@@ -21,17 +25,17 @@ class Confusion(Part):
 
     right_answer: Name
     answer: Name
-    n: int
+    n: Count
     """Held-out rows with this right answer."""
-    champion: int | None
-    candidate: int
+    champion: Count | None
+    candidate: Count
 
 
 class AdversarialScore(Part):
     """One generator's rows: how many keep their right answer. Reported, gates nothing yet."""
 
     generator: Name
-    n: int
+    n: Count
     candidate: Rate
     champion: Rate | None
 
@@ -48,10 +52,10 @@ class Scorecard(Part):
     golden_difference: Difference | None
     golden_regressed: bool
     """True when the paired difference on the golden rows is −5 points or worse."""
-    adversarial: list[AdversarialScore]
-    labels: list[LabelScore]
-    confusions: list[Confusion]
-    majority_share: float
+    adversarial: Annotated[list[AdversarialScore], Field(max_length=MOST_ITEMS)]
+    labels: Annotated[list[LabelScore], Field(max_length=MOST_ITEMS)]
+    confusions: Annotated[list[Confusion], Field(max_length=MOST_ITEMS)]
+    majority_share: Number
     """The share of the commonest held-out label: what a constant answer would score."""
-    calibration_error: float
+    calibration_error: Number
     """Expected calibration error, 10 equal-width bins (Guo et al. 2017)."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import Field
-
 from shared.events.cycles import UpToCutoff
 from shared.events.envelope import Event, Topic
 from shared.events.scorecard import Scorecard
-from shared.fields import FrozenAdapter, FrozenFile, Id, Moment, Name, WorkloadName
+from shared.fields import Count, FrozenAdapter, FrozenFile, Id, Moment, Name, Number, Sentence, WorkloadName
 
 
 class TrainingProgressed(Event):
@@ -22,9 +20,9 @@ class TrainingProgressed(Event):
     workload: WorkloadName
     phase: Name
     """"training" counts optimiser steps, "evaluation" counts answers."""
-    done: int = Field(ge=0)
-    total: int = Field(ge=0)
-    loss: float | None = None
+    done: Count
+    total: Count
+    loss: Number | None = None
     progressed_at: Moment
 
     def cause(self) -> tuple[str, ...]:
@@ -45,10 +43,10 @@ class CandidateTrained(UpToCutoff):
     cycle_id: Id | None
     candidate: FrozenAdapter
     method: Name
-    steps: int
-    train_rows: int
-    final_loss: float
-    seconds: float
+    steps: Count
+    train_rows: Count
+    final_loss: Number
+    seconds: Number
     trained_at: Moment
 
     def cause(self) -> tuple[str, ...]:
@@ -67,7 +65,7 @@ class TrainingFailed(Event):
     workload: WorkloadName
     dataset_id: Id
     cycle_id: Id | None = None
-    reason: str
+    reason: Sentence
     failed_at: Moment
 
     def cause(self) -> tuple[str, ...]:
@@ -91,7 +89,7 @@ class CandidateEvaluated(UpToCutoff):
     scorecard: Scorecard
     answers: FrozenFile
     """JSON Lines, one per evaluated row: {"axis", "row", "right_answer", "base", "champion", "candidate"}."""
-    seconds: float
+    seconds: Number
     evaluated_at: Moment
 
     def cause(self) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from shared.events.envelope import FOR_EVER, Event, Topic
-from shared.fields import FrozenFile, Moment, Name
+from shared.fields import MOST_ITEMS, FrozenFile, Moment, Name, Sentence, Whole
 from shared.workload import Workload
 
 
@@ -19,9 +21,9 @@ class WorkloadAdded(Event):
     topic: ClassVar[Topic] = Topic("workload-added-v1", key="name", partitions=1, retention=FOR_EVER)
     is_state: ClassVar[bool] = True
 
-    revision: int
+    revision: Whole
     definition: Workload
-    answers: dict[Name, str]
+    answers: Annotated[dict[Name, Sentence], Field(max_length=MOST_ITEMS)]
     """Label → what the model writes for it: one token, by the label's name or by a code."""
     rows: FrozenFile
     """JSON Lines of {"text", "label"}; labels may go by names of earlier revisions."""
