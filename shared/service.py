@@ -56,7 +56,13 @@ class Service:
     routers: Sequence[APIRouter] = ()
     mount: Callable[[FastAPI], None] | None = None
     """For a service whose HTTP is more than routes (the console's pages)."""
+    answers_before_ready: bool = False
+    """Whether its routes answer from what it kept, before any state has been read in this process. All others
+    answer 503 until then: "no such workload" would make clients throw away what they hold."""
     start: Callable[[], Awaitable[None]] | None = None
     """Runs once its tables are migrated and all state has been read, before other events are consumed."""
     background: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)
     """Run until they are cancelled; one that ends by an exception is started again after a pause."""
+    stop: Callable[[], Awaitable[None]] | None = None
+    """Runs when HTTP has stopped, while background work still goes on and events can still be published.
+    It is cut off after `services.ending.STOP_SECONDS`."""

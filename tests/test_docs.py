@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from pydantic_settings import BaseSettings
 
 from deploy.page_tables import settings_classes, settings_table
-from services.run import build
+from services.stack import build
 from shared.addresses import Addresses
 from shared.broker import make_broker
 from shared.clickhouse import clickhouse_at

@@ -50,6 +50,8 @@ class Answering:
         began = time.perf_counter()
         workload = self.alias.workloads.get(asked.workload)
         if workload is None:
+            if not self.alias.is_complete:
+                raise refusals.still_reading()
             raise refusals.unknown_workload(
                 known.name for known in self.alias.workloads.all() if not known.is_retired
             )

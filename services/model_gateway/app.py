@@ -51,6 +51,7 @@ def build(context: ServiceContext) -> Service:
     handlers = Handlers(alias, alias_switch)
 
     async def start() -> None:
+        alias.is_complete = True
         await alias_switch.switch_to_what_is_wanted()
 
     return Service(
@@ -61,6 +62,7 @@ def build(context: ServiceContext) -> Service:
             ModelRolledBack: handlers.on_model_rolled_back,
         },
         routers=[routes(answering, settings.body_most_bytes)],
+        answers_before_ready=bool(alias.serving),
         start=start,
         background=[alias_switch.run_for_ever, Delivery(outbox, context.publish).run_for_ever],
     )

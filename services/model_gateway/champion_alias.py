@@ -40,6 +40,9 @@ class ChampionAlias:
     workloads: Workloads = field(default_factory=Workloads)
     champions: Champions = field(default_factory=Champions)
     serving: dict[str, Serving] = field(default_factory=dict)
+    is_complete: bool = False
+    """Whether every event that was there when this process began is applied: until then the file may lack
+    what came after it was written."""
     _keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod

@@ -15,6 +15,10 @@ def unknown_workload(known: Iterable[str]) -> Problem:
     )
 
 
+def still_reading() -> Problem:
+    return _later(2, "Starting", "The gateway still reads which workloads there are. Try again in a moment.")
+
+
 def retired(workload: str) -> Problem:
     return Problem(
         404,

@@ -8,7 +8,8 @@ import time
 import httpx
 from fastapi import FastAPI
 
-from services.run import LAST_ANSWERS_SECONDS, make_server
+from services.ending import LAST_ANSWERS_SECONDS
+from services.run import make_server
 from shared.loopback import bound_sockets
 
 

@@ -43,7 +43,7 @@ CLOSED_LIST = {
     "workload",
 }
 SERVES_ALL = {"addresses", "broker", "flow", "consumer", "loopback", "migrations", "topics"}
-"""What `services/run.py` puts under every service."""
+"""What `services/stack.py` puts under every service."""
 
 
 @cache

@@ -20,7 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from services.run import build
+from services.stack import build
 from shared import events as e
 from shared.addresses import Addresses
 from shared.clickhouse import connect

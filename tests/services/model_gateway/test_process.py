@@ -51,13 +51,16 @@ def gateway_url(
         process.wait()
 
 
-def test_it_answers_before_any_broker_is_there_and_says_that_it_is_not_ready(gateway_url: str) -> None:
+def test_it_answers_before_any_broker_is_there_and_is_ready(gateway_url: str) -> None:
     with httpx.Client(base_url=gateway_url, timeout=30) as http:
         _wait_until_alive(http)
         body = {"model": "tickets", "messages": [{"role": "user", "content": "Where is my money?"}]}
         answer = http.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200, answer.text
-        assert http.get("/health/ready").status_code == 503
+        assert http.get("/health/ready").status_code == 200
+        other = http.post("/v1/chat/completions", json=body | {"model": "perhaps-added-meanwhile"})
+        assert other.status_code == 503
+        assert other.headers["retry-after"]
         assert "outbox_backlog_bytes 0.0" not in http.get("/metrics").text
 
 

@@ -1,0 +1,130 @@
+"""The services of a process and what they stand on, made in one place and torn down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from confluent_kafka import KafkaException
+from faststream.confluent import KafkaBroker
+from prometheus_client import CollectorRegistry
+
+from services.background import keep_running
+from services.ending import CLOSE_SECONDS, CONSUMERS_END_SECONDS, STOP_SECONDS, in_time
+from shared.addresses import Addresses
+from shared.broker import make_broker, make_publish
+from shared.clickhouse import ClickHouse, clickhouse_at
+from shared.consumer.metrics import ConsumerMetrics
+from shared.consumer.ownership import Ownership
+from shared.consumer.process import ProcessConsumers
+from shared.events.envelope import now
+from shared.files import Files
+from shared.flow import FLOW
+from shared.migrations import migrate
+from shared.model_server import ModelServer
+from shared.service import Service, ServiceContext
+from shared.topics import declare, topics_of
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def build(name: str, context: ServiceContext) -> Service:
+    """The service of this name, built by its `app.build`."""
+    module = importlib.import_module(f"services.{name}.app")
+    service: Service = module.build(context)
+    return service
+
+
+class Stack:
+    """Made and not started. `start` may take for ever, where something is not there; `stop` never does."""
+
+    def __init__(self, names: Sequence[str], addresses: Addresses, registry: CollectorRegistry) -> None:
+        self._names, self._addresses, self._registry = names, addresses, registry
+        self._ownerships = {name: Ownership() for name in names}
+        self._consuming: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
+        self._broker: KafkaBroker = make_broker(addresses.kafka_bootstrap_servers, "+".join(names), registry)
+        self._clickhouse: ClickHouse = clickhouse_at(addresses.clickhouse_url)
+        self._models = ModelServer(addresses.models_url)
+        self._files = Files(addresses.files_uri, addresses.state_folder / "cache")
+        self.services = [build(name, self._context(name)) for name in names]
+
+    def _context(self, name: str) -> ServiceContext:
+        folder = self._addresses.state_folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return ServiceContext(
+            self._addresses,
+            make_publish(self._broker, name),
+            self._clickhouse,
+            self._files,
+            self._models,
+            now,
+            self._registry,
+            folder,
+            self._ownerships[name].owns,
+            self._ownerships[name].on_change,
+        )
+
+    async def start(self, on_state_read: Callable[[Service], None]) -> None:
+        """Topics, tables, state, then events and background work; returns when all of it runs.
+
+        `on_state_read` is told of each service as soon as it knows what it must to answer.
+        """
+        kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
+        servers = self._addresses.kafka_bootstrap_servers
+        await _until_kafka_answers(
+            partial(declare, topics_of(kinds), servers, self._addresses.kafka_replication, 0)
+        )
+        for service in self.services:
+            await migrate(self._clickhouse, service.name)
+        consumers = ProcessConsumers(
+            self.services, self._ownerships, self._broker, servers, ConsumerMetrics(self._registry)
+        )
+        await self._broker.connect()
+        self._consuming.append(_kept_running(consumers.state.name, consumers.state.run))
+        await consumers.state.ready()
+        for service in self.services:
+            if service.start is not None:
+                await service.start()
+            on_state_read(service)
+        for consumer in consumers.others:
+            self._consuming.append(_kept_running(consumer.name, consumer.run))
+        await asyncio.gather(*(consumer.ready() for consumer in consumers.others))
+        for service in self.services:
+            for work in service.background:
+                self._background.append(_kept_running(service.name, work))
+        log.info("ready: %s", ", ".join(self._names))
+
+    async def stop(self) -> None:
+        """HTTP has stopped. Consumers end while services do what they must at their end; then all closes."""
+        own = [in_time(f"{one.name}: its end", one.stop(), STOP_SECONDS) for one in self.services if one.stop]
+        await asyncio.gather(*own, in_time("consuming", _cancelled(self._consuming), CONSUMERS_END_SECONDS))
+        await in_time("background work", _cancelled(self._background), CLOSE_SECONDS)
+        await in_time("publishing", self._broker.stop(), CLOSE_SECONDS)
+        await in_time("the model server's client", self._models.close(), CLOSE_SECONDS)
+        await in_time("ClickHouse's client", self._clickhouse.close(), CLOSE_SECONDS)
+
+
+def _kept_running(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(keep_running(name, work), name=name)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_kafka_answers(work: Callable[[], T]) -> T:
+    """What `work` gives. Tries are short: they block a thread, and a process must stop when told."""
+    while True:
+        try:
+            return await asyncio.to_thread(work)
+        except (TimeoutError, KafkaException) as error:
+            log.warning("waiting for Kafka: %s", error)
+            await asyncio.sleep(1)

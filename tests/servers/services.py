@@ -1,0 +1,99 @@
+"""Services in a process of their own, as production starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.servers.model import ROOT, free_port
+
+NOWHERE = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+    "CLICKHOUSE_URL": "http://127.0.0.1:9/none",
+    "MODELS_URL": "http://127.0.0.1:9",
+}
+
+
+@dataclass
+class ServiceProcess:
+    """`python -m services NAMES`; started again after `kill` or `stop` it keeps port and state."""
+
+    names: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The addresses that are there; the others lead nowhere."""
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def start(self) -> None:
+        """Returns at once: nothing is ready yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services", *self.names, "--port", str(self.port)],
+                cwd=ROOT,
+                env={
+                    **os.environ,
+                    **NOWHERE,
+                    "FILES_URI": (self.folder / "files").as_uri(),
+                    "STATE_FOLDER": str(self.folder / "state"),
+                    **self.environment,
+                },
+                stdout=log,
+                stderr=log,
+            )
+
+    def get(self, path: str, seconds: float = 5) -> httpx.Response | None:
+        """The answer; None while nobody answers."""
+        try:
+            return httpx.get(self.url + path, timeout=seconds, trust_env=False)
+        except httpx.TransportError:
+            return None
+
+    def await_status(self, path: str, status: int, seconds: float = 60) -> httpx.Response:
+        """Raises TimeoutError if this path is not answered by that status in time."""
+        until, answer = time.monotonic() + seconds, None
+        while time.monotonic() < until:
+            answer = self.get(path)
+            if answer is not None and answer.status_code == status:
+                return answer
+            assert self.is_running, self.log[-3000:]
+            time.sleep(0.05)  # another process: there is nothing to await
+        raise TimeoutError(f"{path}: {answer and answer.text}; {self.log[-3000:]}")
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def await_end(self, seconds: float = 60) -> int:
+        """Its exit code. Raises subprocess.TimeoutExpired."""
+        assert self._process is not None
+        return self._process.wait(timeout=seconds)
+
+    def kill(self) -> None:
+        """As `kill -9`. Does nothing if it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=20)
+
+    def stop(self, seconds: float = 30) -> int:
+        """As an orchestrator would. Raises subprocess.TimeoutExpired when it does not end in time."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=seconds)

@@ -1,0 +1,78 @@
+"""A process that starts takes nothing and refuses nothing before it has read its state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.events import WorkloadAdded, record
+from shared.topics import declare, topics_of
+from tests.servers.services import ServiceProcess
+from tests.shared.consuming import added, produce
+
+PREDICTION = {
+    "workload": "tickets",
+    "input": "Where is my money?",
+    "answer": "refund",
+    "confidence": 0.9,
+    "adapter": "theirs",
+}
+
+
+@pytest.fixture
+def intake(kafka: str, database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
+    """The intake, with a workload on Kafka that it does not know yet."""
+    declare(topics_of([WorkloadAdded]), kafka, 1, 30)
+    event = record(added("tickets"), "workloads")
+    produce(kafka, event.topic, {0: [event.value]})
+    process = ServiceProcess(
+        ["prediction_logging"], tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": kafka, "CLICKHOUSE_URL": database_url}
+    )
+    yield process
+    process.kill()
+
+
+def test_after_a_restart_no_workload_is_unknown(intake: ServiceProcess) -> None:
+    for _ in range(2):
+        intake.start()
+        answers = answers_until_accepted(intake)
+        assert {answer.status_code for answer in answers} <= {202, 503}, answers[0].text
+        for early in answers[:-1]:
+            assert early.headers["retry-after"]
+            assert early.headers["content-type"] == "application/problem+json"
+        intake.kill()
+
+
+def answers_until_accepted(intake: ServiceProcess) -> list[httpx.Response]:
+    """All that a client hears that posts from the first connection on."""
+    answers: list[httpx.Response] = []
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            answers.append(httpx.post(f"{intake.url}/predictions", json=PREDICTION, timeout=15))
+        except httpx.TransportError:
+            continue
+        if answers[-1].status_code == 202:
+            return answers
+        time.sleep(0.02)  # another process: there is nothing to await
+    raise TimeoutError(f"{answers[-1].text}\n{intake.log[-3000:]}")
+
+
+def test_what_no_service_needs_state_for_is_answered_at_once(tmp_path: Path) -> None:
+    process = ServiceProcess(["prediction_logging"], tmp_path)
+    process.start()
+    try:
+        process.await_status("/health/live", 200)
+        for path, status in {
+            "/metrics": 200, "/docs": 200, "/openapi.json": 200, "/health/ready": 503, "/predictions": 503,
+            "/nowhere": 503,
+        }.items():  # fmt: skip
+            answer = process.get(path)
+            assert answer is not None
+            assert answer.status_code == status, path
+    finally:
+        process.kill()
