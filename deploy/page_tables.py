@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings
 from shared.addresses import Addresses
 from shared.events.envelope import Event
 from shared.flow import FLOW
+from shared.http_conventions import HttpSettings
 from shared.job_launcher.choice import LauncherSettings
 from shared.job_launcher.manifest import KubernetesSettings
 
@@ -40,10 +41,10 @@ def settings_table() -> str:
 
 
 def settings_classes() -> list[type[BaseSettings]]:
-    """The addresses, which every service reads, how jobs are launched, then each service's own settings."""
+    """What every service reads, how jobs are launched, then each service's own settings."""
     modules = [f"services.{name}.settings" for name in FLOW]
     own = [importlib.import_module(module).Settings for module in modules if find_spec(module)]
-    return [Addresses, LauncherSettings, KubernetesSettings, *own]
+    return [Addresses, HttpSettings, LauncherSettings, KubernetesSettings, *own]
 
 
 def _names(kinds: Iterable[type[Event]]) -> str:

@@ -15,6 +15,7 @@ from services.ending import LAST_ANSWERS_SECONDS, end_at_the_latest, in_time
 from services.gate import Gate, Openings, not_ready_yet
 from services.stack import Stack
 from shared.addresses import Addresses
+from shared.http_conventions import HttpSettings, follow_http_conventions
 from shared.http_server import HttpServer
 from shared.loopback import bound_sockets
 from shared.problems import answer_with_problems
@@ -80,6 +81,7 @@ def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: Colle
         if service.mount is not None:
             service.mount(app)
     app.add_middleware(Gate, openings=openings)
+    follow_http_conventions(app, HttpSettings())
     return app
 
 

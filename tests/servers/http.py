@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from shared.http_conventions import HttpSettings, follow_http_conventions
 from shared.problems import answer_with_problems
 from shared.service import Service
 from tests.servers.model import free_port
@@ -20,6 +21,7 @@ def app_of(service: Service) -> FastAPI:
     answer_with_problems(app)
     for router in service.routers:
         app.include_router(router)
+    follow_http_conventions(app, HttpSettings())
     return app
 
 

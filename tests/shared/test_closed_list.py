@@ -20,6 +20,7 @@ CLOSED_LIST = {
     "fields",
     "files",
     "flow",
+    "http_conventions",
     "http_server",
     "consumer",
     "intervals",
@@ -42,8 +43,17 @@ CLOSED_LIST = {
     "training_time",
     "workload",
 }
-SERVES_ALL = {"addresses", "broker", "flow", "consumer", "loopback", "migrations", "topics"}
-"""What `services/stack.py` puts under every service."""
+SERVES_ALL = {
+    "addresses",
+    "broker",
+    "flow",
+    "consumer",
+    "http_conventions",
+    "loopback",
+    "migrations",
+    "topics",
+}
+"""What `services/run.py` and `services/stack.py` put under every service."""
 
 
 @cache

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.model_gateway.app import build
@@ -21,9 +20,9 @@ from shared.events import Event, FrozenFile, ModelPromoted, ModelRolledBack, Wor
 from shared.fields import FrozenAdapter
 from shared.files import Files
 from shared.model_server import ModelServer
-from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
 from shared.workload import Workload
+from tests.servers.http import app_of
 from tests.servers.model import model_server
 
 SUBJECT_KEY = "a secret of the tests"
@@ -123,10 +122,7 @@ class Gateways:
             state_folder=state,
         )
         service = build(context)
-        app = FastAPI()
-        answer_with_problems(app)
-        app.include_router(service.routers[0])
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(app_of(service))
         http = await self.ending.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://gateway")
         )

@@ -1,0 +1,113 @@
+"""HTTP as programs speak it, in every process alike: HEAD, 405 with Allow, no page for a program, CORS."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match, Mount, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.problems import Problem, nothing_here, wrong_method
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ANSWERED_HEADERS = ("x-tuneloop-prediction-id", "retry-after")
+"""What a script of an allowed origin may read besides what every script may."""
+PREFLIGHT_SECONDS = 600
+
+
+class HttpSettings(BaseSettings):
+    """Read from the environment, by these names in upper case after HTTP_."""
+
+    model_config = SettingsConfigDict(env_prefix="HTTP_", frozen=True)
+
+    cors_origins: str = Field(default="", pattern=r"^(\*|https?://[^,\s/]+)?(,https?://[^,\s/]+)*$")
+    """Origins whose web pages may ask this process from a browser, separated by commas, such as
+    https://app.example.org; * is every origin. Empty: none."""
+
+
+def follow_http_conventions(app: FastAPI, settings: HttpSettings) -> None:
+    """The last thing to do to an app, when all its routes, pages and other middleware are there."""
+
+    @app.exception_handler(405)
+    async def on_wrong_method(request: Request, _: Exception) -> JSONResponse:
+        return wrong_method(allowed_methods(app.router, request.scope)).response(request.url.path)
+
+    app.add_middleware(Conventions, router=app.router)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins.split(","),
+            allow_methods=METHODS,
+            allow_headers=["*"],
+            expose_headers=ANSWERED_HEADERS,
+            max_age=PREFLIGHT_SECONDS,
+        )
+
+
+class Conventions:
+    """ASGI middleware. `router` holds the routes of the API, and pages as mounts."""
+
+    def __init__(self, app: ASGIApp, router: Router) -> None:
+        self._app, self._router = app, router
+        self._has_pages = any(isinstance(route, Mount) for route in router.routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["method"] == "HEAD":
+                scope, send = {**scope, "method": "GET"}, _without_body(send)
+            if self._has_pages:
+                send = self._without_pages_for_programs(scope, receive, send)
+        await self._app(scope, receive, send)
+
+    def _without_pages_for_programs(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        is_replaced = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_replaced
+            if message["type"] == "http.response.start" and message["status"] in (404, 405):
+                problem = self._instead_of(message, scope)
+                if problem is not None:
+                    is_replaced = True
+                    await problem.response(scope["path"])(scope, receive, send)
+            if not is_replaced:
+                await send(message)
+
+        return sending
+
+    def _instead_of(self, start: Message, scope: Scope) -> Problem | None:
+        """What a program is told where the pages' own answer would be a page."""
+        if not Headers(raw=start["headers"]).get("content-type", "").startswith("text/html"):
+            return None
+        if allowed := allowed_methods(self._router, scope):
+            return wrong_method(allowed)
+        wants_page = "text/html" in Headers(scope=scope).get("accept", "")
+        return None if wants_page else nothing_here()
+
+
+def allowed_methods(router: Router, scope: Scope) -> str:
+    """The methods that the API's routes take at this path, as the header Allow lists them."""
+    taken = [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**scope, "method": method})[0] is Match.FULL
+            for route in router.routes
+            if not isinstance(route, Mount)
+        )
+    ]
+    if "GET" in taken:
+        taken.insert(1, "HEAD")
+    return ", ".join(taken)
+
+
+def _without_body(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sending
