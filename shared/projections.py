@@ -32,12 +32,20 @@ class Champions:
 
 @dataclass
 class Workloads:
-    """The workloads as they are defined now: of each name, the highest revision holds."""
+    """The workloads as they are defined now: of each name, the highest revision holds.
+
+    Of earlier revisions it keeps the labels, for an event is judged by the revision it was made under.
+    """
 
     _held: dict[str, WorkloadAdded] = field(default_factory=dict)
+    _labels: dict[str, dict[int, frozenset[str]]] = field(default_factory=dict)
+    _ever: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def apply(self, event: WorkloadAdded) -> bool:
         """True if the event adds or changes a workload."""
+        labels = event.definition.known_labels
+        self._labels.setdefault(event.name, {})[event.revision] = labels
+        self._ever[event.name] = self._ever.get(event.name, frozenset()) | labels
         held = self._held.get(event.name)
         if held is not None and held.revision >= event.revision:
             return False
@@ -50,6 +58,13 @@ class Workloads:
     def known(self, name: str) -> WorkloadAdded:
         """Of a workload that is known, as the consumer sees to for every event that a handler is given."""
         return self._held[name]
+
+    def labels(self, name: str, revision: int | None) -> frozenset[str]:
+        """Every name that a label had up to this revision; None, or one that never came: up to now.
+
+        A champion trained before a label was renamed or removed still answers with it, and rightly so.
+        """
+        return self._labels.get(name, {}).get(revision or 0) or self._ever.get(name, frozenset())
 
     def all(self) -> list[WorkloadAdded]:
         return list(self._held.values())

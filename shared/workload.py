@@ -137,6 +137,11 @@ class Workload(Section):
         """Whether it is a label, or was one."""
         return self.present_label(label) is not None or label in self.removed
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """Its labels, and every name that one had in an earlier revision."""
+        return frozenset((*self.labels, *self.renamed, *self.removed))
+
     def in_present_labels(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows of any revision ({"label", …}) under their labels' names of now, without removed labels'."""
         present = ((row, self.present_label(row["label"])) for row in rows)

@@ -1,6 +1,7 @@
 """The one rule for events of a workload that this process does not know yet: wait a little, then set aside.
 
-Topics have no order among each other, so a prediction may arrive before the workload it is of.
+Topics have no order among each other, so a prediction may arrive before the workload it is of, or before the
+revision it was made under; for a revision that does not come, it is judged by all that is known.
 """
 
 from __future__ import annotations
@@ -19,21 +20,26 @@ class UnknownWorkloads:
     """How long a record still waits for its workload; `workloads` None: this service needs to know none."""
 
     workloads: Workloads | None
-    _first_seen: dict[str, float] = field(default_factory=dict)
-    """Unknown name → when a record of it was first seen, so that a name that never comes costs one wait."""
+    _first_seen: dict[tuple[str, int | None], float] = field(default_factory=dict)
+    """Unknown name, or revision → when a record of it was first seen: one that never comes costs one wait."""
 
     def seconds_to_wait(self, event: Event, published_at: float, now: float) -> float | None:
         """None: its workload is known. Above 0: so long it may still become known. 0: it is invalid.
 
         It may until ten seconds after it was published (Unix time, as `now`), and after the first record of
-        that workload was seen here.
+        that workload was seen here. So may the revision that it was made under, where that is a newer one.
         """
         name = getattr(event, "workload", None)
         if self.workloads is None or name is None:
             return None
-        if self.workloads.get(name) is not None:
-            self._first_seen.pop(name, None)
+        held, revision = self.workloads.get(name), getattr(event, "revision", None)
+        if held is not None and (revision is None or revision <= held.revision):
+            if self._first_seen:
+                self._first_seen.pop((name, None), None)
+                self._first_seen.pop((name, revision), None)
             return None
-        seen = self._first_seen.setdefault(name, now)
+        waits_for = (name, None if held is None else revision)
+        seen = self._first_seen.setdefault(waits_for, now)
         since = max(min(published_at, now), seen)
-        return max(0.0, since + PATIENCE_SECONDS - now)
+        seconds = max(0.0, since + PATIENCE_SECONDS - now)
+        return seconds if held is None or seconds else None

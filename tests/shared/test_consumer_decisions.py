@@ -84,6 +84,18 @@ def test_a_known_workload_or_a_service_that_need_know_none_waits_for_nothing() -
     assert UnknownWorkloads(None).seconds_to_wait(logged("p"), 0, 1000) is None
 
 
+def test_a_record_waits_for_a_newer_revision_of_its_workload_and_is_then_judged_by_what_is_known() -> None:
+    workloads = Workloads()
+    workloads.apply(added("tickets"))
+    unknown = UnknownWorkloads(workloads)
+    newer = logged("p").model_copy(update={"revision": 2})
+    assert unknown.seconds_to_wait(newer, published_at=100, now=100.5) == 10
+    assert unknown.seconds_to_wait(newer, published_at=100, now=111) is None
+    workloads.apply(added("tickets").model_copy(update={"revision": 2}))
+    assert unknown.seconds_to_wait(newer, published_at=200, now=200) is None
+    assert unknown.seconds_to_wait(logged("p"), published_at=200, now=200) is None
+
+
 def test_a_process_owns_the_workloads_of_its_partitions() -> None:
     ownership, changes = Ownership(), list[int]()
     ownership.on_change(lambda: changes.append(1))
