@@ -144,7 +144,7 @@ def make_router(
             given_at=review.given_at or clock(),
         )
         await _publish_in_time(publish, given, settings.accept_seconds)
-        ahead.judged(given.prediction_id, given.reviewer)
+        ahead.judged(given.workload, given.prediction_id, given.reviewer)
         return Accepted(review_id=given.review_id)
 
     @router.get("/agreement")
@@ -172,7 +172,8 @@ async def _publish_in_time(publish: Publish, given: ReviewGiven, seconds: float)
 
 def _id_of(review: Review) -> str:
     given_at = review.given_at.isoformat() if review.given_at is not None else ""
-    return derived_id("review", review.prediction_id, review.reviewer, review.right_answer, given_at)
+    said = (review.workload, review.prediction_id, review.reviewer, review.right_answer, given_at)
+    return derived_id("review", *said)
 
 
 def _known(workloads: Workloads, name: str) -> WorkloadAdded:

@@ -1,4 +1,4 @@
-"""Who is looking at what right now, so that two reviewers do not judge the same item unasked.
+"""Who is looking at what right now, so that two reviewers of a workload do not judge an item unasked.
 
 It is kept in memory only: lost, an item may be judged once more than wanted, and nothing worse.
 """
@@ -20,7 +20,7 @@ class _Hold:
 
 @dataclass
 class Claims:
-    """Items shown or judged within `lifetime`. A judgement counts here until the queue itself knows of it."""
+    """Items of one workload that were shown or judged within `lifetime`. A judgement counts here until the queue itself knows of it."""
 
     lifetime: timedelta
     _holds: dict[str, dict[str, _Hold]] = field(default_factory=dict)

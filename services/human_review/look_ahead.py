@@ -30,7 +30,7 @@ class LookAhead:
 
     def __init__(self, store: ReviewStore, clock: Clock, settings: Settings) -> None:
         self._store, self._clock, self._settings = store, clock, settings
-        self._claims = Claims(timedelta(seconds=settings.claim_seconds))
+        self._claims: dict[str, Claims] = {}
         self._ahead: dict[tuple[str, str], _Ahead] = {}
 
     async def next(self, workload: str, reviewer: str, without: Collection[str] = ()) -> OpenItem | None:
@@ -39,27 +39,34 @@ class LookAhead:
         async with ahead.lock:
             if self._clock() - ahead.read_at >= timedelta(seconds=self._settings.refresh_seconds):
                 await self._read(ahead, workload, reviewer, self._settings.look_ahead)
-            item = self._choose(ahead, reviewer, without)
+            item = self._choose(ahead, workload, reviewer, without)
             if item is None and self._clock() - ahead.read_at >= AT_LEAST:
                 await self._read(ahead, workload, reviewer, self._settings.look_ahead)
-                item = self._choose(ahead, reviewer, without)
+                item = self._choose(ahead, workload, reviewer, without)
             if item is None and not ahead.is_all:  # all of them are taken, which the tables do not know yet
                 await self._read(ahead, workload, reviewer, IDS_AT_ONCE)
-                item = self._choose(ahead, reviewer, without)
+                item = self._choose(ahead, workload, reviewer, without)
         return item
 
-    def judged(self, prediction_id: str, reviewer: str) -> None:
+    def judged(self, workload: str, prediction_id: str, reviewer: str) -> None:
         """Not to be shown to this reviewer again, even before the review is stored."""
-        self._claims.judged(prediction_id, reviewer, self._clock())
+        self._claims_of(workload).judged(prediction_id, reviewer, self._clock())
 
     async def _read(self, ahead: _Ahead, workload: str, reviewer: str, most: int) -> None:
         ahead.items, ahead.is_all = await self._store.open_items(workload, reviewer, most, known=ahead.items)
         ahead.read_at = self._clock()
         self._forget_who_left()
 
-    def _choose(self, ahead: _Ahead, reviewer: str, without: Collection[str]) -> OpenItem | None:
+    def _choose(
+        self, ahead: _Ahead, workload: str, reviewer: str, without: Collection[str]
+    ) -> OpenItem | None:
         items = (item for item in ahead.items if item.prediction_id not in without)
-        return self._claims.choose(items, reviewer, self._clock())
+        return self._claims_of(workload).choose(items, reviewer, self._clock())
+
+    def _claims_of(self, workload: str) -> Claims:
+        if workload not in self._claims:
+            self._claims[workload] = Claims(timedelta(seconds=self._settings.claim_seconds))
+        return self._claims[workload]
 
     def _forget_who_left(self) -> None:
         longest = timedelta(seconds=self._settings.claim_seconds)

@@ -51,7 +51,7 @@ class PredictionLogged(Event):
     """Of the workload's definition, as it stood when this was answered. Up to version 0.2 nobody said it."""
 
     def cause(self) -> tuple[str, ...]:
-        return (self.prediction_id,)
+        return (self.workload, self.prediction_id)
 
     def happened_at(self) -> datetime:
         return self.predicted_at
@@ -90,7 +90,7 @@ class FeedbackGiven(Event):
         return self.thumb is Thumb.DOWN or (self.score is not None and self.score < 0.5)
 
     def cause(self) -> tuple[str, ...]:
-        return (self.feedback_id,)
+        return (self.workload, self.prediction_id, self.feedback_id)
 
     def happened_at(self) -> datetime:
         return self.given_at
@@ -117,7 +117,7 @@ class PredictionFlagged(Event):
     flagged_at: Moment
 
     def cause(self) -> tuple[str, ...]:
-        return (self.prediction_id, self.reason)
+        return (self.workload, self.prediction_id, self.reason)
 
     def happened_at(self) -> datetime:
         return self.flagged_at

@@ -48,7 +48,7 @@ class ShadowPairRecorded(Event):
         return self.champion_answer != self.candidate_answer
 
     def cause(self) -> tuple[str, ...]:
-        return (self.candidate, self.prediction_id)
+        return (self.workload, self.candidate, self.prediction_id)
 
     def happened_at(self) -> datetime:
         return self.recorded_at

@@ -24,7 +24,7 @@ class ReviewGiven(Event):
     given_at: Moment
 
     def cause(self) -> tuple[str, ...]:
-        return (self.review_id,)
+        return (self.workload, self.prediction_id, self.review_id)
 
     def happened_at(self) -> datetime:
         return self.given_at
@@ -51,7 +51,7 @@ class PredictionCorrected(Event):
         return self.answer == self.right_answer
 
     def cause(self) -> tuple[str, ...]:
-        return (self.prediction_id, *sorted(self.review_ids))
+        return (self.workload, self.prediction_id, *sorted(self.review_ids))
 
     def happened_at(self) -> datetime:
         return self.corrected_at

@@ -130,6 +130,7 @@ def test_readers_ignore_fields_they_do_not_know() -> None:
 def test_the_same_cause_gives_the_same_id_and_another_cause_another() -> None:
     assert logged().event_id == logged(answer="other").event_id
     assert logged().event_id != logged(prediction_id="p2").event_id
+    assert logged().event_id != logged(workload="mail").event_id
 
 
 def test_feedback_must_say_something() -> None:

@@ -37,9 +37,9 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - t
 LABELS = ("mit", "apache-2.0", "gpl-2.0")
 
 
-def workload_added(double_share: float = 0.0) -> WorkloadAdded:
+def workload_added(double_share: float = 0.0, name: str = "licences") -> WorkloadAdded:
     definition = Workload(
-        name="licences",
+        name=name,
         title="Which licence?",
         prompt="{text}\nLicence:",
         labels=LABELS,
@@ -71,7 +71,8 @@ class Reviewing:
 
     def __post_init__(self) -> None:
         workloads = Workloads()
-        workloads.apply(workload_added(self.double_share))
+        for name in ("licences", "notices"):
+            workloads.apply(workload_added(self.double_share, name))
         store = ReviewStore(self.clickhouse)
         self.handlers = Handlers(store, self.publish, self.clock, workloads)
         settings = Settings(accept_seconds=0.05, look_ahead=self.look_ahead)
@@ -96,12 +97,18 @@ class Reviewing:
     def corrections(self) -> list[PredictionCorrected]:
         return [event for event in self.published if isinstance(event, PredictionCorrected)]
 
-    async def log(self, *prediction_ids: str, answer: str = "mit", confidence: float = 0.5) -> None:
+    async def log(
+        self,
+        *prediction_ids: str,
+        answer: str = "mit",
+        confidence: float = 0.5,
+        workload: str = "licences",
+    ) -> None:
         rows = [
             {
                 "prediction_id": prediction_id,
                 "predicted_at": NOON,
-                "workload": "licences",
+                "workload": workload,
                 "adapter": "licences-v1",
                 "input": f"text of {prediction_id}",
                 "answer": answer,
@@ -115,9 +122,11 @@ class Reviewing:
         ]
         await self.clickhouse.insert("predictions_v1", rows)
 
-    async def next(self, reviewer: str = "ada", without: Sequence[str] = ()) -> dict[str, Any] | None:
+    async def next(
+        self, reviewer: str = "ada", without: Sequence[str] = (), workload: str = "licences"
+    ) -> dict[str, Any] | None:
         self.pass_time(2)
-        place = {"workload": "licences", "reviewer": reviewer, "without": list(without)}
+        place = {"workload": workload, "reviewer": reviewer, "without": list(without)}
         reply = await self.http.get("/reviews/next", params=place)
         assert reply.status_code in (200, 204), reply.text
         return dict(reply.json()) if reply.status_code == 200 else None

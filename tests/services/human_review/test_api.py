@@ -72,6 +72,23 @@ async def test_nothing_comes_back_after_it_was_judged(reviewing: Reviewing) -> N
     assert await reviewing.next() is None
 
 
+async def test_one_id_in_two_workloads_is_two_items_with_reviews_and_corrections_of_their_own(
+    reviewing: Reviewing,
+) -> None:
+    for workload in ("licences", "notices"):
+        await reviewing.log("a", workload=workload)
+        await reviewing.handlers.on_prediction_flagged(batch(flagged("a", workload=workload)))
+    for workload in ("licences", "notices"):
+        assert await reviewing.next(workload=workload) is not None, f"{workload} was claimed for the other"
+        assert (await reviewing.review("a", "mit", workload=workload)).status_code == 202
+    assert [await reviewing.next(workload=workload) for workload in ("licences", "notices")] == [None, None]
+    await reviewing.handlers.on_review_given(batch(*reviewing.published))
+    assert {one.workload for one in reviewing.corrections} == {"licences", "notices"}
+    assert len({event.event_id for event in reviewing.published}) == 4
+    (row,) = await reviewing.clickhouse.rows("SELECT uniqExact(review_id) AS n FROM reviews_v1")
+    assert row["n"] == 2
+
+
 async def test_what_a_reviewer_has_on_screen_is_not_given_again_on_request(reviewing: Reviewing) -> None:
     await reviewing.log("a")
     await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))

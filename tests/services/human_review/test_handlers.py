@@ -12,10 +12,12 @@ from shared.events import FlagReason, PredictionFlagged, ReviewGiven, ShadowPair
 from tests.services.human_review.conftest import NOON, Reviewing, batch
 
 
-def flagged(prediction_id: str, reason: FlagReason = FlagReason.DOUBTED) -> PredictionFlagged:
+def flagged(
+    prediction_id: str, reason: FlagReason = FlagReason.DOUBTED, workload: str = "licences"
+) -> PredictionFlagged:
     return PredictionFlagged(
         prediction_id=prediction_id,
-        workload="licences",
+        workload=workload,
         predicted_at=NOON,
         adapter="licences-v1",
         answer="mit",
