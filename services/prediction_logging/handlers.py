@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from services.prediction_logging.flags import reasons
-from services.prediction_logging.invalid_predictions import why_feedback_invalid, why_invalid
+from services.prediction_logging.invalid_predictions import why_invalid
 from services.prediction_logging.metrics import Metrics
 from services.prediction_logging.store import PredictionStore
 from shared.broker import Publish
@@ -43,7 +43,7 @@ class Handlers:
 
     async def on_prediction_logged(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
         good, invalid = sorted_out(
-            consumed, lambda event: why_invalid(event, self.workloads.known(event.workload))
+            consumed, lambda event: why_invalid(event, self.workloads.labels(event.workload, event.revision))
         )
         await self.store.keep_predictions(good)
         self.metrics.count_predictions(one.event for one in good)
@@ -51,16 +51,14 @@ class Handlers:
         await self._flag([flag for one in good for flag in self._flags(one.event, disliked)])
         return invalid
 
-    async def on_feedback_given(self, consumed: list[ConsumerRecord[FeedbackGiven]]) -> list[Invalid]:
-        good, invalid = sorted_out(consumed, why_feedback_invalid)
-        await self.store.keep_feedback(good)
-        negative = [one.event for one in good if one.event.is_negative]
+    async def on_feedback_given(self, consumed: list[ConsumerRecord[FeedbackGiven]]) -> None:
+        await self.store.keep_feedback(consumed)
+        negative = [one.event for one in consumed if one.event.is_negative]
         stored = await self.store.stored((event.workload, event.prediction_id) for event in negative)
         moment = self.clock()
         await self._flag(
             [PredictionFlagged(**vars(one), reason=FlagReason.DISLIKED, flagged_at=moment) for one in stored]
         )
-        return invalid
 
     def _flags(self, event: PredictionLogged, disliked: set[tuple[str, str]]) -> list[PredictionFlagged]:
         workload = self.workloads.known(event.workload)
