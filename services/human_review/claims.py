@@ -20,7 +20,10 @@ class _Hold:
 
 @dataclass
 class Claims:
-    """Items of one workload that were shown or judged within `lifetime`. A judgement counts here until the queue itself knows of it."""
+    """Items of one workload that were shown or judged within `lifetime`.
+
+    A judgement counts here until the queue itself knows of it.
+    """
 
     lifetime: timedelta
     _holds: dict[str, dict[str, _Hold]] = field(default_factory=dict)

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Self
 
-from shared.events import FlagReason, PredictionLogged
-from shared.workload import Review
+from shared.events import FlagReason, PredictionLogged, WorkloadAdded
 
-
-def reasons(
-    prediction: PredictionLogged, review: Review, *, disliked: bool, is_retired: bool = False
-) -> list[FlagReason]:
-    """Why this prediction is flagged; the same prediction gives the same reasons whenever it is asked.
-
-    A retired workload's sample is not drawn: nobody measures it any more.
-    """
-    applies = {
-        FlagReason.DOUBTED: prediction.confidence < review.doubt_below,
-        FlagReason.DISLIKED: disliked,
-        FlagReason.AUDIT: not is_retired and is_drawn(prediction.prediction_id, review.audit_share),
-    }
-    return [reason for reason, does in applies.items() if does]
+NOBODY = b""
+EVERYBODY = b"\xff" * 33  # longer than any digest, and so above all of them
 
 
-def is_drawn(prediction_id: str, share: float) -> bool:
-    """True for that share of all ids, drawn by hash: nothing about the prediction bears on it."""
-    digest = hashlib.sha256(b"audit\x1f" + prediction_id.encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2.0**64
+@dataclass(frozen=True)
+class FlagPolicy:
+    """What a workload wants to have looked at, so that most predictions cost one hash to pass."""
+
+    doubt_below: float
+    drawn_below: bytes
+    """Digests below this are drawn: a share of all."""
+
+    @classmethod
+    def of(cls, workload: WorkloadAdded) -> Self:
+        """A retired workload's sample is not drawn: nobody measures it any more."""
+        review = workload.definition.review
+        return cls(review.doubt_below, NOBODY if workload.is_retired else bound(review.audit_share))
+
+    def reasons(self, prediction: PredictionLogged) -> Sequence[FlagReason]:
+        """Why this prediction is flagged; the same prediction gives the same reasons whenever it is asked."""
+        is_doubted = prediction.confidence < self.doubt_below
+        drawn = is_drawn(prediction.prediction_id, self.drawn_below)
+        if not is_doubted and not drawn:
+            return ()
+        return [FlagReason.DOUBTED] * is_doubted + [FlagReason.AUDIT] * drawn
+
+
+def bound(share: float) -> bytes:
+    """What that share of all digests is below."""
+    if share <= 0 or share >= 1:
+        return EVERYBODY if share >= 1 else NOBODY
+    return ceil(share * 2.0**64).to_bytes(8, "big")
+
+
+def is_drawn(prediction_id: str, drawn_below: bytes) -> bool:
+    """Drawn by hash: nothing about the prediction bears on it."""
+    return bool(drawn_below) and (
+        hashlib.sha256(b"audit\x1f" + prediction_id.encode()).digest() < drawn_below
+    )

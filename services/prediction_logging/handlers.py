@@ -6,28 +6,22 @@ afterwards, so at least one of them sees both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 
-from services.prediction_logging.flags import reasons
+from services.prediction_logging.arrival_clock import ArrivalClock
+from services.prediction_logging.first_writes import Key, first_writes, offset_spans
+from services.prediction_logging.flags import FlagPolicy
 from services.prediction_logging.invalid_predictions import why_invalid
+from services.prediction_logging.meeting import Waiting, found_elsewhere, met
 from services.prediction_logging.metrics import Metrics
-from services.prediction_logging.store import PredictionStore
+from services.prediction_logging.store import PredictionStore, Stored
 from shared.broker import Publish
 from shared.consumer import ConsumerRecord, Invalid
-from shared.events import (
-    Event,
-    FeedbackGiven,
-    FlagReason,
-    PredictionFlagged,
-    PredictionLogged,
-    WorkloadAdded,
-)
+from shared.events import FeedbackGiven, FlagReason, PredictionFlagged, PredictionLogged, WorkloadAdded
 from shared.projections import Workloads
 from shared.service import Clock
-
-E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True)
@@ -37,47 +31,108 @@ class Handlers:
     clock: Clock
     workloads: Workloads
     metrics: Metrics
+    arrivals: ArrivalClock = field(default_factory=ArrivalClock)
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
         self.workloads.apply(event)
 
     async def on_prediction_logged(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
-        good, invalid = sorted_out(
-            consumed, lambda event: why_invalid(event, self.workloads.labels(event.workload, event.revision))
-        )
-        await self.store.keep_predictions(good)
-        self.metrics.count_predictions(one.event for one in good)
-        disliked = await self.store.disliked((one.event.workload, one.event.prediction_id) for one in good)
-        await self._flag([flag for one in good for flag in self._flags(one.event, disliked)])
-        return invalid
+        valid, invalid = self._sorted_out(consumed)
+        first, conflicts = first_writes(valid)
+        good = list(first.values())
+        await self._keep(good)
+        self.metrics.count_predictions(good)
+        self.metrics.count_conflicts(conflicts)
+        disliked = await self._feedback_that_waited(first)
+        await self._flag([*self._looked_at(good), *(self._disliked(first[key].event) for key in disliked)])
+        return [*invalid, *conflicts]
 
     async def on_feedback_given(self, consumed: list[ConsumerRecord[FeedbackGiven]]) -> None:
+        events = [one.event for one in consumed]
         await self.store.keep_feedback(consumed)
-        negative = [one.event for one in consumed if one.event.is_negative]
-        stored = await self.store.stored((event.workload, event.prediction_id) for event in negative)
-        moment = self.clock()
-        await self._flag(
-            [PredictionFlagged(**vars(one), reason=FlagReason.DISLIKED, flagged_at=moment) for one in stored]
-        )
+        stored = {one.key: one for one in await self.store.stored(map(_key, events))}
+        stored |= await self._wait(event for event in events if _key(event) not in stored)
+        negative = {_key(event) for event in events if event.is_negative}
+        await self._flag([self._disliked(one) for key, one in stored.items() if key in negative])
 
-    def _flags(self, event: PredictionLogged, disliked: set[tuple[str, str]]) -> list[PredictionFlagged]:
-        workload = self.workloads.known(event.workload)
-        is_disliked = (event.workload, event.prediction_id) in disliked
+    def _sorted_out(
+        self, consumed: Iterable[ConsumerRecord[PredictionLogged]]
+    ) -> tuple[list[ConsumerRecord[PredictionLogged]], list[Invalid]]:
+        """What fits the revision it was made under, and what is to be set aside."""
+        labels = cache(self.workloads.labels)
+        good: list[ConsumerRecord[PredictionLogged]] = []
+        invalid: list[Invalid] = []
+        for one in consumed:
+            event = one.event
+            reason = why_invalid(event, labels(event.workload, event.revision))
+            if reason is None:
+                good.append(one)
+            else:
+                invalid.append(Invalid(one, reason))
+        return good, invalid
+
+    async def _keep(self, good: Sequence[ConsumerRecord[PredictionLogged]]) -> None:
+        spans = offset_spans(good)
+        if not self.arrivals.goes_on(spans):
+            self.arrivals.follow(await self.store.latest_arrival())
+        await self.store.keep_predictions(good, self.arrivals.arrival(self.clock()))
+        self.arrivals.stored(spans)
+
+    async def _feedback_that_waited(
+        self, first: dict[Key, ConsumerRecord[PredictionLogged]]
+    ) -> Collection[Key]:
+        """Of which of the predictions that were just stored negative feedback was there before."""
+        if not first:
+            return ()
+        waiting = await self.store.waiting_for({workload for workload, _ in first}, self.arrivals.latest)
+        here = met(waiting, first.keys())
+        workload_of = {name: workload for workload, name in first}
+        elsewhere = found_elsewhere((one for one in waiting if one.key not in first), workload_of)
+        await self._note([*here, *elsewhere])
+        return {one.key for one in here if one.is_negative}
+
+    async def _wait(self, events: Iterable[FeedbackGiven]) -> dict[Key, Stored]:
+        """Notes feedback whose prediction is not here, and looks again: it may have come meanwhile."""
+        lonely = list(events)
+        if not lonely:
+            return {}
+        workload_of = await self.store.workloads_of(
+            (event.prediction_id for event in lonely), (one.name for one in self.workloads.all())
+        )
+        waiting = [Waiting.of(event, workload_of.get(event.prediction_id)) for event in lonely]
+        await self.store.keep_waiting(waiting)
+        stored = {one.key: one for one in await self.store.stored(one.key for one in waiting)}
+        await self.store.keep_waiting(met(waiting, stored.keys()))
+        self.metrics.show_unmatched(await self.store.unmatched())
+        return stored
+
+    async def _note(self, waiting: Sequence[Waiting]) -> None:
+        if waiting:
+            await self.store.keep_waiting(waiting)
+            self.metrics.show_unmatched(await self.store.unmatched())
+
+    def _looked_at(self, good: Iterable[ConsumerRecord[PredictionLogged]]) -> list[PredictionFlagged]:
+        policies = {one.name: FlagPolicy.of(one) for one in self.workloads.all()}
         return [
-            PredictionFlagged(
-                prediction_id=event.prediction_id,
-                workload=event.workload,
-                predicted_at=event.predicted_at,
-                adapter=event.adapter,
-                answer=event.answer,
-                confidence=event.confidence,
-                reason=reason,
-                flagged_at=self.clock(),
-            )
-            for reason in reasons(
-                event, workload.definition.review, disliked=is_disliked, is_retired=workload.is_retired
-            )
+            self._flagged(one.event, reason)
+            for one in good
+            for reason in policies[one.event.workload].reasons(one.event)
         ]
+
+    def _disliked(self, prediction: PredictionLogged | Stored) -> PredictionFlagged:
+        return self._flagged(prediction, FlagReason.DISLIKED)
+
+    def _flagged(self, prediction: PredictionLogged | Stored, reason: FlagReason) -> PredictionFlagged:
+        return PredictionFlagged(
+            prediction_id=prediction.prediction_id,
+            workload=prediction.workload,
+            predicted_at=prediction.predicted_at,
+            adapter=prediction.adapter,
+            answer=prediction.answer,
+            confidence=prediction.confidence,
+            reason=reason,
+            flagged_at=self.clock(),
+        )
 
     async def _flag(self, flags: Sequence[PredictionFlagged]) -> None:
         await self.store.keep_flags(flags)
@@ -85,16 +140,5 @@ class Handlers:
         self.metrics.count_flags(flags)
 
 
-def sorted_out(
-    consumed: Sequence[ConsumerRecord[E]], misfit_of: Callable[[E], str | None]
-) -> tuple[list[ConsumerRecord[E]], list[Invalid]]:
-    """What can be kept, and what is to be set aside."""
-    good: list[ConsumerRecord[E]] = []
-    invalid: list[Invalid] = []
-    for one in consumed:
-        reason = misfit_of(one.event)
-        if reason is None:
-            good.append(one)
-        else:
-            invalid.append(Invalid(one, reason))
-    return good, invalid
+def _key(event: FeedbackGiven) -> Key:
+    return event.workload, event.prediction_id

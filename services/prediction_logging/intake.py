@@ -106,7 +106,11 @@ def predictions(
             errors += _errors(number, error)
             continue
         workload = workloads.get(event.workload)
-        problem = UNKNOWN_WORKLOAD if workload is None else why_invalid(event, workloads.labels(event.workload, workload.revision))
+        problem = (
+            UNKNOWN_WORKLOAD
+            if workload is None
+            else why_invalid(event, workloads.labels(event.workload, workload.revision))
+        )
         if problem is not None:
             field, _, said = problem.rpartition(": ")
             errors.append(LineError(number, field or "workload", said))

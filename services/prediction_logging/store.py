@@ -1,21 +1,17 @@
-"""Predictions, feedback and flags in ClickHouse: all SQL of this service."""
+"""Predictions, feedback and flags in ClickHouse: what the handlers store and ask."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from services.prediction_logging.columns import of_feedback, of_predictions
+from services.prediction_logging.first_writes import Key
+from services.prediction_logging.meeting import Waiting
 from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
-from shared.events import Event, FeedbackGiven, PredictionFlagged, PredictionLogged, derived_id
-
-IDS_IN_ONE_QUERY = 500  # parameters travel in the request's address
-
-Key = tuple[str, str]
-"""Workload and prediction id."""
+from shared.events import FeedbackGiven, PredictionFlagged, PredictionLogged
 
 
 @dataclass(frozen=True)
@@ -29,20 +25,27 @@ class Stored:
     answer: str
     confidence: float
 
+    @property
+    def key(self) -> Key:
+        return self.workload, self.prediction_id
+
 
 class PredictionStore:
+    """One insert for a batch and a table. What is stored again replaces itself: no insert needs a token."""
+
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    async def keep_predictions(self, consumed: Sequence[ConsumerRecord[PredictionLogged]]) -> None:
-        for slice_ in _slices(consumed):
-            rows = [_prediction_row(one) for one in slice_]
-            await self._clickhouse.insert("predictions", rows, token=_token(slice_))
+    async def keep_predictions(
+        self, consumed: Sequence[ConsumerRecord[PredictionLogged]], arrival: int
+    ) -> None:
+        """`arrival` in nanoseconds since 1970: the earliest of an id holds."""
+        if consumed:
+            await self._clickhouse.insert_columns("predictions", of_predictions(consumed, arrival))
 
     async def keep_feedback(self, consumed: Sequence[ConsumerRecord[FeedbackGiven]]) -> None:
-        for slice_ in _slices(consumed):
-            rows = [_feedback_row(one) for one in slice_]
-            await self._clickhouse.insert("feedback", rows, token=_token(slice_))
+        if consumed:
+            await self._clickhouse.insert_columns("feedback", of_feedback(consumed))
 
     async def keep_flags(self, flags: Sequence[PredictionFlagged]) -> None:
         rows = [
@@ -56,19 +59,64 @@ class PredictionStore:
         ]
         await self._clickhouse.insert("flags", rows)
 
-    async def disliked(self, keys: Iterable[Key]) -> set[Key]:
-        """Those of the predictions that have negative feedback."""
-        sql = """SELECT DISTINCT workload, prediction_id FROM feedback FINAL
-            WHERE is_negative AND workload IN {workloads:Array(String)}
-                AND prediction_id IN {ids:Array(String)}"""
-        return {(row["workload"], row["prediction_id"]) for row in await self._of(sql, keys)}
+    async def keep_waiting(self, waiting: Iterable[Waiting]) -> None:
+        rows = [
+            {
+                "prediction_id": one.prediction_id,
+                "workload": one.workload,
+                "feedback_id": one.feedback_id,
+                "is_negative": one.is_negative,
+                "given_at": one.given_at,
+                "state": one.state.value,
+                "elsewhere": one.elsewhere,
+            }
+            for one in waiting
+        ]
+        await self._clickhouse.insert("feedback_waiting", rows)
+
+    async def latest_arrival(self) -> int:
+        """In nanoseconds since 1970, of all that is stored or audited; 0 if nothing is."""
+        (row,) = await self._clickhouse.rows(
+            """SELECT toUnixTimestamp64Nano(greatest(
+                (SELECT max(arrived_at) FROM arrivals), (SELECT max(audited_until) FROM audit_watermark)
+            )) AS latest"""
+        )
+        return int(row["latest"])
+
+    async def waiting_for(self, workloads: Iterable[str], arrival: int) -> list[Waiting]:
+        """The feedback that waits for predictions of these ids, which arrived just then, of any workload."""
+        rows = await self._clickhouse.rows(
+            """SELECT prediction_id, workload, feedback_id, is_negative, given_at FROM feedback_waiting FINAL
+            WHERE prediction_id IN (
+                SELECT prediction_id FROM arrivals WHERE workload IN {workloads:Array(String)}
+                    AND arrived_at = fromUnixTimestamp64Nano({arrival:Int64}, 'UTC'))
+                AND state < 2""",
+            workloads=sorted(workloads),
+            arrival=arrival,
+        )
+        return [
+            Waiting(
+                row["prediction_id"],
+                row["workload"],
+                row["feedback_id"],
+                row["is_negative"],
+                _utc(row["given_at"]),
+            )
+            for row in rows
+        ]
 
     async def stored(self, keys: Iterable[Key]) -> list[Stored]:
         """Those of the predictions that are here."""
-        wanted = set(keys)
-        sql = """SELECT workload, prediction_id, predicted_at, adapter, answer, confidence
+        asked = set(keys)
+        if not asked:
+            return []
+        rows = await self._clickhouse.rows_about(
+            asked,
+            ("workload", "prediction_id"),
+            """SELECT workload, prediction_id, predicted_at, adapter, answer, confidence
             FROM predictions FINAL
-            WHERE workload IN {workloads:Array(String)} AND prediction_id IN {ids:Array(String)}"""
+            WHERE (workload, prediction_id) IN (SELECT workload, prediction_id FROM asked)""",
+        )
         return [
             Stored(
                 prediction_id=row["prediction_id"],
@@ -78,73 +126,30 @@ class PredictionStore:
                 answer=row["answer"],
                 confidence=row["confidence"],
             )
-            for row in await self._of(sql, wanted)
-            if (row["workload"], row["prediction_id"]) in wanted
+            for row in rows
         ]
 
-    async def _of(self, sql: str, keys: Iterable[Key]) -> list[dict[str, Any]]:
-        ordered = sorted(set(keys))
-        rows: list[dict[str, Any]] = []
-        for start in range(0, len(ordered), IDS_IN_ONE_QUERY):
-            some = ordered[start : start + IDS_IN_ONE_QUERY]
-            workloads = sorted({workload for workload, _ in some})
-            rows += await self._clickhouse.rows(sql, workloads=workloads, ids=[name for _, name in some])
-        return rows
+    async def workloads_of(self, prediction_ids: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+        """Prediction id → one of the known workloads that has a prediction of that id."""
+        asked = {(name,) for name in prediction_ids}
+        if not asked:
+            return {}
+        rows = await self._clickhouse.rows_about(
+            asked,
+            ("prediction_id",),
+            """SELECT prediction_id, min(workload) AS name FROM predictions
+            WHERE workload IN {known:Array(String)} AND prediction_id IN (SELECT prediction_id FROM asked)
+            GROUP BY prediction_id""",
+            known=sorted(known),
+        )
+        return {row["prediction_id"]: row["name"] for row in rows}
 
-
-def _slices(consumed: Sequence[ConsumerRecord[Any]]) -> Iterator[list[ConsumerRecord[Any]]]:
-    """One block for each partition, so that the same records make the same block again."""
-    by_partition: dict[int, list[ConsumerRecord[Any]]] = defaultdict(list)
-    for one in consumed:
-        by_partition[one.partition].append(one)
-    yield from by_partition.values()
-
-
-def _token(slice_: Sequence[ConsumerRecord[Event]]) -> str:
-    """Place and content. The place alone would drop other rows in silence: a record that was set aside the
-    first time, or a topic that was made anew and counts from 0 again."""
-    first, last = slice_[0], slice_[-1]
-    content = derived_id(*(one.event.event_id for one in slice_))
-    return f"{first.event.topic.name}/{first.partition}/{first.offset}-{last.offset}/{content}"
-
-
-def _prediction_row(consumed: ConsumerRecord[PredictionLogged]) -> Mapping[str, Any]:
-    event = consumed.event
-    return {
-        "prediction_id": event.prediction_id,
-        "workload": event.workload,
-        "predicted_at": event.predicted_at,
-        "adapter": event.adapter,
-        "input": event.input,
-        "answer": event.answer,
-        "confidence": event.confidence,
-        "probabilities": event.probabilities,
-        "latency_ms": event.latency_ms,
-        "tokens_in": event.tokens_in,
-        "attributes": event.attributes,
-        "subject_id": event.subject_id or "",
-        "group_id": event.group_id or "",
-        "kafka_partition": consumed.partition,
-        "kafka_offset": consumed.offset,
-    }
-
-
-def _feedback_row(consumed: ConsumerRecord[FeedbackGiven]) -> Mapping[str, Any]:
-    event = consumed.event
-    return {
-        "feedback_id": event.feedback_id,
-        "prediction_id": event.prediction_id,
-        "workload": event.workload,
-        "thumb": event.thumb.value if event.thumb else "",
-        "score": event.score,
-        "comment": event.comment or "",
-        "subject_id": event.subject_id or "",
-        "group_id": event.group_id or "",
-        "is_negative": event.is_negative,
-        "given_at": event.given_at,
-        "kafka_partition": consumed.partition,
-        "kafka_offset": consumed.offset,
-    }
+    async def unmatched(self) -> dict[str, int]:
+        """Workload → how much feedback has no prediction."""
+        rows = await self._clickhouse.rows(
+            "SELECT workload, count() AS n FROM unmatched_feedback_v1 GROUP BY workload"
+        )
+        return {row["workload"]: int(row["n"]) for row in rows}
 
 
 def _utc(moment: datetime) -> datetime:

@@ -54,6 +54,17 @@ async def test_a_topic_that_counts_from_zero_again_loses_nothing(
     assert row["n"] == 2
 
 
+async def test_an_answer_is_judged_by_the_labels_of_the_revision_it_was_made_under(logging: Logging) -> None:
+    await logging.apply(workload_added(labels=("refund", "praise"), revision=2))
+    invalid = await logging.apply(
+        logged("p-1", revision=1, answer="outage", probabilities={}),
+        logged("p-2", revision=2, answer="outage", probabilities={}),
+        logged("p-3", revision=2, answer="praise", probabilities={}),
+        logged("p-4", answer="outage", probabilities={}),
+    )
+    assert [one.consumed.event.prediction_id for one in invalid] == ["p-2"]
+
+
 async def test_a_prediction_sent_again_with_another_time_counts_once(
     logging: Logging, clickhouse: ClickHouse
 ) -> None:
@@ -110,7 +121,7 @@ async def test_what_does_not_fit_its_workload_is_set_aside_and_the_rest_is_store
     logging: Logging, clickhouse: ClickHouse
 ) -> None:
     invalid = await logging.apply(
-        logged("p-1"), logged("p-2", tokens_in=2**32), logged("p-3", answer="no label")
+        logged("p-1"), logged("p-2", probabilities={"no label": 0.9}), logged("p-3", answer="no label")
     )
     assert [one.consumed.event.prediction_id for one in invalid] == ["p-2", "p-3"]
     assert [row["prediction_id"] for row in await clickhouse.rows("SELECT * FROM predictions_v1")] == ["p-1"]
