@@ -10,7 +10,6 @@ from functools import partial
 from typing import TypeVar
 
 from confluent_kafka import KafkaException
-from faststream.confluent import KafkaBroker
 from prometheus_client import CollectorRegistry
 
 from services.background import keep_running
@@ -48,7 +47,7 @@ class Stack:
         self._ownerships = {name: Ownership() for name in names}
         self._consuming: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
-        self._broker: KafkaBroker = make_broker(addresses.kafka_bootstrap_servers, "+".join(names), registry)
+        self._broker = make_broker(addresses.kafka_bootstrap_servers, "+".join(names), registry)
         self._clickhouse: ClickHouse = clickhouse_at(addresses.clickhouse_url)
         self._models = ModelServer(addresses.models_url)
         self._files = Files(addresses.files_uri, addresses.state_folder / "cache")
@@ -68,6 +67,7 @@ class Stack:
             folder,
             self._ownerships[name].owns,
             self._ownerships[name].on_change,
+            self._broker.producer,
         )
 
     async def start(self, on_state_read: Callable[[Service], None]) -> None:
@@ -83,7 +83,7 @@ class Stack:
         for service in self.services:
             await migrate(self._clickhouse, service.name)
         consumers = ProcessConsumers(
-            self.services, self._ownerships, self._broker, servers, ConsumerMetrics(self._registry)
+            self.services, self._ownerships, self._broker.producer, servers, ConsumerMetrics(self._registry)
         )
         await self._broker.connect()
         self._consuming.append(_kept_running(consumers.state.name, consumers.state.run))

@@ -1,32 +1,31 @@
-"""How events are published, by FastStream: the one place where its Kafka settings are chosen.
+"""How events are published: FastStream's broker with safe settings, over the producer in shared/producer.py.
 
-Its own defaults lose events: here acks=all and an idempotent producer, so that what is acknowledged is kept,
-and kept once. Consuming is ours (shared/consumer).
+FastStream's own defaults lose events: here acks=all and an idempotent producer, so that what is acknowledged
+is kept, and kept once. Its own producer waits for each record by itself, which costs ten times as much, so
+ours takes its place (docs/decisions/0009-publishing-in-batches.md). Consuming is ours too (shared/consumer).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Awaitable, Callable
-from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, KafkaException
-from faststream import BaseMiddleware, ContextRepo
+from faststream._internal.parser import DefaultCodec
 from faststream.confluent import KafkaBroker
-from faststream.confluent.opentelemetry import KafkaTelemetryMiddleware
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
+from faststream.confluent.parser import AsyncConfluentParser
+from faststream.confluent.publisher.producer import AsyncConfluentFastProducer
+from faststream.confluent.response import KafkaPublishCommand
 from prometheus_client import CollectorRegistry, Counter
 
-from shared.events.envelope import Event, record
+from shared.events.envelope import Event, Record, record
+from shared.producer import Producer
 
-LONGEST_WAIT_SECONDS = 1.0
 MAX_MESSAGE_BYTES = 1_000_000  # Kafka's own default limit
-
-log = logging.getLogger(__name__)
+CONFIRMED_MS = 45_000  # a handler has 60 s: it is to hear the cause before it is cut off
+QUEUE_KILOBYTES = 128 << 10  # librdkafka's default is 1 GiB
 
 
 class Publish(Protocol):
@@ -35,91 +34,82 @@ class Publish(Protocol):
     async def __call__(self, *events: Event) -> None: ...
 
 
-class CountPublished(BaseMiddleware[Any, Any]):
-    """Counts what the broker acknowledged."""
-
-    def __init__(self, msg: Any, /, *, context: ContextRepo, published: Counter) -> None:
-        super().__init__(msg, context=context)
-        self.published = published
-
-    async def publish_scope(self, call_next: Callable[[Any], Awaitable[Any]], cmd: Any) -> Any:
-        answer = await call_next(cmd)
-        self.published.labels(cmd.destination).inc()
-        return answer
-
-
 class Broker(KafkaBroker):
-    """Waits for acknowledgements in a thread that one of them wakes; FastStream looks ten times a second."""
+    """FastStream's broker; what it publishes goes by `producer`, which `broker.producer` also gives away."""
 
-    _is_stopping = False
+    def __init__(self, *servers: str, registry: CollectorRegistry, **settings: Any) -> None:
+        super().__init__(*servers, **settings)
+        published = Counter(
+            "tuneloop_published_records", "Records that Kafka acknowledged", ("topic",), registry=registry
+        )
+        self.producer = Producer(
+            self.config.broker_config.connection_config.producer_config,
+            lambda topic, count: published.labels(topic).inc(count),
+        )
+        self.config.broker_config.producer = _InBatches(self.producer)
 
-    async def connect(self) -> None:  # type: ignore[override]
-        if self._connection is not None:
-            return
-        await super().connect()
-        producer: Any = self.config.broker_config.producer
-        waiting = producer._producer.producer
-        waiting._poll_task.cancel()
-        threading.Thread(target=self._wait, args=[waiting.producer], name="published", daemon=True).start()
-
-    def _wait(self, producer: Any) -> None:
-        while not self._is_stopping:
-            producer.poll(LONGEST_WAIT_SECONDS)
-
-    async def stop(self, *error: Any) -> None:
-        self._is_stopping = True
-        await super().stop(*error)
+    async def _connect(self) -> Any:
+        """Nothing is to be connected: the producer connects when it is used, and nothing else is used."""
+        return self.config.broker_config.builder
 
 
-def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegistry) -> KafkaBroker:
-    """A broker to publish by, with safe settings, metrics and traces. Nothing else may construct one."""
-    published = Counter(
-        "tuneloop_published_records", "Records that Kafka acknowledged", ("topic",), registry=registry
-    )
+class _InBatches(AsyncConfluentFastProducer):
+    """FastStream's view of our producer. The bodies of a batch are Records, each with its own headers."""
+
+    def __init__(self, producer: Producer) -> None:
+        reading = AsyncConfluentParser()  # FastStream asks every producer how answers would be read
+        self._parser, self._decoder, self.codec = (
+            reading.parse_message,
+            reading.decode_message,
+            DefaultCodec(),
+        )
+        self._records = producer
+
+    def __bool__(self) -> bool:
+        return True
+
+    async def ping(self, timeout: float) -> bool:  # noqa: ASYNC109 - as FastStream calls it
+        return await self._records.answers(timeout)
+
+    async def publish(self, cmd: KafkaPublishCommand) -> None:
+        value, content_type = await self.codec.encode(cmd.body, None)
+        headers = {"content-type": content_type or "", **cmd.headers_to_publish()}
+        await self._records.publish_records([Record(cmd.destination, cmd.key, value, headers)])
+
+    async def publish_batch(self, cmd: KafkaPublishCommand) -> None:
+        await self._records.publish_records(cmd.batch_bodies)
+
+    async def disconnect(self) -> None:
+        await asyncio.to_thread(self._records.close)
+
+
+def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegistry) -> Broker:
+    """A broker to publish by, with safe settings and a metric. Nothing else may construct one."""
     return Broker(
         bootstrap_servers,
+        registry=registry,
         client_id=client_id,
         acks="all",
         enable_idempotence=True,
         linger_ms=5,
         max_request_size=MAX_MESSAGE_BYTES,
         allow_auto_create_topics=False,
-        config={"log_level": 2},  # what it says of its connections: the consumers say it, and once
-        middlewares=(
-            partial(CountPublished, published=published),
-            KafkaTelemetryMiddleware(tracer_provider=_tracers()),
-        ),
+        config={
+            "log_level": 2,  # what it says of its connections: the consumers say it, and once
+            "message.timeout.ms": CONFIRMED_MS,
+            "queue.buffering.max.kbytes": QUEUE_KILOBYTES,
+        },
         logger=logging.getLogger("faststream"),
         log_level=logging.DEBUG,
     )
-
-
-def _tracers() -> TracerProvider:
-    """An OpenTelemetry agent's, if there is one; else trace ids are passed on and nothing is exported."""
-    configured = trace.get_tracer_provider()
-    return configured if isinstance(configured, TracerProvider) else TracerProvider()
 
 
 def make_publish(broker: KafkaBroker, source: str) -> Publish:
     """How the service `source` publishes events. Raises what the broker raises: nothing is then sure."""
 
     async def publish(*events: Event) -> None:
-        for start in range(0, len(events), 1000):
-            await asyncio.gather(*(_publish(broker, event, source) for event in events[start : start + 1000]))
+        made = sorted((record(event, source) for event in events), key=attrgetter("topic"))
+        for topic, records in groupby(made, attrgetter("topic")):
+            await broker.publish_batch(*records, topic=topic)
 
     return publish
-
-
-async def _publish(broker: KafkaBroker, event: Event, source: str) -> None:
-    made = record(event, source)
-    while True:
-        try:
-            await broker.publish(made.value, made.topic, key=made.key, headers=dict(made.headers))
-        except BufferError:  # librdkafka's queue is full: wait for it, that is what back-pressure is
-            await asyncio.sleep(0.1)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError._MSG_TIMED_OUT:
-                raise
-            log.warning("%s: the broker did not answer for minutes; trying again", made.topic)
-        else:
-            return

@@ -17,6 +17,7 @@ from shared.consumer import Batch, Handler
 from shared.events.envelope import Event
 from shared.files import Files
 from shared.model_server import ModelServer
+from shared.producer import Producer
 from shared.projections import Workloads
 
 Clock = Callable[[], datetime]
@@ -41,6 +42,8 @@ class ServiceContext:
     first it consumes that is keyed by workload. One process is at a time, except at a hand-over."""
     on_ownership_change: Callable[[Callable[[], None]], None] = lambda callback: None
     """Registers what is to be called, on the event loop, whenever `owns` may answer otherwise."""
+    producer: Producer = field(default_factory=lambda: Producer({}, lambda topic, count: None))
+    """Publishes records that are made already: many at once, or from a thread. Connects at its first use."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from confluent_kafka import Message
-from faststream.confluent import KafkaBroker
 
 from shared.consumer.metrics import ConsumerMetrics
-from shared.events.envelope import Topic, derived_id
+from shared.events.envelope import Record, Topic, derived_id
+from shared.producer import Producer
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class DeadLetters:
     """Sets records aside in the name of one service."""
 
-    broker: KafkaBroker
+    producer: Producer
     service: str
     metrics: ConsumerMetrics
 
@@ -33,8 +33,7 @@ class DeadLetters:
             "dead_letter_partition": place[1],
             "dead_letter_offset": place[2],
         }
-        await self.broker.publish(
-            message.value() or b"", topic.dead_letters, key=message.key(), headers=headers
-        )
+        letter = Record(topic.dead_letters, message.key(), message.value() or b"", headers)
+        await self.producer.publish_records([letter])
         self.metrics.dead_letters.labels(self.service, topic.name).inc()
         log.warning("%s/%s@%s set aside: %s", *place, reason)

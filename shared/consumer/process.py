@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from faststream.confluent import KafkaBroker
-
 from shared.consumer.assigned import AssignedConsumer, MakeWorker
 from shared.consumer.dead_letters import DeadLetters
 from shared.consumer.group import GroupConsumer
@@ -15,6 +13,7 @@ from shared.consumer.ownership import Ownership
 from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
+from shared.producer import Producer
 from shared.service import Service
 
 
@@ -25,17 +24,17 @@ class ProcessConsumers:
         self,
         services: Sequence[Service],
         ownerships: Mapping[str, Ownership],
-        broker: KafkaBroker,
+        producer: Producer,
         bootstrap_servers: str,
         metrics: ConsumerMetrics,
     ) -> None:
-        self._services, self._broker, self._metrics = services, broker, metrics
+        self._services, self._producer, self._metrics = services, producer, metrics
         self._groups = [
             GroupConsumer(
                 service.name,
                 {kind: handler for kind, handler in service.consumes.items() if not kind.is_state},
                 UnknownWorkloads(service.workloads),
-                DeadLetters(broker, service.name, metrics),
+                DeadLetters(producer, service.name, metrics),
                 metrics,
                 ownerships[service.name],
                 bootstrap_servers,
@@ -80,7 +79,7 @@ class ProcessConsumers:
         return readers
 
     def _worker(self, service: Service, kind: type[Event], flow: Flow) -> TopicWorker:
-        letters = DeadLetters(self._broker, service.name, self._metrics)
+        letters = DeadLetters(self._producer, service.name, self._metrics)
         return TopicWorker(
             service.name, kind, service.consumes[kind], UnknownWorkloads(None), letters, self._metrics, flow
         )

@@ -78,7 +78,7 @@ class Record:
     """One event as it goes to Kafka."""
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: Mapping[str, str]
 

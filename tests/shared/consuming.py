@@ -12,10 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from faststream.confluent import KafkaBroker
 from prometheus_client import CollectorRegistry
 
-from shared.broker import make_broker
+from shared.broker import Broker, make_broker
 from shared.consumer import Batch, Handler
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
@@ -48,7 +47,7 @@ class Running:
     """A service that consumes."""
 
     name: str
-    broker: KafkaBroker
+    broker: Broker
     registry: CollectorRegistry
     ownership: Ownership
 
@@ -68,7 +67,9 @@ async def running(
     broker, ownership = make_broker(servers, name, registry), Ownership()
     service = Service(name, consumes, workloads=workloads, consumes_from_now=from_now)
     await broker.connect()
-    consumers = ProcessConsumers([service], {name: ownership}, broker, servers, ConsumerMetrics(registry))
+    consumers = ProcessConsumers(
+        [service], {name: ownership}, broker.producer, servers, ConsumerMetrics(registry)
+    )
     tasks = [asyncio.create_task(consumers.state.run())]
     await asyncio.wait_for(consumers.state.ready(), 30)
     tasks += [asyncio.create_task(consumer.run()) for consumer in consumers.others]

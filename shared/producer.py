@@ -1,0 +1,246 @@
+"""librdkafka's producer, used here and nowhere else: records go in batches, with one wait for each batch.
+
+A delivery report costs a call of Python for each record, so that call only counts; the waiter is woken once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
+
+from shared.events.envelope import Record
+
+BITE = 250  # records handed to librdkafka before others have their turn: a millisecond or two
+LEAST_PAUSE_SECONDS = 0.001
+ROOM_SECONDS = 0.02  # when its queue is full: how long to wait before looking again
+LONGEST_WAIT_SECONDS = 1.0
+LAST_RECORDS_SECONDS = 1.0
+_OF_NO_USE = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+
+Published = Callable[[str, int], None]
+"""Told a topic and how many records of it Kafka has confirmed."""
+
+log = logging.getLogger(__name__)
+
+
+class NotConfirmed(KafkaException):  # type: ignore[misc]
+    """Kafka did not confirm a batch: nothing of it is sure. Publish it again; the same ids count once."""
+
+    def __init__(self, error: KafkaError, said: str) -> None:
+        super().__init__(error)
+        self._said = said
+
+    def __str__(self) -> str:
+        return self._said
+
+
+class Producer:
+    """Idempotent, acks=all. It connects when it is first used, and is made anew after a fatal error.
+
+    `settings` are librdkafka's own. Every method may be called from any thread.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], published: Published) -> None:
+        self._settings = {**settings, "error_cb": self._on_error}
+        self._published = published
+        self._lock = threading.Lock()
+        self._native: Any = None
+        self._is_closed = False
+        self._trouble = ""
+
+    async def publish_records(self, records: Sequence[Record]) -> None:
+        """Returns when Kafka has all of them. Raises NotConfirmed, which names the topic and the cause."""
+        loop = asyncio.get_running_loop()
+        with _publishing(records) as traceparent:
+            for may_try_again in (True, False):
+                confirmed = loop.create_future()
+                batch = _Batch(_waking(loop, confirmed))
+                native = self._connected()
+                for pause_seconds in _hand_over(native, batch, records, traceparent):
+                    await asyncio.sleep(pause_seconds)
+                await confirmed
+                if self._is_settled(native, batch, records, may_try_again):
+                    return
+
+    def publish_and_wait(self, records: Sequence[Record]) -> None:
+        """The same from a thread, with pauses in which other threads have the interpreter."""
+        with _publishing(records) as traceparent:
+            for may_try_again in (True, False):
+                confirmed = threading.Event()
+                batch = _Batch(confirmed.set)
+                native = self._connected()
+                for pause_seconds in _hand_over(native, batch, records, traceparent):
+                    time.sleep(pause_seconds or LEAST_PAUSE_SECONDS)
+                confirmed.wait()
+                if self._is_settled(native, batch, records, may_try_again):
+                    return
+
+    def close(self, seconds: float = LAST_RECORDS_SECONDS) -> None:
+        """Waits for what is on its way, so long and no longer; who still waits then hears NotConfirmed."""
+        with self._lock:
+            native, self._native, self._is_closed = self._native, None, True
+        if native is not None:
+            if left := native.flush(seconds):
+                log.warning("%d records were not confirmed by Kafka before the end%s", left, self._trouble)
+            _abandon(native)
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether a broker answers within so many seconds."""
+        try:
+            await asyncio.to_thread(self._connected().list_topics, timeout=seconds)
+        except KafkaException:
+            return False
+        return True
+
+    def _connected(self) -> confluent_kafka.Producer:
+        with self._lock:
+            if self._is_closed:
+                raise NotConfirmed(
+                    KafkaError(KafkaError._DESTROY), "the producer is closed: this process ends"
+                )
+            if self._native is None:
+                self._native = confluent_kafka.Producer(self._settings, logger=log)
+                threading.Thread(
+                    target=self._poll, args=[self._native], name="published", daemon=True
+                ).start()
+            return self._native
+
+    def _poll(self, native: Any) -> None:
+        while self._native is native:
+            native.poll(LONGEST_WAIT_SECONDS)
+
+    def _on_error(self, error: KafkaError) -> None:
+        """What librdkafka says of its connections: the cause of time-outs that come later."""
+        self._trouble = f" (librdkafka says: {error.str()})"
+
+    def _is_settled(
+        self, native: confluent_kafka.Producer, batch: _Batch, records: Sequence[Record], may_try_again: bool
+    ) -> bool:
+        """False if it is to be published again, by another producer. Raises NotConfirmed."""
+        for topic, count in (Counter(record.topic for record in records) - batch.failed).items():
+            self._published(topic, count)
+        if batch.error is None:
+            return True
+        if batch.error.fatal() or batch.error.code() in _OF_NO_USE:
+            self._replace(native, batch.error)
+            if may_try_again and not self._is_closed:
+                return False
+        raise NotConfirmed(batch.error, f"{batch.topic}: {self._cause(batch.error)}")
+
+    def _replace(self, native: confluent_kafka.Producer, error: KafkaError) -> None:
+        with self._lock:
+            if native is not self._native:  # somebody else was quicker
+                return
+            self._native = None
+        log.error("Kafka ended this producer (%s); going on with a new one", error.str())
+        threading.Thread(target=_abandon, args=[native], name="abandoned producer", daemon=True).start()
+
+    def _cause(self, error: KafkaError) -> str:
+        if error.code() == KafkaError._MSG_TIMED_OUT:
+            seconds = float(self._settings.get("message.timeout.ms", 300_000)) / 1000
+            return f"Kafka did not confirm it in {seconds:g} s{self._trouble}"
+        if error.code() in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
+            return "Kafka has no such topic. Services make theirs when they start: restart this one"
+        return str(error.str())
+
+
+class _Batch:
+    """Counts what Kafka says of each record; `done` is called once all is said, perhaps twice."""
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._done = done
+        self._reported, self._expected = 0, -1
+        self.error: KafkaError | None = None
+        self.topic = ""
+        self.failed: Counter[str] = Counter()
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        """By the thread that polls, for each record."""
+        if error is not None:
+            self.refuse(error, message.topic())
+        self._reported += 1
+        if self._reported == self._expected:
+            self._done()
+
+    def refuse(self, error: KafkaError, *topics: str) -> None:
+        self.failed.update(topics)
+        if self.error is None:
+            self.error, self.topic = error, topics[0]
+
+    def expect(self, records: int) -> None:
+        """By whoever publishes: librdkafka has taken so many, and no more will follow."""
+        self._expected = records
+        if self._reported == records:
+            self._done()
+
+
+def _hand_over(
+    native: confluent_kafka.Producer, batch: _Batch, records: Sequence[Record], traceparent: str
+) -> Iterator[float]:
+    """Gives librdkafka all records; yields how long to pause each time others should have their turn."""
+    taken = 0
+    try:
+        for record in records:
+            headers = {**record.headers, "traceparent": traceparent}
+            while True:
+                try:
+                    native.produce(record.topic, record.value, record.key, on_delivery=batch, headers=headers)
+                    break
+                except BufferError:  # its queue is full: this is back-pressure
+                    yield ROOM_SECONDS
+            taken += 1
+            if taken % BITE == 0:
+                yield 0.0
+    except KafkaException as error:  # the record is too big, or this producer is of no use any more
+        batch.refuse(error.args[0], *(record.topic for record in records[taken:]))
+    finally:
+        batch.expect(taken)
+
+
+def _waking(loop: asyncio.AbstractEventLoop, confirmed: asyncio.Future[None]) -> Callable[[], None]:
+    def set_result() -> None:
+        if not confirmed.done():  # it may have been cancelled
+            confirmed.set_result(None)
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(set_result)
+
+    return wake
+
+
+def _abandon(native: confluent_kafka.Producer) -> None:
+    """What it still holds is reported as failed, so that whoever waits for it publishes it again."""
+    native.purge()
+    native.flush(LAST_RECORDS_SECONDS)
+
+
+@contextmanager
+def _publishing(records: Sequence[Record]) -> Iterator[str]:
+    """The batch's `traceparent`: of a span if an OpenTelemetry agent watches, else one nobody records."""
+    tracer = trace.get_tracer("tuneloop")
+    if isinstance(tracer, trace.NoOpTracer | trace.ProxyTracer):
+        yield f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+        return
+    topic = records[0].topic if records else ""
+    attributes: dict[str, str | int] = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": topic,
+        "messaging.batch.message_count": len(records),
+    }
+    with tracer.start_as_current_span(f"publish {topic}", kind=SpanKind.PRODUCER, attributes=attributes):
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        yield carrier.get("traceparent", "")
