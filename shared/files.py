@@ -134,12 +134,16 @@ def folder_digest(folder: Path) -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """A reader sees the old content or the new, never a part; a crash of the machine loses neither."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.rename(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")  # two containers may share a volume
+    try:
+        with partial.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.rename(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _sha256(content: bytes) -> str:

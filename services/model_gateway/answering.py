@@ -12,7 +12,7 @@ from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
-from services.model_gateway.outbox import NotRecorded, Outbox
+from services.model_gateway.recording import Recording
 from shared.events import PredictionLogged, WorkloadAdded
 from shared.files import DigestMismatch
 from shared.label_scoring import LabelContract, LabelScoring
@@ -39,14 +39,14 @@ class Answering:
     alias: ChampionAlias
     alias_switch: AliasSwitch
     scoring: LabelScoring
-    outbox: Outbox
+    recording: Recording
     metrics: Metrics
     clock: Clock
     answer_seconds: float
     subject_key: str = field(repr=False)
 
     async def answer(self, asked: Asked) -> PredictionLogged:
-        """The answer, on record. Raises Problem."""
+        """The answer, on record unless its id says otherwise. Raises Problem."""
         began = time.perf_counter()
         workload = self.alias.workloads.get(asked.workload)
         if workload is None:
@@ -74,12 +74,7 @@ class Answering:
             subject_id=subject_id(self.subject_key, asked.user),
             group_id=asked.group_id,
         )
-        try:
-            await self.outbox.append(prediction.model_dump_json().encode())
-        except NotRecorded as error:
-            log.error("no answer without its record: %s", error)
-            raise refusals.not_recorded() from error
-        return prediction
+        return await self.recording.recorded(prediction)
 
     async def _scored(self, workload: WorkloadAdded, text: str) -> Scored:
         began = time.perf_counter()

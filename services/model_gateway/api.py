@@ -19,6 +19,7 @@ from services.model_gateway.openai_requests import (
     EmptyText,
     TextTooLong,
 )
+from services.model_gateway.recording import recorded_headers
 from shared.events import PredictionLogged
 from shared.problems import Problem
 from shared.request_bodies import body_of, parsed
@@ -48,7 +49,7 @@ def routes(answering: Answering, body_most_bytes: int) -> APIRouter:
         finally:
             metrics.requests.labels(workload, str(status)).inc()
             metrics.request_seconds.labels(workload).observe(time.perf_counter() - began)
-        headers = {"x-tuneloop-prediction-id": prediction.prediction_id}
+        headers = recorded_headers(prediction)
         if asked.stream:
             content = replies.server_sent(chunks(prediction, asked))
             return Response(content, headers=headers, media_type="text/event-stream")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.answering import Answering
 from services.model_gateway.api import routes
 from services.model_gateway.champion_alias import ChampionAlias
-from services.model_gateway.delivery import Delivery
 from services.model_gateway.handlers import Handlers
 from services.model_gateway.metrics import Metrics
-from services.model_gateway.outbox import Outbox
+from services.model_gateway.recording import Recording
 from services.model_gateway.settings import Settings
 from services.model_gateway.state_folder import rename_files_of_0_1
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.label_scoring import LabelScoring
+from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from shared.service import Service, ServiceContext
 from shared.subject_ids import WITHOUT_KEY
 
@@ -25,24 +26,31 @@ log = logging.getLogger(__name__)
 def build(context: ServiceContext) -> Service:
     settings = Settings()
     rename_files_of_0_1(context.state_folder)
-    outbox = Outbox(
-        context.state_folder / "outbox",
+    outbox_settings = OutboxSettings(
         segment_bytes=settings.outbox_segment_bytes,
         most_bytes=settings.outbox_most_bytes,
         fsync=settings.outbox_fsync,
+        alarm_age_seconds=settings.outbox_alarm_age_seconds,
+    )
+    outbox = own_outbox(context.state_folder, outbox_settings)
+    delivery = Delivery(
+        outbox,
+        context.producer.publish_and_wait,
+        partial(orphaned_outboxes, context.state_folder, outbox_settings),
     )
     alias = ChampionAlias.restored(context.state_folder / "champion_alias.json")
-    metrics = Metrics(context.registry, outbox)
+    metrics = Metrics(context.registry, delivery)
     scoring = LabelScoring(context.models)
     alias_switch = AliasSwitch(alias, context.files, context.models, scoring, metrics)
     subject_key = context.addresses.subject_key
     if not subject_key:
         log.warning(WITHOUT_KEY)
+    recording = Recording(outbox, metrics, must_record=settings.outbox_when_full == "refuse")
     answering = Answering(
         alias,
         alias_switch,
         scoring,
-        outbox,
+        recording,
         metrics,
         context.clock,
         settings.answer_seconds,
@@ -64,5 +72,6 @@ def build(context: ServiceContext) -> Service:
         routers=[routes(answering, settings.body_most_bytes)],
         answers_before_ready=bool(alias.serving),
         start=start,
-        background=[alias_switch.run_for_ever, Delivery(outbox, context.publish).run_for_ever],
+        background=[alias_switch.run_for_ever, delivery.run_for_ever],
+        stop=partial(delivery.drain, settings.outbox_drain_seconds),
     )

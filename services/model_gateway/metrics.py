@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.model_gateway.outbox import Outbox
+from shared.outbox import Delivery
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0)
 
 
 class Metrics:
-    def __init__(self, registry: CollectorRegistry, outbox: Outbox) -> None:
+    def __init__(self, registry: CollectorRegistry, delivery: Delivery) -> None:
         self.requests = Counter(
             "tuneloop_gateway_requests", "Requests for an answer", ("workload", "status"), registry=registry
         )
@@ -41,7 +41,19 @@ class Metrics:
             registry=registry,
             buckets=_SECONDS,
         )
+        self.unrecorded = Counter(
+            "tuneloop_gateway_unrecorded_answers",
+            "Answers that were given without a record, because the outbox was full or its disk refused",
+            ("workload",),
+            registry=registry,
+        )
         backlog = Gauge(
             "tuneloop_gateway_outbox_backlog_bytes", "Records not yet in Kafka", registry=registry
         )
-        backlog.set_function(lambda: outbox.backlog_bytes)
+        backlog.set_function(lambda: delivery.backlog_bytes)
+        oldest = Gauge(
+            "tuneloop_gateway_outbox_oldest_seconds",
+            "How long the oldest record has waited for Kafka",
+            registry=registry,
+        )
+        oldest.set_function(lambda: delivery.oldest_seconds)

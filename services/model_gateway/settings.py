@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +18,12 @@ class Settings(BaseSettings):
     outbox_segment_bytes: int = Field(default=8 << 20, ge=1)
     """Size of one file of the outbox; a file goes when Kafka has all of it."""
     outbox_most_bytes: int = Field(default=8 << 30, ge=1)
-    """What may wait for Kafka on the disk. Past it no request is answered: none could be recorded."""
+    """What may wait for Kafka on the disk."""
+    outbox_when_full: Literal["answer", "refuse"] = "answer"
+    """When the outbox is full or its disk refuses: answer without a record, or refuse with 507."""
+    outbox_alarm_age_seconds: float = Field(default=86_400.0, gt=0)
+    """When records have waited so long for Kafka, the log says so. None is ever dropped for its age."""
+    outbox_drain_seconds: float = Field(default=4.0, ge=0)
+    """How long a process that is told to stop goes on delivering; what is left is the next one's."""
     body_most_bytes: int = Field(default=1 << 20, ge=1)
     """A whole request, with the history of a chat; the text itself has its own limit of 64 KiB."""

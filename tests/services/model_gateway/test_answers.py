@@ -13,6 +13,7 @@ import pytest
 from shared.events import PredictionLogged
 from shared.fields import FrozenAdapter
 from shared.model_server import ModelServer
+from shared.outbox.lines import record_in
 from shared.subject_ids import subject_id
 from tests.servers.model import lora_adapter
 from tests.services.model_gateway.conftest import SUBJECT_KEY, Gateway, Gateways, added, promoted, rolled_back
@@ -47,7 +48,7 @@ def records(gateway: Gateway) -> list[PredictionLogged]:
     """What is on disk."""
     segments = sorted((gateway.state_folder / "outbox").glob("*.jsonl"))
     return [
-        PredictionLogged.model_validate_json(line)
+        PredictionLogged.model_validate_json(record_in(line)[0].value)
         for segment in segments
         for line in segment.read_bytes().split(b"\n")
         if line
@@ -172,7 +173,30 @@ async def test_a_restarted_gateway_answers_before_it_consumes_anything(
     assert (await again.ask()).json()["model"] == adapters[0].name
 
 
-async def test_no_answer_is_given_that_cannot_be_recorded(
+async def test_a_full_outbox_costs_the_record_and_never_the_answer(
+    gateways: Gateways,
+    models: ModelServer,
+    models_url: str,
+    adapters: Adapters,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("MODEL_GATEWAY_OUTBOX_MOST_BYTES", "10")
+    gateway = await gateways(models_url)
+    await gateway.apply(added(), promoted(adapters[0]))
+    answers = [await gateway.ask(), await gateway.ask(stream=True)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    for answer in answers:
+        assert answer.headers["x-tuneloop-recorded"] == "no"
+        assert "x-tuneloop-prediction-id" not in answer.headers
+    assert answers[0].json()["id"].startswith("chatcmpl-unrecorded-")
+    assert answers[0].json()["choices"][0]["message"]["content"] in {"refund", "outage", "other"}
+    assert records(gateway) == []
+    assert 'unrecorded_answers_total{workload="tickets"} 2.0' in gateway.metrics()
+    assert caplog.text.count("answers are given without a record") == 1
+
+
+async def test_where_the_record_comes_first_no_answer_is_given_without_one(
     gateways: Gateways,
     models: ModelServer,
     models_url: str,
@@ -180,6 +204,7 @@ async def test_no_answer_is_given_that_cannot_be_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MODEL_GATEWAY_OUTBOX_MOST_BYTES", "10")
+    monkeypatch.setenv("MODEL_GATEWAY_OUTBOX_WHEN_FULL", "refuse")
     gateway = await gateways(models_url)
     await gateway.apply(added(), promoted(adapters[0]))
     answer = await gateway.ask()
