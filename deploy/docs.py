@@ -16,7 +16,7 @@ from deploy.page_tables import flow_table, settings_table
 from shared.events import EVENTS, Event, WorkloadAdded
 from shared.events.envelope import event_type
 from shared.flow import FLOW
-from shared.topics import settings
+from shared.topics.wanted import settings
 
 ROOT = Path(__file__).parent.parent
 CONTRACTS = ROOT / "shared" / "contracts"
@@ -91,9 +91,10 @@ def drawing() -> str:
 
 def _channel(kind: type[Event]) -> dict[str, Any]:
     topic = kind.topic
+    kept = settings(topic, 1)
     configuration = {
-        "cleanup.policy": [settings(topic)["cleanup.policy"]],
-        "retention.ms": int(settings(topic)["retention.ms"]),
+        "cleanup.policy": [kept["cleanup.policy"]],
+        "retention.ms": int(kept["retention.ms"]),
     }
     return {
         "address": topic.name,

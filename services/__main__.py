@@ -13,6 +13,7 @@ from shared.addresses import Addresses
 from shared.flow import FLOW
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
+from shared.topics import CannotUseKafka
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
         asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
-    except (CannotListen, CannotMigrate) as refusal:
+    except (CannotListen, CannotMigrate, CannotUseKafka) as refusal:
         print(refusal, file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""Work that runs as long as the process: what fails is started again, after growing pauses."""
+"""Work that fails is tried again, after growing pauses; what is waited for is said, less and less often."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from shared.backoff import pause_seconds
+from shared.backoff import SaysSeldom, pause_seconds
 
+AGAIN_SECONDS = 1.0
 WELL_SECONDS = 60.0  # what ran so long before it failed was well again
 
 log = logging.getLogger(__name__)
@@ -39,3 +40,17 @@ async def keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
 def failures_in_a_row(before: int, ran_seconds: float) -> int:
     """With this one."""
     return 1 if ran_seconds >= WELL_SECONDS else before + 1
+
+
+async def until_it_answers(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Tries again every second while `work` raises TimeoutError, whose message says what is waited for."""
+    said, began = SaysSeldom(), time.monotonic()
+    while True:
+        try:
+            await work()
+        except TimeoutError as away:
+            if said.is_due(str(away), time.monotonic()):
+                log.warning("waiting for %s, for %.0f s now: %s", what, time.monotonic() - began, away)
+            await asyncio.sleep(AGAIN_SECONDS)
+        else:
+            return

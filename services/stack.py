@@ -7,12 +7,10 @@ import importlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
-from confluent_kafka import KafkaException
 from prometheus_client import CollectorRegistry
 
-from services.background import keep_running
+from services.background import keep_running, until_it_answers
 from services.ending import CLOSE_SECONDS, CONSUMERS_END_SECONDS, STOP_SECONDS, in_time
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
@@ -26,9 +24,8 @@ from shared.flow import FLOW
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
-from shared.topics import declare, topics_of
+from shared.topics import declare_now, topics_of
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -77,8 +74,11 @@ class Stack:
         """
         kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
         servers = self._addresses.kafka_bootstrap_servers
-        await _until_kafka_answers(
-            partial(declare, topics_of(kinds), servers, self._addresses.kafka_replication, 0)
+        await until_it_answers(
+            "Kafka",
+            partial(
+                asyncio.to_thread, declare_now, topics_of(kinds), servers, self._addresses.kafka_replication
+            ),
         )
         for service in self.services:
             await migrate(self._clickhouse, service.name)
@@ -118,13 +118,3 @@ async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _until_kafka_answers(work: Callable[[], T]) -> T:
-    """What `work` gives. Tries are short: they block a thread, and a process must stop when told."""
-    while True:
-        try:
-            return await asyncio.to_thread(work)
-        except (TimeoutError, KafkaException) as error:
-            log.warning("waiting for Kafka: %s", error)
-            await asyncio.sleep(1)

@@ -25,8 +25,8 @@ class Addresses(BaseSettings):
     """A folder with base models by name, for training. Empty: the name is a model hub's id."""
     state_folder: Path = Path("/var/lib/tuneloop/state")
     """This process's own: the gateway's records on their way to Kafka, jobs' scratch."""
-    kafka_replication: int = 1
-    """How many brokers keep each topic: 3 in production."""
+    kafka_replication: int = Field(default=0, ge=0)
+    """How many brokers keep each topic. 0: as many as there are, three at most."""
     subject_key: str = Field(default="", repr=False)
     """A secret of model_gateway and prediction_logging, the same for both: the users that apps name become
     `subject_id` by it."""

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,12 +79,16 @@ def embedded_kafka(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def apache_kafka(home: Path, folder: Path) -> Iterator[str]:
-    """The bootstrap address of one Apache Kafka node (KRaft); `home` holds its jars or `libs/`."""
+def apache_kafka(home: Path, folder: Path, properties: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The bootstrap address of one Apache Kafka node (KRaft); `home` holds its jars or `libs/`.
+
+    `properties` are laid over what it is usually started with; `{port}` and `{controller}` in them are its.
+    """
     port, controller_port = _free_ports(2)
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "server.properties"
-    settings.write_text(_PROPERTIES.format(port=port, controller=controller_port, folder=folder))
+    own = "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
+    settings.write_text((_PROPERTIES + own).format(port=port, controller=controller_port, folder=folder))
     jars = home / "libs" if (home / "libs").is_dir() else home
     java = ["java", "-Xmx512m", "-cp", f"{jars}/*"]
     storage = [*java, "kafka.tools.StorageTool"]

@@ -1,0 +1,46 @@
+"""Why Kafka does not answer, in words: from what librdkafka reports of its connections; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+WHERE = "KAFKA_BOOTSTRAP_SERVERS says where to look."
+
+
+def why_away(servers: str, reported: Iterable[str]) -> str:
+    """No broker could be asked at all."""
+    causes = _causes(reported)
+    if any("SSL" in cause or "security.protocol" in cause for cause in causes):
+        hint = "It seems to want TLS or SASL, which these clients do not speak: name a plaintext listener. "
+    elif any("resolve" in cause for cause in causes):
+        hint = "Is the name right, and known to this machine's DNS? "
+    else:
+        hint = "Is it running? "
+    said = f" ({'; '.join(causes)})" if causes else ""
+    return f"no Kafka broker answers at {servers}{said}. {hint}{WHERE}"
+
+
+def why_not_reached(servers: str, advertised: Mapping[int, str], reported: Sequence[str]) -> str:
+    """A broker gave metadata, and then none could be reached where the metadata say that they are."""
+    elsewhere = sorted(set(advertised.values()) - {one.strip() for one in servers.split(",")})
+    causes = _causes(one for one in reported if "/bootstrap" not in one)
+    said = f" ({'; '.join(causes)})" if causes else ""
+    if not elsewhere:
+        return (
+            f"Kafka at {servers} answers, but not in time{said}. Is it overloaded, or without a controller?"
+        )
+    return (
+        f"Kafka answers at {servers} and sends its clients on to {', '.join(elsewhere)}, which cannot be "
+        f"reached from here{said}. Set the brokers' advertised.listeners to addresses that can be."
+    )
+
+
+def _causes(reported: Iterable[str]) -> list[str]:
+    """Each once and short, without what librdkafka says of all of them together."""
+    seen: dict[str, None] = {}
+    for one in reported:
+        text = one.partition(": ")[2] if "/" in one.partition(": ")[0] else one
+        text = text.partition(" (after ")[0].strip()
+        if text and "brokers are down" not in text:
+            seen[text] = None
+    return list(seen)[:3]
