@@ -18,6 +18,7 @@ from shared.migrations.written import Migration, Statement, read
 
 __all__ = ["CannotMigrate", "migrate"]
 
+STATEMENT_SECONDS = 3600.0  # one may rewrite a large table
 RECORD = """CREATE TABLE IF NOT EXISTS schema_migrations (
     service LowCardinality(String), number UInt32, name String, digest String,
     oldest_code String, applied_by String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
@@ -62,7 +63,7 @@ async def _run(clickhouse: ClickHouse, lock: MigrationLock, statements: tuple[St
     for statement in statements:
         await lock.raise_if_lost()
         if statement.only_if is None or await _exists(clickhouse, *statement.only_if):
-            await clickhouse.command(statement.sql)
+            await clickhouse.patient(STATEMENT_SECONDS).command(statement.sql)
 
 
 async def _exists(clickhouse: ClickHouse, table: str, column: str) -> bool:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from shared.clickhouse import ClickHouse, connect
-from tests.servers.clickhouse import start_clickhouse, stop, wait_until_ready
+from deploy.laptop.clickhouse.users import ensure_passwords
+from shared.clickhouse import CannotUseClickHouse, ClickHouse, connect
+from shared.clickhouse.refusals import Place, refusal, too_old
+from tests.servers.clickhouse import execute, start_clickhouse, stop, wait_until_ready
 from tests.servers.model import free_port
 
 NOTES = """CREATE TABLE notes (id String, text String) ENGINE = MergeTree ORDER BY id
@@ -72,3 +79,71 @@ async def test_patience_ends_with_a_message_that_says_where_to_look() -> None:
 async def test_a_database_name_is_never_sql() -> None:
     with pytest.raises(ValueError, match="letters, digits and _"):
         await connect("http://tuneloop:pw@127.0.0.1:1/x;DROP DATABASE tuneloop", patience_seconds=0)
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server that only one test uses."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    url: str
+    reader_password: str
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[OwnServer]:
+    port = free_port()
+    process = start_clickhouse(tmp_path, port)
+    url = wait_until_ready(process, tmp_path, port)
+    execute(url, "CREATE DATABASE IF NOT EXISTS tuneloop")
+    yield OwnServer(process, port, url, ensure_passwords(tmp_path / "passwords.json").reader)
+    stop(process)
+
+
+PLACE = Place("tables", 8123, "tuneloop", "loop")
+
+
+async def test_a_wrong_password_ends_the_wait_and_is_named(clickhouse_url: str) -> None:
+    password = str(urlsplit(clickhouse_url).password)
+    with pytest.raises(CannotUseClickHouse, match=r"refuses user “tuneloop”.*CLICKHOUSE_URL") as refused:
+        await asyncio.wait_for(connect(clickhouse_url.replace(password, "wrong-" + password)), 20)
+    assert password not in str(refused.value)
+
+
+def test_refusals_say_what_to_change() -> None:
+    assert "CREATE DATABASE loop; GRANT ALL ON loop.* TO tuneloop" in str(refusal(PLACE, 81))
+    assert "ADD HOST" in str(refusal(PLACE, 195))
+    assert refusal(PLACE, 241) is None  # memory: it passes
+    assert refusal(PLACE, None) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [("24.12.1.5", True), ("25.7.9", True), ("25.8.3.66", False), ("26.9", False), ("", False)],
+)
+def test_a_server_that_is_too_old_is_refused(version: str, refused: bool) -> None:
+    assert (too_old(PLACE, version) is not None) == refused
+
+
+async def test_a_database_that_is_there_needs_no_right_to_make_one(own_server: OwnServer) -> None:
+    reader = f"http://reader:{own_server.reader_password}@127.0.0.1:{own_server.port}"
+    clickhouse = await connect(f"{reader}/tuneloop", patience_seconds=5)
+    assert await clickhouse.rows("SELECT currentUser() AS name") == [{"name": "reader"}]
+    await clickhouse.close()
+    with pytest.raises(CannotUseClickHouse, match="has no database “missing”, and “reader” may not make it"):
+        await connect(f"{reader}/missing")
+
+
+async def test_a_server_that_hangs_holds_no_call_longer_than_its_bound(own_server: OwnServer) -> None:
+    clickhouse = await connect(own_server.url)
+    own_server.process.send_signal(signal.SIGSTOP)
+    try:
+        for call in (clickhouse.patient(0.5).rows("SELECT 1"), clickhouse.patient(0.5).command("SELECT 1")):
+            with pytest.raises(TimeoutError, match="did not answer within"):
+                await asyncio.wait_for(call, 5)
+        with pytest.raises(TimeoutError, match="CLICKHOUSE_URL"):
+            await asyncio.wait_for(connect(own_server.url, patience_seconds=0), 20)
+    finally:
+        own_server.process.send_signal(signal.SIGCONT)
+        await clickhouse.close()
