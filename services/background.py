@@ -12,6 +12,9 @@ from shared.backoff import SaysSeldom, pause_seconds
 AGAIN_SECONDS = 1.0
 WELL_SECONDS = 60.0  # what ran so long before it failed was well again
 
+WaitsFor = Callable[[str, str], None]
+"""Told what is waited for, and why it is not there."""
+
 log = logging.getLogger(__name__)
 
 
@@ -42,13 +45,15 @@ def failures_in_a_row(before: int, ran_seconds: float) -> int:
     return 1 if ran_seconds >= WELL_SECONDS else before + 1
 
 
-async def until_it_answers(what: str, work: Callable[[], Awaitable[None]]) -> None:
+async def until_it_answers(what: str, work: Callable[[], Awaitable[None]], waits_for: WaitsFor) -> None:
     """Tries again every second while `work` raises TimeoutError, whose message says what is waited for."""
+    waits_for(what, "it was not asked yet")
     said, began = SaysSeldom(), time.monotonic()
     while True:
         try:
             await work()
         except TimeoutError as away:
+            waits_for(what, str(away))
             if said.is_due(str(away), time.monotonic()):
                 log.warning("waiting for %s, for %.0f s now: %s", what, time.monotonic() - began, away)
             await asyncio.sleep(AGAIN_SECONDS)

@@ -5,29 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from services.ending import LAST_ANSWERS_SECONDS, end_at_the_latest, in_time
-from services.gate import Gate, Openings, not_ready_yet
+from services.checks import Checks
+from services.ending import LAST_ANSWERS_SECONDS, THREADS_SECONDS, end_at_the_latest, in_time
+from services.gate import Gate, Openings
+from services.readiness import Readiness
 from services.stack import Stack
 from shared.addresses import Addresses
+from shared.events.envelope import now
 from shared.http_conventions import HttpSettings, follow_http_conventions
 from shared.http_server import HttpServer
 from shared.loopback import bound_sockets
-from shared.problems import answer_with_problems
+from shared.problems import Problem, answer_with_problems
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
-
-
-@dataclass
-class Readiness:
-    """Whether this process can be asked: it has read its state and consumes events, or it needs neither."""
-
-    is_ready: bool
 
 
 async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) -> None:
@@ -45,12 +41,12 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
         asyncio.get_running_loop().add_signal_handler(number, stop)
     stack = Stack(names, addresses, registry)
     openings = Openings(stack.services)
-    readiness = Readiness(is_ready=openings.all_open)
+    readiness = Readiness(answers_at_once=openings.all_open, now=now())
     server = make_server(_app(stack, openings, readiness, registry))
 
     async def start() -> None:
-        await stack.start(openings.open)
-        readiness.is_ready = True
+        await stack.start(openings.open, lambda what, why: readiness.waits_for(what, why, now()))
+        readiness.started()
 
     serving = asyncio.create_task(server.serve(sockets))
     starting = asyncio.create_task(start())
@@ -62,18 +58,19 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
     finally:
         stop()
         starting.cancel()
-        server.should_exit = True
+        server.stop()
         await in_time("HTTP", serving, LAST_ANSWERS_SECONDS + 2)
         await stack.stop()
     for task in done:
         task.result()
+    end_at_the_latest(THREADS_SECONDS, code=0)
 
 
 def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: CollectorRegistry) -> FastAPI:
     names = [service.name for service in stack.services]
     app = FastAPI(title="tuneloop", description=", ".join(names))
     answer_with_problems(app)
-    app.include_router(operations(readiness, registry))
+    app.include_router(operations(readiness, stack.checks(readiness), registry))
     for service in stack.services:
         for router in service.routers:
             app.include_router(router)
@@ -98,7 +95,7 @@ def make_server(app: FastAPI) -> HttpServer:
     )
 
 
-def operations(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
+def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry) -> APIRouter:
     """What an orchestrator asks: alive, ready, metrics."""
     router = APIRouter(tags=["operations"])
 
@@ -107,10 +104,14 @@ def operations(readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
         return {"status": "alive"}
 
     @router.get("/health/ready")
-    async def ready() -> dict[str, str]:
-        if not readiness.is_ready:
-            raise not_ready_yet()
-        return {"status": "ready"}
+    async def ready() -> dict[str, Any]:
+        await checks.look()
+        missing = readiness.missing()
+        listed = [one.as_json() for one in missing]
+        if not readiness.is_ready(now()):
+            said = f"Missing: {'; '.join(map(str, missing))}."
+            raise Problem(503, "Not ready", said, headers={"Retry-After": "2"}, missing=listed)
+        return {"status": "ready", "missing": listed}
 
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:

@@ -10,8 +10,10 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from services.background import keep_running, until_it_answers
+from services.background import WaitsFor, keep_running, until_it_answers
+from services.checks import Checks, looks_at
 from services.ending import CLOSE_SECONDS, CONSUMERS_END_SECONDS, STOP_SECONDS, in_time
+from services.readiness import Readiness
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse, clickhouse_at
@@ -67,10 +69,16 @@ class Stack:
             self._broker.producer,
         )
 
-    async def start(self, on_state_read: Callable[[Service], None]) -> None:
+    def checks(self, readiness: Readiness) -> Checks:
+        """Of everything that one of the services stands on."""
+        servers = {server for service in self.services for server in service.stands_on}
+        return Checks(readiness, looks_at(servers, self._addresses, self._clickhouse, self._models), now)
+
+    async def start(self, on_state_read: Callable[[Service], None], waits_for: WaitsFor) -> None:
         """Topics, tables, state, then events and background work; returns when all of it runs.
 
-        `on_state_read` is told of each service as soon as it knows what it must to answer.
+        `on_state_read` is told of each service that knows what it must to answer, `waits_for` what is waited
+        for, and why.
         """
         kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
         servers = self._addresses.kafka_bootstrap_servers
@@ -79,12 +87,15 @@ class Stack:
             partial(
                 asyncio.to_thread, declare_now, topics_of(kinds), servers, self._addresses.kafka_replication
             ),
+            waits_for,
         )
+        waits_for("ClickHouse", "its tables are not as this version wants them yet")
         for service in self.services:
             await migrate(self._clickhouse, service.name)
         consumers = ProcessConsumers(
             self.services, self._ownerships, self._broker.producer, servers, ConsumerMetrics(self._registry)
         )
+        waits_for("its state", "it is being read from Kafka")
         await self._broker.connect()
         self._consuming.append(_kept_running(consumers.state.name, consumers.state.run))
         await consumers.state.ready()
@@ -92,6 +103,7 @@ class Stack:
             if service.start is not None:
                 await service.start()
             on_state_read(service)
+        waits_for("its share of events", "its consumers are joining")
         for consumer in consumers.others:
             self._consuming.append(_kept_running(consumer.name, consumer.run))
         await asyncio.gather(*(consumer.ready() for consumer in consumers.others))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
@@ -21,6 +22,7 @@ from shared.producer import Producer
 from shared.projections import Workloads
 
 Clock = Callable[[], datetime]
+Server = Literal["Kafka", "ClickHouse", "model server"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class Service:
     answers_before_ready: bool = False
     """Whether its routes answer from what it kept, before any state has been read in this process. All others
     answer 503 until then: "no such workload" would make clients throw away what they hold."""
+    stands_on: Collection[Server] = ("Kafka", "ClickHouse")
+    """What its HTTP cannot do without: it is not ready while one of these is away. What only waits meanwhile,
+    and loses nothing, is none of them."""
     start: Callable[[], Awaitable[None]] | None = None
     """Runs once its tables are migrated and all state has been read, before other events are consumed."""
     background: Sequence[Callable[[], Awaitable[None]]] = field(default_factory=tuple)

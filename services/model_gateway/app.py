@@ -70,6 +70,7 @@ def build(context: ServiceContext) -> Service:
             ModelRolledBack: handlers.on_model_rolled_back,
         },
         routers=[routes(answering, settings.body_most_bytes)],
+        stands_on=["model server"],
         answers_before_ready=bool(alias.serving),
         start=start,
         background=[alias_switch.run_for_ever, delivery.run_for_ever],

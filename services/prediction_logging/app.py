@@ -38,5 +38,6 @@ def build(context: ServiceContext) -> Service:
             FeedbackGiven: Batch(handlers.on_feedback_given),
         },
         workloads=workloads,
+        stands_on=(),
         routers=[routes(workloads, context.publish, context.clock, Settings(), subject_key)],
     )

@@ -59,6 +59,15 @@ class EmbeddedKafka:
         """As a supervisor would; returns the exit status."""
         return self._end(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """It takes connections and answers nothing, until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def _end(self, by: signal.Signals) -> int:
         process, self._process = self._process, None
         assert process is not None

@@ -69,7 +69,7 @@ class ModelServerProcess:
         except Exception as error:
             log.error("the model in %s cannot be loaded: %s", self._options.model, error)
             self._failed = True
-            self._server.should_exit = True
+            self._server.stop()
 
 
 def main() -> int:
