@@ -70,9 +70,9 @@ def routes(parts: Parts) -> APIRouter:
     async def workloads(retired: bool = False) -> list[replies.WorkloadState]:
         """All workloads by name, retired ones only if they are asked for."""
         listed = sorted(parts.workloads.all(), key=lambda one: one.name)
-        return [
-            await _of_tables(parts.overview.state(one)) for one in listed if retired or not one.is_retired
-        ]
+        shown = [one for one in listed if retired or not one.is_retired]
+        await _of_tables(parts.rounds.look(*(one.name for one in shown)))
+        return [await _of_tables(parts.overview.state(one)) for one in shown]
 
     @router.get("/{name}")
     async def workload(name: str) -> replies.Definition:
@@ -89,7 +89,9 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/{name}/status")
     async def status(name: str) -> replies.Status:
-        return await _of_tables(parts.overview.status(_known(parts.workloads, name)))
+        added = _known(parts.workloads, name)
+        await _of_tables(parts.rounds.look(name))
+        return await _of_tables(parts.overview.status(added))
 
     @router.post("/{name}/cycles", status_code=201)
     async def start_cycle(name: str, wish: replies.Wish) -> replies.Started:

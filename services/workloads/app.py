@@ -40,7 +40,7 @@ NAME = "workloads"
 def build(context: ServiceContext) -> Service:
     settings, workloads, due, stored = Settings(), Workloads(), asyncio.Event(), asyncio.Event()
     store, views = WorkloadStore(context.clickhouse), PublishedViews(context.clickhouse)
-    rounds = Rounds(store, views, context.clock, on_over=due.set)
+    rounds = Rounds(store, views, context.clock, on_over=due.set, owns=context.owns)
     cycles = Cycles(store, rounds, context.files, context.clock, settings, on_stored=stored.set)
     checking = Checking(context.models, views)
     revising = Revising(

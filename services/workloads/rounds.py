@@ -22,7 +22,7 @@ from services.workloads.store import WorkloadStore
 from shared.events import TrainingProgressed
 from shared.service import Clock
 
-LOOK_AGAIN_SECONDS = 2.0  # at a shadow's pairs, while somebody follows it
+LOOK_AGAIN_SECONDS = 2.0  # at what no event tells, while somebody follows it
 
 
 @dataclass
@@ -32,6 +32,8 @@ class Rounds:
     clock: Clock
     on_over: Callable[[], None]
     """Called when a round ends: another may start."""
+    owns: Callable[[str], bool] = lambda workload: True
+    """Whether this process is given a workload's events; of the others it only sees what the table says."""
     _held: dict[str, Round] = field(default_factory=dict)
     _progress: dict[str, Progress] = field(default_factory=dict)
     _is_stale: bool = True
@@ -47,6 +49,12 @@ class Rounds:
 
     async def refresh(self) -> None:
         if self._is_stale:
+            await self.load()
+
+    async def look(self, *workloads: str) -> None:
+        """Before somebody is told about them: where another process goes on with their rounds, these are read
+        again."""
+        if self._is_stale or not all(map(self.owns, workloads)):
             await self.load()
 
     def under_way(self, workload: str) -> Round | None:
@@ -101,6 +109,7 @@ class Rounds:
         now = asyncio.get_running_loop().time
         deadline = now() + wait_seconds
         while True:
+            await self.look(workload)
             round_ = self.get(workload, round_id)
             if round_ is None:
                 return None
@@ -108,7 +117,8 @@ class Rounds:
             left = deadline - now()
             if self.version(round_) > after or left <= 0 or round_.is_over:
                 return round_
-            await self._wait(min(left, LOOK_AGAIN_SECONDS) if round_.stage is Stage.SHADOW else left)
+            nobody_tells = round_.stage is Stage.SHADOW or not self.owns(workload)
+            await self._wait(min(left, LOOK_AGAIN_SECONDS) if nobody_tells else left)
 
     def version(self, round_: Round) -> int:
         progress = self.progress(round_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -223,3 +224,17 @@ async def test_a_rollback_needs_an_earlier_champion(workloads: Workloads, clickh
     assert answer.status_code == 202
     assert workloads.published[-1].event_id
     assert answer.json()["request_id"] == workloads.published[-1].request_id  # type: ignore[attr-defined]
+
+
+async def test_a_replica_that_does_not_decide_shows_a_round_as_the_other_has_it(workloads: Workloads) -> None:
+    added = await workloads.add()
+    other = Workloads(lambda service: replace(workloads.context_of(service), owns=lambda _: False))
+    await other.start()
+    path = f"/workloads/tickets/rounds/{added['round_id']}"
+    before = (await other.client.get(path)).json()
+    following = asyncio.create_task(other.client.get(f"{path}?after={before['version']}&wait=20"))
+    await workloads.apply(judged(added["round_id"], cycle=False))
+    assert (await other.client.get("/workloads/tickets/status")).json()["round"]["outcome"] == "promoted"
+    assert (await other.client.get("/workloads")).json()[0]["stage"] == "at rest"
+    assert (await following).json()["outcome"] == "promoted"
+    await other.kill()
