@@ -37,6 +37,11 @@ class EmbeddedKafka:
     def is_running(self) -> bool:
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, *wrapper: str) -> None:
         """Returns when it is ready; `wrapper` is put before the command (a limit, a tracer)."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -87,34 +92,87 @@ def embedded_kafka(folder: Path) -> Iterator[str]:
         broker.stop()
 
 
-@contextmanager
-def apache_kafka(home: Path, folder: Path, properties: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The bootstrap address of one Apache Kafka node (KRaft); `home` holds its jars or `libs/`.
+@dataclass
+class ApacheKafka:
+    """One Apache Kafka node (KRaft) over `folder`; `home` holds its jars or `libs/`. It keeps its port.
 
     `properties` are laid over what it is usually started with; `{port}` and `{controller}` in them are its.
     """
-    port, controller_port = _free_ports(2)
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = folder / "server.properties"
-    own = "".join(f"{name}={value}\n" for name, value in (properties or {}).items())
-    settings.write_text((_PROPERTIES + own).format(port=port, controller=controller_port, folder=folder))
-    jars = home / "libs" if (home / "libs").is_dir() else home
-    java = ["java", "-Xmx512m", "-cp", f"{jars}/*"]
-    storage = [*java, "kafka.tools.StorageTool"]
-    made = subprocess.run([*storage, "random-uuid"], check=True, capture_output=True, text=True)
-    cluster = made.stdout.split()[-1]
-    subprocess.run(
-        [*storage, "format", "--standalone", "-t", cluster, "-c", str(settings)],
-        check=True,
-        capture_output=True,
-    )
-    with (folder / "broker.log").open("w") as log, ExitStack() as ending:
-        process = subprocess.Popen([*java, "kafka.Kafka", str(settings)], stdout=log, stderr=log)
-        ending.callback(process.wait, 20)
-        ending.callback(process.kill)
-        address = f"127.0.0.1:{port}"
-        _await_metadata(address, process, folder / "broker.log")
-        yield address
+
+    home: Path
+    folder: Path
+    properties: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "broker.log"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Returns when it is ready."""
+        settings = self.folder / "server.properties"
+        if not settings.exists():
+            self._format(settings)
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                [*self._java(), "kafka.Kafka", str(settings)], stdout=log, stderr=log
+            )
+        _await_metadata(self.address, self._process, self.log)
+
+    def kill(self) -> None:
+        """As `kill -9`, which is also how it is stopped: it takes long to leave by itself."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()
+        process.wait(20)
+
+    stop = kill
+
+    def _format(self, settings: Path) -> None:
+        self.port, controller_port = _free_ports(2)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        own = "".join(f"{name}={value}\n" for name, value in self.properties.items())
+        settings.write_text(
+            (_PROPERTIES + own).format(port=self.port, controller=controller_port, folder=self.folder)
+        )
+        storage = [*self._java(), "kafka.tools.StorageTool"]
+        made = subprocess.run([*storage, "random-uuid"], check=True, capture_output=True, text=True)
+        cluster = made.stdout.split()[-1]
+        subprocess.run(
+            [*storage, "format", "--standalone", "-t", cluster, "-c", str(settings)],
+            check=True,
+            capture_output=True,
+        )
+
+    def _java(self) -> list[str]:
+        jars = self.home / "libs" if (self.home / "libs").is_dir() else self.home
+        return ["java", "-Xmx512m", "-cp", f"{jars}/*"]
+
+
+@contextmanager
+def apache_kafka(home: Path, folder: Path, properties: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The bootstrap address of one Apache Kafka node (KRaft); `home` holds its jars or `libs/`."""
+    broker = ApacheKafka(home, folder, properties or {})
+    try:
+        broker.start()
+        yield broker.address
+    finally:
+        if broker.is_running:
+            broker.stop()
 
 
 def _await_metadata(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

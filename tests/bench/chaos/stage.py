@@ -1,0 +1,104 @@
+"""Broker, ClickHouse behind its proxy and two processes of prediction_logging; faults are put on here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.bench.chaos.content import WORKLOAD
+from tests.bench.chaos.faults import Phase
+from tests.bench.chaos.proxy import Mode, StoreProxy
+from tests.bench.chaos.watch import Recovery, Watch
+from tests.bench.installation import (
+    ClickHouseProcess,
+    Killable,
+    ServiceProcess,
+    add_workload,
+    broker_over,
+    environment,
+    killed_at_the_end,
+)
+from tests.servers.kafka import ApacheKafka, EmbeddedKafka
+
+TARGETS = ("broker", "clickhouse", "prediction_logging 1", "prediction_logging 2")
+SUPERVISOR_SECONDS = 0.5  # until somebody notices and starts it again
+
+
+@dataclass
+class Stage:
+    broker: EmbeddedKafka | ApacheKafka
+    clickhouse: ClickHouseProcess
+    proxy: StoreProxy
+    services: list[ServiceProcess]
+    watch: Watch
+    kills: int = 0
+    store_outages: int = 0
+
+    async def play(self, phase: Phase) -> list[Recovery]:
+        """The faults of a phase; what is killed is started again. Gives the recoveries that begin by it."""
+        recoveries: list[Recovery] = []
+        if phase.outage:
+            self.store_outages += 1
+            self.proxy.mode, self.proxy.partition = Mode(phase.outage), self.store_outages % 6
+            await asyncio.sleep(phase.outage_seconds / 2)
+        killed_at = time.monotonic()
+        victims = [self._of(name) for name in phase.kills]
+        for victim in victims:
+            await asyncio.to_thread(victim.kill)
+            self.kills += 1
+        if victims:
+            await asyncio.sleep(SUPERVISOR_SECONDS)
+        await asyncio.gather(*(asyncio.to_thread(victim.start) for victim in victims))
+        if phase.outage:
+            await asyncio.sleep(phase.outage_seconds / 2)
+            self.proxy.mode = Mode.OPEN
+            recoveries.append(self.watch.begin(f"outage: {phase.outage}", time.monotonic()))
+        else:
+            recoveries.append(self.watch.begin(f"kill: {', '.join(phase.kills)}", killed_at))
+        return recoveries
+
+    async def restart_services(self) -> None:
+        """The healthy restart at the end: not one of the kills."""
+        self.proxy.mode = Mode.OPEN
+        for service in self.services:
+            await asyncio.to_thread(service.kill)
+            service.start()
+        for service in self.services:
+            await asyncio.to_thread(service.wait_until_ready)
+
+    def _of(self, name: str) -> Killable:
+        number = TARGETS.index(name)
+        return (self.broker, self.clickhouse, *self.services)[number]
+
+
+@asynccontextmanager
+async def staged(folder: Path, broker_kind: str, seed: int) -> AsyncIterator[Stage]:
+    """All of it, ready; at the end it is killed."""
+    broker = broker_over(folder / "kafka", broker_kind)
+    clickhouse = ClickHouseProcess(folder / "clickhouse")
+    async with AsyncExitStack() as ending:
+        ending.enter_context(killed_at_the_end(broker, clickhouse))
+        await asyncio.gather(asyncio.to_thread(broker.start), asyncio.to_thread(clickhouse.start))
+        parts = urlsplit(clickhouse.url)
+        proxy = StoreProxy(f"http://127.0.0.1:{clickhouse.port}", seed)
+        proxy.start()
+        behind_proxy = parts._replace(
+            netloc=f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}"
+        ).geturl()
+        await asyncio.to_thread(add_workload, broker.address, WORKLOAD)
+        addresses = environment(folder, broker.address, behind_proxy)
+        services = [ServiceProcess("prediction_logging", folder / f"service-{n}", addresses) for n in (1, 2)]
+        ending.enter_context(killed_at_the_end(*services))
+        for service in services:
+            service.start()
+        for service in services:
+            await asyncio.to_thread(service.wait_until_ready)
+        watch = Watch(broker.address)
+        watch.start()
+        ending.callback(watch.stop)
+        yield Stage(broker, clickhouse, proxy, services, watch)
