@@ -27,6 +27,7 @@ from tests.servers.kafka import ApacheKafka, EmbeddedKafka
 from tests.servers.model import ROOT, free_port
 
 READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
 LABELS = ("refund", "order", "delivery")
 DOUBT_BELOW = 0.5
 
@@ -121,6 +122,18 @@ class ServiceProcess:
         """As `kill -9`."""
         _kill(self._process)
         self._process = None
+
+    def stop(self) -> None:
+        """As a supervisor does: SIGTERM, and time to come to an end. Raises TimeoutExpired if it does not."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+            raise
 
     @property
     def pid(self) -> int:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.bench.chaos.content import STORED_FEEDBACK, STORED_PREDICTIONS, WORKLOAD, is_doubted
+from tests.bench.chaos.content import STORED_FEEDBACK, STORED_PREDICTIONS, TOPICS, WORKLOAD, is_doubted
 from tests.bench.chaos.ledger import Ledger
-from tests.bench.chaos.watch import TOPICS, Sight
 from tests.bench.installation import asked
+from tests.bench.progress import Sight
 
 SHARES = 8  # so that no answer is large
 STORIES = 5

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.events import FeedbackGiven, PredictionLogged
 from tests.bench.installation import DOUBT_BELOW, LABELS
 
 WORKLOAD = "chaos"
+TOPICS = (PredictionLogged.topic, FeedbackGiven.topic)
 ONE_IN_DOUBTED = 50
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 

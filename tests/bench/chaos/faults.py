@@ -9,6 +9,8 @@ OUTAGES = ("refuse", "stall", "cut", "overloaded", "flap", "one partition")
 OUTAGE_SECONDS = 3.0
 LONG_OUTAGE_SECONDS = 12.0  # longer than a session, so that a rebalance falls into it
 ONE_IN_LONG = 6
+DOWN_SECONDS = 0.5  # until a supervisor notices and starts it again
+LONG_DOWN_SECONDS = 13.0  # longer than the intake waits for Kafka
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,20 @@ class Phase:
     """Names of processes."""
     outage: str | None
     outage_seconds: float
+    down_seconds: float = DOWN_SECONDS
+    """How long what was killed stays away."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts, or longer."""
+        return self.outage_seconds + (self.down_seconds if self.kills else 0)
 
 
 def phases(kills: int, targets: tuple[str, ...], seed: int) -> list[Phase]:
     """So many kills, each target as often as the others, and for every two kills an outage of ClickHouse.
 
-    Of the outages every second has a kill inside. Of the other phases some kill two at once.
+    Of the outages every second has a kill inside. Of the other phases some kill two at once, and some leave
+    what they killed away for long.
     """
     chance = random.Random(seed)
     victims = _in_turn(targets, kills, chance)
@@ -33,9 +43,12 @@ def phases(kills: int, targets: tuple[str, ...], seed: int) -> list[Phase]:
     for number, outage in enumerate(outages):
         seconds = LONG_OUTAGE_SECONDS if number % ONE_IN_LONG == ONE_IN_LONG - 1 else OUTAGE_SECONDS
         made.append(Phase((victims.pop(),) if number % 2 and victims else (), outage, seconds))
+    alone = 0
     while victims:
         count = 2 if len(victims) > 1 and victims[-1] != victims[-2] and chance.random() < 0.2 else 1
-        made.append(Phase(tuple(victims.pop() for _ in range(count)), None, 0.0))
+        down = LONG_DOWN_SECONDS if alone % ONE_IN_LONG == 0 else DOWN_SECONDS
+        made.append(Phase(tuple(victims.pop() for _ in range(count)), None, 0.0, down))
+        alone += 1
     chance.shuffle(made)
     return made
 

@@ -15,7 +15,7 @@ from tests.bench.chaos.faults import phases
 from tests.bench.chaos.ledger import Ledger
 from tests.bench.chaos.sources import Sources
 from tests.bench.chaos.stage import TARGETS, Stage, staged
-from tests.bench.chaos.watch import Recovery
+from tests.bench.progress import Recovery, percentile
 
 SEND_SECONDS = 1.0  # faster than it is handled, so that faults meet a backlog
 BEFORE_FAULT_SECONDS = 0.3
@@ -41,11 +41,11 @@ async def chaos(folder: Path, events: int, kills: int, broker: str, seed: int) -
     async with staged(folder, broker, seed) as stage:
         sources = Sources(stage.broker.address, [service.url for service in stage.services], ledger, seed)
         share, rest = divmod(events, len(course) + 1)
-        await sources.send(share + rest, SEND_SECONDS)
+        await sources.send(share + rest, SEND_SECONDS, SEND_SECONDS)
         for number, phase in enumerate(course, 1):
             what = ", ".join([*(f"kill {name}" for name in phase.kills), *filter(None, [phase.outage])])
             _say(ledger, f"{number} of {len(course)}: {what}; lag {_lag(stage)}")
-            sending = asyncio.create_task(sources.send(share, SEND_SECONDS))
+            sending = asyncio.create_task(sources.send(share, SEND_SECONDS, SEND_SECONDS + phase.seconds))
             await asyncio.sleep(BEFORE_FAULT_SECONDS)
             for recovery in await stage.play(phase):
                 await _recovered(recovery)
@@ -116,12 +116,6 @@ def _recovery_table(recoveries: Sequence[Recovery]) -> list[str]:
     for what, seconds in sorted(by_kind.items()):
         rows.append(f"| {what} | {len(seconds)} | {percentile(seconds, 0.5)} | {percentile(seconds, 1.0)} |")
     return rows
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that so large a share of them does not exceed; None of none."""
-    ordered = sorted(values)
-    return round(ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 2) if ordered else None
 
 
 def _lag(stage: Stage) -> int | str:

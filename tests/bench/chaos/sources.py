@@ -80,10 +80,12 @@ class Sources:
             }
         )
 
-    async def send(self, events: int, seconds: float) -> None:
+    async def send(self, events: int, kafka_seconds: float, http_seconds: float) -> None:
         """So many, spread over so long, or longer where they are not taken."""
         over_http = int(events * OVER_HTTP)
-        await asyncio.gather(self._over_kafka(events - over_http, seconds), self._over_http(over_http))
+        await asyncio.gather(
+            self._over_kafka(events - over_http, kafka_seconds), self._over_http(over_http, http_seconds)
+        )
 
     async def flush(self, seconds: float) -> None:
         """Waits until Kafka has said of each event whether it has it. Raises TimeoutError."""
@@ -132,7 +134,7 @@ class Sources:
             on_delivery=on_delivery,
         )
 
-    async def _over_http(self, events: int) -> None:
+    async def _over_http(self, events: int, seconds: float) -> None:
         bodies: list[Body] = []
         left = events
         while left > 0:
@@ -142,11 +144,12 @@ class Sources:
             naming = self._random.choice(list(Naming))
             bodies.append(Body(naming, f"key-{next(self._bodies)}", numbers, is_feedback))
             left -= size
-        waiting = iter(bodies)
+        waiting, pause = iter(bodies), seconds * CLIENTS / max(1, len(bodies))
 
         async def client(session: aiohttp.ClientSession) -> None:
             for body in waiting:
                 await self._until_taken(session, body)
+                await asyncio.sleep(pause)
 
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as session:
             await asyncio.gather(*(client(session) for _ in range(CLIENTS)))

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.bench.chaos.content import WORKLOAD
+from tests.bench.chaos.content import TOPICS, WORKLOAD
 from tests.bench.chaos.faults import Phase
 from tests.bench.chaos.proxy import Mode, StoreProxy
-from tests.bench.chaos.watch import Recovery, Watch
 from tests.bench.installation import (
     ClickHouseProcess,
     Killable,
@@ -23,10 +22,11 @@ from tests.bench.installation import (
     environment,
     killed_at_the_end,
 )
+from tests.bench.progress import Recovery, Watch
 from tests.servers.kafka import ApacheKafka, EmbeddedKafka
 
+SERVICE = "prediction_logging"
 TARGETS = ("broker", "clickhouse", "prediction_logging 1", "prediction_logging 2")
-SUPERVISOR_SECONDS = 0.5  # until somebody notices and starts it again
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Stage:
             await asyncio.to_thread(victim.kill)
             self.kills += 1
         if victims:
-            await asyncio.sleep(SUPERVISOR_SECONDS)
+            await asyncio.sleep(phase.down_seconds)
         await asyncio.gather(*(asyncio.to_thread(victim.start) for victim in victims))
         if phase.outage:
             await asyncio.sleep(phase.outage_seconds / 2)
@@ -66,7 +66,7 @@ class Stage:
         """The healthy restart at the end: not one of the kills."""
         self.proxy.mode = Mode.OPEN
         for service in self.services:
-            await asyncio.to_thread(service.kill)
+            await asyncio.to_thread(service.stop)
             service.start()
         for service in self.services:
             await asyncio.to_thread(service.wait_until_ready)
@@ -92,13 +92,13 @@ async def staged(folder: Path, broker_kind: str, seed: int) -> AsyncIterator[Sta
         ).geturl()
         await asyncio.to_thread(add_workload, broker.address, WORKLOAD)
         addresses = environment(folder, broker.address, behind_proxy)
-        services = [ServiceProcess("prediction_logging", folder / f"service-{n}", addresses) for n in (1, 2)]
+        services = [ServiceProcess(SERVICE, folder / f"service-{n}", addresses) for n in (1, 2)]
         ending.enter_context(killed_at_the_end(*services))
         for service in services:
             service.start()
         for service in services:
             await asyncio.to_thread(service.wait_until_ready)
-        watch = Watch(broker.address)
+        watch = Watch(broker.address, SERVICE, TOPICS)
         watch.start()
         ending.callback(watch.stop)
         yield Stage(broker, clickhouse, proxy, services, watch)

@@ -1,18 +1,16 @@
-"""How far the consumer group is: committed offsets and ends, looked at all the time."""
+"""How far a consumer group is: committed offsets and ends, looked at all the time."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from shared.events import FeedbackGiven, PredictionLogged
+from shared.events.envelope import Topic
 
-GROUP = "prediction_logging"
-TOPICS = (PredictionLogged.topic, FeedbackGiven.topic)
 LOOK_SECONDS = 0.2
 ANSWER_SECONDS = 2.0
 
@@ -57,8 +55,8 @@ class Recovery:
 class Watch:
     """Looks in a thread of its own; while the broker is away it sees nothing."""
 
-    def __init__(self, kafka: str) -> None:
-        self._kafka = kafka
+    def __init__(self, kafka: str, group: str, topics: Sequence[Topic]) -> None:
+        self._kafka, self._group, self._topics = kafka, group, topics
         self._is_stopping = threading.Event()
         self._lock = threading.Lock()
         self.last: Sight | None = None
@@ -82,14 +80,14 @@ class Watch:
     def _run(self) -> None:
         settings = {
             "bootstrap.servers": self._kafka,
-            "group.id": GROUP,
+            "group.id": self._group,
             "reconnect.backoff.max.ms": 500,
             "log_level": 2,
             "error_cb": lambda error: None,
         }
         consumer = Consumer(settings)
         places = [
-            TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)
+            TopicPartition(topic.name, number) for topic in self._topics for number in range(topic.partitions)
         ]
         while not self._is_stopping.wait(LOOK_SECONDS):
             try:
@@ -112,3 +110,9 @@ def _look(consumer: Consumer, places: list[TopicPartition]) -> Sight:
             place, timeout=ANSWER_SECONDS
         )
     return Sight(asked_at, {(one.topic, one.partition): max(0, one.offset) for one in committed}, ends)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that so large a share of them does not exceed; None of none."""
+    ordered = sorted(values)
+    return round(ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 2) if ordered else None

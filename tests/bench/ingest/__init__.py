@@ -1,0 +1,1 @@
+"""What an event costs from Kafka to the tables, beside its peers, and how many a second go through."""

@@ -1,0 +1,34 @@
+"""`python -m tests.bench.ingest.publishing SERVERS EVENTS`: `Publish` in batches, as handlers call it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from time import process_time
+
+from prometheus_client import CollectorRegistry
+
+from shared.broker import make_broker, make_publish
+from tests.bench.ingest.measured import said
+from tests.bench.ingest.payload import event
+
+AT_ONCE = 1000
+
+
+async def measure(servers: str, events: int) -> float:
+    """CPU seconds of this process."""
+    broker = make_broker(servers, "bench", CollectorRegistry())
+    await broker.connect()
+    publish = make_publish(broker, "bench")
+    made = [event(f"published-{n}") for n in range(events)]
+    await publish(*made[:AT_ONCE])  # connections, the producer's id
+    began = process_time()
+    for start in range(0, events, AT_ONCE):
+        await publish(*made[start : start + AT_ONCE])
+    used = process_time() - began
+    await broker.stop()
+    return used
+
+
+if __name__ == "__main__":
+    said(asyncio.run(measure(sys.argv[1], int(sys.argv[2]))), int(sys.argv[2]))
