@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OUTAGES = ("refuse", "stall", "cut", "overloaded", "flap", "one partition")
 OUTAGE_SECONDS = 3.0
 LONG_OUTAGE_SECONDS = 12.0  # longer than a session, so that a rebalance falls into it
 ONE_IN_LONG = 6
 DOWN_SECONDS = 0.5  # until a supervisor notices and starts it again
+ONE_IN_LONG_DOWN = 3
 LONG_DOWN_SECONDS = 13.0  # longer than the intake waits for Kafka
 
 
@@ -30,11 +31,11 @@ class Phase:
         return self.outage_seconds + (self.down_seconds if self.kills else 0)
 
 
-def phases(kills: int, targets: tuple[str, ...], seed: int) -> list[Phase]:
+def phases(kills: int, targets: tuple[str, ...], stays_away: str, seed: int) -> list[Phase]:
     """So many kills, each target as often as the others, and for every two kills an outage of ClickHouse.
 
-    Of the outages every second has a kill inside. Of the other phases some kill two at once, and some leave
-    what they killed away for long.
+    Of the outages every second has a kill inside. Of the other phases some kill two at once. Of the kills of
+    `stays_away` the first and then every third leave it away for long.
     """
     chance = random.Random(seed)
     victims = _in_turn(targets, kills, chance)
@@ -43,12 +44,12 @@ def phases(kills: int, targets: tuple[str, ...], seed: int) -> list[Phase]:
     for number, outage in enumerate(outages):
         seconds = LONG_OUTAGE_SECONDS if number % ONE_IN_LONG == ONE_IN_LONG - 1 else OUTAGE_SECONDS
         made.append(Phase((victims.pop(),) if number % 2 and victims else (), outage, seconds))
-    alone = 0
     while victims:
         count = 2 if len(victims) > 1 and victims[-1] != victims[-2] and chance.random() < 0.2 else 1
-        down = LONG_DOWN_SECONDS if alone % ONE_IN_LONG == 0 else DOWN_SECONDS
-        made.append(Phase(tuple(victims.pop() for _ in range(count)), None, 0.0, down))
-        alone += 1
+        made.append(Phase(tuple(victims.pop() for _ in range(count)), None, 0.0))
+    for number, one in enumerate([one for one in made if stays_away in one.kills]):
+        if number % ONE_IN_LONG_DOWN == 0:
+            made[made.index(one)] = replace(one, down_seconds=LONG_DOWN_SECONDS)
     chance.shuffle(made)
     return made
 

@@ -37,7 +37,7 @@ class Outcome:
 async def chaos(folder: Path, events: int, kills: int, broker: str, seed: int) -> Outcome:
     """Raises TimeoutError when something does not come to its end in time."""
     ledger = Ledger()
-    course = phases(kills, TARGETS, seed)
+    course = phases(kills, TARGETS, "broker", seed)
     async with staged(folder, broker, seed) as stage:
         sources = Sources(stage.broker.address, [service.url for service in stage.services], ledger, seed)
         share, rest = divmod(events, len(course) + 1)
