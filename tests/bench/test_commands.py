@@ -1,0 +1,45 @@
+"""The benches run, and their last line is the JSON that they promise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.servers.model import ROOT
+
+CHAOS_SECONDS, INGEST_SECONDS = 300, 200
+
+
+def last_line(module: str, *arguments: str, seconds: float) -> dict[str, Any]:
+    """Raises AssertionError with what it said if it does not end well."""
+    command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def test_nothing_acknowledged_of_50_000_is_lost_or_shown_twice_whatever_is_killed(tmp_path: Path) -> None:
+    told = last_line(
+        "chaos", "--events", "50000", "--kills", "4", "--data", str(tmp_path), seconds=CHAOS_SECONDS
+    )
+    assert list(told) == [
+        "acknowledged", "stored", "visible", "visible_twice", "kills", "store_outages", "recovery_p95_s"
+    ]  # fmt: skip
+    assert told["acknowledged"] > 49_000
+    assert told["stored"] == told["visible"] == told["acknowledged"]
+    assert (told["visible_twice"], told["kills"], told["store_outages"]) == (0, 4, 2)
+
+
+def test_the_ingest_bench_ends_with_its_figures() -> None:
+    small = ("--events", "2000", "--rounds", "1", "--seconds", "2", "--rate", "300", "--rows", "2000")
+    told = last_line("ingest", *small, seconds=INGEST_SECONDS)
+    assert list(told) == [
+        "cpu_us_per_event", "cpu_ratio_arroyo", "cpu_ratio_faststream_single", "publish_cpu_us",
+        "end_to_end_cpu_us_per_event", "events_per_s_end_to_end", "p99_visible_s", "lost", "visible_twice",
+    ]  # fmt: skip
+    assert (told["lost"], told["visible_twice"]) == (0, 0)
+    assert all(told[name] > 0 for name in list(told)[:7])
