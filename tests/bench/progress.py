@@ -33,8 +33,8 @@ class Sight:
 
 @dataclass
 class Recovery:
-    """Goes from a fault's end until each partition in which records wait has gone on: a later commit than
-    the last one before."""
+    """From the end of a fault until each partition in which records wait has gone on: a later commit than the
+    first that was seen after that end. A kill ends when what was killed is started again."""
 
     what: str
     began: float

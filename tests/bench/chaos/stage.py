@@ -46,20 +46,20 @@ class Stage:
             self.store_outages += 1
             self.proxy.mode, self.proxy.partition = Mode(phase.outage), self.store_outages % 6
             await asyncio.sleep(phase.outage_seconds / 2)
-        killed_at = time.monotonic()
         victims = [self._of(name) for name in phase.kills]
         for victim in victims:
             await asyncio.to_thread(victim.kill)
             self.kills += 1
         if victims:
             await asyncio.sleep(phase.down_seconds)
+        started_again = time.monotonic()
         await asyncio.gather(*(asyncio.to_thread(victim.start) for victim in victims))
         if phase.outage:
             await asyncio.sleep(phase.outage_seconds / 2)
             self.proxy.mode = Mode.OPEN
             recoveries.append(self.watch.begin(f"outage: {phase.outage}", time.monotonic()))
         else:
-            recoveries.append(self.watch.begin(f"kill: {', '.join(phase.kills)}", killed_at))
+            recoveries.append(self.watch.begin(f"kill: {', '.join(phase.kills)}", started_again))
         return recoveries
 
     async def restart_services(self) -> None:
