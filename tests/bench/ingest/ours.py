@@ -24,6 +24,7 @@ from services.prediction_logging.app import build
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse
+from shared.clickhouse.client import Connection
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
 from shared.consumer.process import ProcessConsumers
@@ -67,7 +68,7 @@ async def measure(servers: str, events: int) -> float:
         context = ServiceContext(
             addresses,
             make_publish(broker, "bench"),
-            ClickHouse(open_client),
+            ClickHouse(Connection(open_client)),
             Files(f"file://{folder}", Path(folder)),
             ModelServer("http://127.0.0.1:9"),
             now,
@@ -77,7 +78,7 @@ async def measure(servers: str, events: int) -> float:
         service = replace(build(context), name=f"bench-{uuid4().hex[:8]}")
         await broker.connect()
         consumers = ProcessConsumers(
-            [service], {service.name: ownership}, broker, servers, ConsumerMetrics(registry)
+            [service], {service.name: ownership}, broker.producer, servers, ConsumerMetrics(registry)
         )
         state = asyncio.create_task(consumers.state.run())
         await consumers.state.ready()
