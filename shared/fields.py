@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 MAX_TEXT_BYTES = 64 * 1024
 MAX_RECORD_BYTES = 1024 * 1024  # no record is longer: Kafka's own limit
 MOST_ITEMS = 100_000  # in a list or map: more than a record has room for, if they say anything
 ROUNDING = 1e-6  # a float32 softmax sums to 1.0000001
 EARLIEST, END_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_NANOSECONDS = re.compile(r"\.[0-9]{7}")
 _VISIBLE_ID = re.compile(
     r"(?:chatcmpl|cmpl)-([0-9a-f]{8}-[0-9a-f]{4}-[57][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\Z"
 )
@@ -72,6 +83,14 @@ def in_utc(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+def _to_the_microsecond(given: Any) -> Any:
+    """Go and Java write nanoseconds: rounded, as the fast reader of predictions rounds them."""
+    if isinstance(given, str) and _NANOSECONDS.search(given):
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(given, datetime)
+    return given
+
+
 def own_id(prediction_id: str) -> str:
     """The id of ours that stands behind what an OpenAI client sees; any other is as it is."""
     seen = _VISIBLE_ID.match(prediction_id)
@@ -111,6 +130,7 @@ Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e12)]
 Moment = Annotated[
     datetime,
+    BeforeValidator(_to_the_microsecond),
     AfterValidator(in_utc),
     Field(json_schema_extra={"description": "With its zone, from 1970 to 2199; kept to the millisecond."}),
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -23,6 +23,10 @@ TYPE_PREFIX = "dev.tuneloop."
 _NAMESPACE = NAMESPACE.bytes
 FOR_EVER: timedelta | None = None
 MOST_EVENT_BYTES = 900_000  # of the value: Kafka takes records up to 1 MB, headers and all
+
+
+Headers = Sequence[tuple[str, bytes | str | None]]
+"""As a record carries them."""
 
 
 class InvalidMessage(Exception):
@@ -122,7 +126,7 @@ def event_type(topic: Topic) -> str:
     return f"{TYPE_PREFIX}{name}.{version}"
 
 
-def read(kind: type[E], value: bytes | None, headers: Iterable[tuple[str, bytes | str | None]]) -> E:
+def read(kind: type[E], value: bytes | None, headers: Headers) -> E:
     """The event in a record, binary or structured mode.
 
     Raises InvalidMessage when it is no such event; the reason names fields, never their values.
