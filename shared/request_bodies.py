@@ -44,7 +44,7 @@ def problem_of(error: ValidationError) -> Problem:
     fields = [
         {"field": ".".join(map(str, row["loc"])) or "body", "problem": row["msg"]} for row in rows[:100]
     ]
-    return Problem(422, "Invalid input", complaint(error)[:2000], errors=fields)
+    return Problem(422, "Invalid input", complaint(error)[:2000], param=fields[0]["field"], errors=fields)
 
 
 def _too_large(most_bytes: int) -> Problem:

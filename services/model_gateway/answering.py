@@ -45,22 +45,14 @@ class Answering:
     answer_seconds: float
     subject_key: str = field(repr=False)
 
-    async def answer(self, asked: Asked) -> PredictionLogged:
-        """The answer, on record unless its id says otherwise. Raises Problem."""
+    async def answer(self, asked: Asked, prediction_id: str | None = None) -> PredictionLogged:
+        """The answer, on record unless its id says otherwise, under the given id or a new one. Raises Problem."""
         began = time.perf_counter()
-        workload = self.alias.workloads.get(asked.workload)
-        if workload is None:
-            if not self.alias.is_complete:
-                raise refusals.still_reading()
-            raise refusals.unknown_workload(
-                known.name for known in self.alias.workloads.all() if not known.is_retired
-            )
-        if workload.is_retired:
-            raise refusals.retired(workload.name)
+        workload = self.workload(asked.workload)
         scored = await self._scored(workload, asked.text)
         moment = self.clock()
         prediction = PredictionLogged(
-            prediction_id=time_ordered_id(moment),
+            prediction_id=prediction_id or time_ordered_id(moment),
             workload=workload.name,
             predicted_at=moment,
             input=asked.text,
@@ -75,6 +67,19 @@ class Answering:
             group_id=asked.group_id,
         )
         return await self.recording.recorded(prediction)
+
+    def workload(self, name: str) -> WorkloadAdded:
+        """The workload, if it is one that is answered for, with or without a champion yet. Raises Problem."""
+        workload = self.alias.workloads.get(name)
+        if workload is None:
+            if not self.alias.is_complete:
+                raise refusals.still_reading()
+            raise refusals.unknown_workload(
+                known.name for known in self.alias.workloads.all() if not known.is_retired
+            )
+        if workload.is_retired:
+            raise refusals.retired(workload.name)
+        return workload
 
     async def _scored(self, workload: WorkloadAdded, text: str) -> Scored:
         began = time.perf_counter()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
+        stands_on=["model server"],
 
 from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.answering import Answering
 from services.model_gateway.api import routes
 from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.handlers import Handlers
+from services.model_gateway.held_answers import Repeats
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.recording import Recording
 from services.model_gateway.settings import Settings
@@ -56,6 +57,7 @@ def build(context: ServiceContext) -> Service:
         settings.answer_seconds,
         subject_key,
     )
+    repeats = Repeats(settings.idempotency_seconds, settings.idempotency_most_bytes, time.monotonic)
     handlers = Handlers(alias, alias_switch)
 
     async def start() -> None:
@@ -69,9 +71,9 @@ def build(context: ServiceContext) -> Service:
             ModelPromoted: handlers.on_model_promoted,
             ModelRolledBack: handlers.on_model_rolled_back,
         },
-        routers=[routes(answering, settings.body_most_bytes)],
         stands_on=["model server"],
         answers_before_ready=bool(alias.serving),
+        routers=[routes(answering, repeats, settings.body_most_bytes)],
         start=start,
         background=[alias_switch.run_for_ever, delivery.run_for_ever],
         stop=partial(delivery.drain, settings.outbox_drain_seconds),

@@ -14,6 +14,12 @@ class Metrics:
         self.requests = Counter(
             "tuneloop_gateway_requests", "Requests for an answer", ("workload", "status"), registry=registry
         )
+        self.repeats = Counter(
+            "tuneloop_gateway_repeated_answers",
+            "Answers given again to the same request",
+            ("workload",),
+            registry=registry,
+        )
         self.request_seconds = Histogram(
             "tuneloop_gateway_request_seconds",
             "From the whole request to its answer",

@@ -5,121 +5,122 @@ Reference: OpenAI's API reference, chat completions, completions and their strea
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from services.model_gateway.answer import Answer
 from services.model_gateway.openai_requests import Asked
-from shared.events import PredictionLogged
 
 IMPOSSIBLE = -9999.0  # OpenAI's value for a logprob that JSON cannot hold
 
 
-def chat_completion(prediction: PredictionLogged, asked: Asked) -> dict[str, Any]:
+def chat_completion(answer: Answer, asked: Asked) -> dict[str, Any]:
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": prediction.answer, "refusal": None},
-        "logprobs": _chat_logprobs(prediction, asked),
+        "message": {"role": "assistant", "content": answer.label, "refusal": None},
+        "logprobs": _chat_logprobs(answer, asked),
         "finish_reason": "stop",
     }
     return {
-        **_head(prediction, "chatcmpl", "chat.completion"),
+        **_head(answer, "chatcmpl", "chat.completion"),
         "choices": [choice],
-        "usage": _usage(prediction),
+        "usage": _usage(answer),
     }
 
 
-def chat_chunks(prediction: PredictionLogged, asked: Asked) -> list[dict[str, Any]]:
+def chat_chunks(answer: Answer, asked: Asked) -> list[dict[str, Any]]:
     """One chunk with the answer, one that ends it, and one with the usage if it was asked for."""
-    delta = {"role": "assistant", "content": prediction.answer}
-    logprobs = _chat_logprobs(prediction, asked)
+    delta = {"role": "assistant", "content": answer.label}
+    logprobs = _chat_logprobs(answer, asked)
     return _chunks(
-        prediction,
+        answer,
         asked,
-        _head(prediction, "chatcmpl", "chat.completion.chunk"),
+        _head(answer, "chatcmpl", "chat.completion.chunk"),
         {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": None},
         {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"},
     )
 
 
-def completion(prediction: PredictionLogged, asked: Asked) -> dict[str, Any]:
+def completion(answer: Answer, asked: Asked) -> dict[str, Any]:
     choice = {
         "index": 0,
-        "text": prediction.answer,
-        "logprobs": _completion_logprobs(prediction, asked),
+        "text": answer.label,
+        "logprobs": _completion_logprobs(answer, asked),
         "finish_reason": "stop",
     }
-    return {**_head(prediction, "cmpl", "text_completion"), "choices": [choice], "usage": _usage(prediction)}
+    return {**_head(answer, "cmpl", "text_completion"), "choices": [choice], "usage": _usage(answer)}
 
 
-def completion_chunks(prediction: PredictionLogged, asked: Asked) -> list[dict[str, Any]]:
-    logprobs = _completion_logprobs(prediction, asked)
+def completion_chunks(answer: Answer, asked: Asked) -> list[dict[str, Any]]:
+    logprobs = _completion_logprobs(answer, asked)
     return _chunks(
-        prediction,
+        answer,
         asked,
-        _head(prediction, "cmpl", "text_completion"),
-        {"index": 0, "text": prediction.answer, "logprobs": logprobs, "finish_reason": None},
+        _head(answer, "cmpl", "text_completion"),
+        {"index": 0, "text": answer.label, "logprobs": logprobs, "finish_reason": None},
         {"index": 0, "text": "", "logprobs": None, "finish_reason": "stop"},
     )
 
 
 def server_sent(chunks: list[dict[str, Any]]) -> bytes:
     """The chunks as server-sent events, ended as OpenAI ends them."""
-    said = [json.dumps(chunk, ensure_ascii=False) for chunk in chunks]
-    return "".join(f"data: {data}\n\n" for data in [*said, "[DONE]"]).encode()
+    said = [msgspec.json.encode(chunk) for chunk in chunks]
+    return b"".join(b"data: %b\n\n" % data for data in [*said, b"[DONE]"])
 
 
 def model_list(created: Mapping[str, int]) -> dict[str, Any]:
     """`created`: workload → Unix time of its definition."""
-    rows = [
-        {"id": name, "object": "model", "created": moment, "owned_by": "tuneloop"}
-        for name, moment in sorted(created.items())
-    ]
-    return {"object": "list", "data": rows}
+    return {"object": "list", "data": [model(name, moment) for name, moment in sorted(created.items())]}
 
 
-def _head(prediction: PredictionLogged, prefix: str, kind: str) -> dict[str, Any]:
+def model(name: str, created: int) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": "tuneloop"}
+
+
+def _head(answer: Answer, prefix: str, kind: str) -> dict[str, Any]:
     return {
-        "id": f"{prefix}-{prediction.prediction_id}",
+        "id": f"{prefix}-{answer.prediction_id}",
         "object": kind,
-        "created": int(prediction.predicted_at.timestamp()),
-        "model": prediction.adapter,
+        "created": int(answer.predicted_at.timestamp()),
+        "model": answer.adapter,
     }
 
 
 def _chunks(
-    prediction: PredictionLogged, asked: Asked, head: dict[str, Any], *choices: dict[str, Any]
+    answer: Answer, asked: Asked, head: dict[str, Any], *choices: dict[str, Any]
 ) -> list[dict[str, Any]]:
     chunks = [{**head, "choices": [choice]} for choice in choices]
     if asked.stream_usage:
         chunks = [{**chunk, "usage": None} for chunk in chunks]
-        chunks.append({**head, "choices": [], "usage": _usage(prediction)})
+        chunks.append({**head, "choices": [], "usage": _usage(answer)})
     return chunks
 
 
-def _usage(prediction: PredictionLogged) -> dict[str, int]:
-    tokens = prediction.tokens_in
+def _usage(answer: Answer) -> dict[str, int]:
+    tokens = answer.tokens_in
     return {"prompt_tokens": tokens, "completion_tokens": 1, "total_tokens": tokens + 1}
 
 
-def _chat_logprobs(prediction: PredictionLogged, asked: Asked) -> dict[str, Any] | None:
+def _chat_logprobs(answer: Answer, asked: Asked) -> dict[str, Any] | None:
     if asked.top_logprobs is None:
         return None
-    top = [_token(label, probability) for label, probability in _likeliest(prediction, asked.top_logprobs)]
+    top = [_token(label, probability) for label, probability in _likeliest(answer, asked.top_logprobs)]
     return {
-        "content": [{**_token(prediction.answer, prediction.confidence), "top_logprobs": top}],
+        "content": [{**_token(answer.label, answer.confidence), "top_logprobs": top}],
         "refusal": None,
     }
 
 
-def _completion_logprobs(prediction: PredictionLogged, asked: Asked) -> dict[str, Any] | None:
+def _completion_logprobs(answer: Answer, asked: Asked) -> dict[str, Any] | None:
     if asked.top_logprobs is None:
         return None
-    likeliest = _likeliest(prediction, asked.top_logprobs)
+    likeliest = _likeliest(answer, asked.top_logprobs)
     return {
-        "tokens": [prediction.answer],
-        "token_logprobs": [_logprob(prediction.confidence)],
+        "tokens": [answer.label],
+        "token_logprobs": [_logprob(answer.confidence)],
         "top_logprobs": [{label: _logprob(probability) for label, probability in likeliest}],
         "text_offset": [0],
     }
@@ -129,8 +130,8 @@ def _token(label: str, probability: float) -> dict[str, Any]:
     return {"token": label, "logprob": _logprob(probability), "bytes": list(label.encode())}
 
 
-def _likeliest(prediction: PredictionLogged, n: int) -> list[tuple[str, float]]:
-    return sorted(prediction.probabilities.items(), key=lambda row: -row[1])[:n]
+def _likeliest(answer: Answer, n: int) -> list[tuple[str, float]]:
+    return sorted(answer.probabilities.items(), key=lambda row: -row[1])[:n]
 
 
 def _logprob(probability: float) -> float:

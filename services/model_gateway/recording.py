@@ -9,13 +9,13 @@ import logging
 import time
 
 from services.model_gateway import refusals
+from services.model_gateway.answer import UNRECORDED, Answer
 from services.model_gateway.metrics import Metrics
 from shared.events import PredictionLogged
 from shared.events.envelope import record
 from shared.outbox import NotRecorded, Outbox
 
 SOURCE = "model_gateway"
-UNRECORDED = "unrecorded-"
 ALARM_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ class Recording:
             log.error("answers are %s: %s. Make room on the disk, or see why Kafka takes none", given, error)
 
 
-def recorded_headers(prediction: PredictionLogged) -> dict[str, str]:
+def recorded_headers(answer: Answer) -> dict[str, str]:
     """Under which id feedback may be given on the answer, or that there is none."""
-    if prediction.prediction_id.startswith(UNRECORDED):
-        return {"x-tuneloop-recorded": "no"}
-    return {"x-tuneloop-prediction-id": prediction.prediction_id}
+    if answer.is_recorded:
+        return {"x-tuneloop-prediction-id": answer.prediction_id}
+    return {"x-tuneloop-recorded": "no"}

@@ -6,12 +6,20 @@ from collections.abc import Iterable
 
 from shared.problems import Problem
 
+_KEY = "Idempotency-Key"
+_NO_MODEL = "model_not_found"
+
 
 def unknown_workload(known: Iterable[str]) -> Problem:
     names = sorted(known)
     said = f"Known are: {', '.join(names)}." if names else "None is known yet; add one first."
     return Problem(
-        404, "Unknown workload", f"`model` must be a workload's name. {said}", known_workloads=names
+        404,
+        "Unknown workload",
+        f"`model` must be a workload's name. {said}",
+        known_workloads=names,
+        code=_NO_MODEL,
+        param="model",
     )
 
 
@@ -25,6 +33,14 @@ def retired(workload: str) -> Problem:
         "Retired",
         f"{workload} is retired: it answers nobody until it is added again.",
         workload=workload,
+        code=_NO_MODEL,
+        param="model",
+    )
+
+
+def not_listed(workload: str) -> Problem:
+    return Problem(
+        404, "No champion yet", f"{workload} has no model that answers yet.", code=_NO_MODEL, param="model"
     )
 
 
@@ -50,19 +66,54 @@ def model_server_refused() -> Problem:
     )
 
 
-def empty_text() -> Problem:
+def empty_text(param: str) -> Problem:
     return Problem(
-        422, "Empty text", "The last user message (or the prompt) is the text; it must not be empty."
+        422,
+        "Empty text",
+        "The last user message (or the prompt) is the text; it must not be empty.",
+        param=param,
     )
 
 
-def text_too_long() -> Problem:
-    return Problem(413, "Text too long", "A text may be at most 64 KiB of UTF-8.")
+def text_too_long(param: str) -> Problem:
+    return Problem(
+        413,
+        "Text too long",
+        "A text may be at most 64 KiB of UTF-8.",
+        code="string_above_max_length",
+        param=param,
+    )
+
+
+def unsupported(param: str, said: str) -> Problem:
+    return Problem(422, "Not supported", f"`{param}`: {said}", code="unsupported_parameter", param=param)
+
+
+def wrong_key() -> Problem:
+    return Problem(
+        422,
+        "Wrong Idempotency-Key",
+        "An Idempotency-Key has 1 to 200 printable ASCII characters; a UUID is a good one.",
+        param=_KEY,
+    )
+
+
+def key_used_before() -> Problem:
+    return Problem(
+        422,
+        "Idempotency-Key used before",
+        "This Idempotency-Key came before with another request. Use it again only to send the same again.",
+        code="idempotency_key_reused",
+        param=_KEY,
+    )
 
 
 def beyond_context() -> Problem:
     return Problem(
-        422, "Text too long for the model", "The text does not fit the model's context. Shorten it."
+        422,
+        "Text too long for the model",
+        "The text does not fit the model's context. Shorten it.",
+        code="context_length_exceeded",
     )
 
 

@@ -27,3 +27,8 @@ class Settings(BaseSettings):
     """How long a process that is told to stop goes on delivering; what is left is the next one's."""
     body_most_bytes: int = Field(default=1 << 20, ge=1)
     """A whole request, with the history of a chat; the text itself has its own limit of 64 KiB."""
+    idempotency_seconds: float = Field(default=86_400.0, gt=0)
+    """How long this process holds an answer for the same Idempotency-Key. After that the same key is answered
+    anew, under the same id."""
+    idempotency_most_bytes: int = Field(default=32 << 20, ge=0)
+    """What the answers so held may take in memory, some 30,000; as much again is for clients' own retries."""

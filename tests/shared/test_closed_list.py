@@ -38,6 +38,7 @@ CLOSED_LIST = {
     "service",
     "service_client",
     "projections",
+    "openapi_bodies",
     "subject_ids",
     "clickhouse",
     "time_ordered_ids",

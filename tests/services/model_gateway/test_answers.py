@@ -101,6 +101,66 @@ async def test_both_ways_to_ask_give_the_same_answer(gateway: Gateway) -> None:
     assert top == pytest.approx({row["token"]: row["logprob"] for row in token["top_logprobs"]}, abs=0.02)
 
 
+KEY = {"idempotency-key": "order-4711"}
+
+
+async def asked_with(
+    gateway: Gateway, headers: dict[str, str], text: str = "Where is my money?"
+) -> httpx.Response:
+    body = {"model": "tickets", "messages": [{"role": "user", "content": text}]}
+    return await gateway.http.post("/v1/chat/completions", json=body, headers=headers)
+
+
+async def test_three_requests_with_one_key_are_three_equal_answers_and_one_record(gateway: Gateway) -> None:
+    at_once = await asyncio.gather(asked_with(gateway, KEY), asked_with(gateway, KEY))
+    answers = [*at_once, await asked_with(gateway, KEY)]
+    [record] = records(gateway)
+    assert [answer.json() for answer in answers] == [answers[0].json()] * 3
+    assert {answer.headers["x-tuneloop-prediction-id"] for answer in answers} == {record.prediction_id}
+    assert 'repeated_answers_total{workload="tickets"} 2.0' in gateway.metrics()
+
+
+async def test_a_key_that_came_with_another_request_is_refused(gateway: Gateway) -> None:
+    await asked_with(gateway, KEY)
+    answer = await asked_with(gateway, KEY, "Nothing works")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "idempotency_key_reused")
+    assert len(records(gateway)) == 1
+
+
+async def test_another_process_answers_a_key_under_the_same_id(
+    gateway: Gateway, gateways: Gateways, models_url: str
+) -> None:
+    shutil.copytree(gateway.state_folder, gateways.folder / "copied")
+    other = await gateways(models_url, "copied")
+    one, two = await asked_with(gateway, KEY), await asked_with(other, KEY)
+    assert one.json()["id"] == two.json()["id"]
+    assert one.json()["id"] != (await asked_with(gateway, {"idempotency-key": "another"})).json()["id"]
+
+
+async def test_a_clients_own_retry_is_the_request_it_repeats(gateway: Gateway) -> None:
+    first, *again = [await asked_with(gateway, {"x-stainless-retry-count": str(n)}) for n in range(3)]
+    assert {answer.json()["id"] for answer in again} == {first.json()["id"]}
+    assert len(records(gateway)) == 1
+
+
+async def test_two_users_who_ask_the_same_are_two_requests(gateway: Gateway) -> None:
+    for headers in ({}, {"x-stainless-retry-count": "0"}):
+        one, two = await asyncio.gather(asked_with(gateway, headers), asked_with(gateway, headers))
+        assert one.json()["id"] != two.json()["id"]
+    assert len(records(gateway)) == 4
+
+
+async def test_a_retry_by_another_credential_or_with_another_text_is_its_own_request(
+    gateway: Gateway,
+) -> None:
+    await asked_with(gateway, {"x-stainless-retry-count": "0", "authorization": "Bearer one"})
+    await asked_with(gateway, {"x-stainless-retry-count": "1", "authorization": "Bearer two"})
+    await asked_with(
+        gateway, {"x-stainless-retry-count": "1", "authorization": "Bearer one"}, "Nothing works"
+    )
+    assert len({record.prediction_id for record in records(gateway)}) == 3
+
+
 async def test_a_streamed_answer_ends_with_done(gateway: Gateway) -> None:
     answer = await gateway.ask(stream=True)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -112,6 +172,7 @@ async def test_only_workloads_with_a_champion_are_listed(gateway: Gateway) -> No
     await gateway.apply(added("mail"))
     listed = (await gateway.http.get("/v1/models")).json()
     assert [row["id"] for row in listed["data"]] == ["tickets"]
+    assert (await gateway.http.get("/v1/models/tickets")).json() == listed["data"][0]
 
 
 async def test_every_answer_during_a_switch_is_by_the_old_or_the_new(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from shared.events import now
 from shared.fields import FrozenAdapter
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted
 
+JSON = {"content-type": "application/json"}
 Freeze = Callable[[str, Path], FrozenAdapter]
 
 
@@ -89,6 +91,7 @@ async def test_before_the_first_champion_an_app_is_told_to_come_back(gateways: G
         (b'{"model": "tickets"}', 422),
         (b'{"model": "tickets", "prompt": 7}', 422),
         (b'{"model": "tickets", "prompt": ["one", "two"]}', 422),
+        (b'{"model": "tickets", "prompt": "one", "n": 2}', 422),
         (b'{"model": "tickets", "prompt": "  "}', 422),
         (b'{"model": "tickets", "prompt": "' + b"x" * 65_537 + b'"}', 413),
         (b" " * 2_000_000, 413),
@@ -99,9 +102,11 @@ async def test_a_request_that_is_none_gets_the_status_that_says_why(
 ) -> None:
     gateway = await gateways()
     await gateway.apply(added())
-    answer = await gateway.http.post("/v1/completions", content=body)
+    answer = await gateway.http.post("/v1/completions", content=body, headers=JSON)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["error"]["message"] == answer.json()["detail"]
+    assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
 async def test_a_body_without_an_announced_length_is_bounded_too(gateways: Gateways) -> None:
@@ -109,8 +114,65 @@ async def test_a_body_without_an_announced_length_is_bounded_too(gateways: Gatew
         while True:
             yield b" " * 65_536
 
-    answer = await (await gateways()).http.post("/v1/completions", content=endless())
+    answer = await (await gateways()).http.post("/v1/completions", content=endless(), headers=JSON)
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"model": "gpt-4"}, "model", "model_not_found"),
+        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
+        ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content", None),
+        ({"messages": [{"role": "system", "content": "hi"}]}, "messages", None),
+        (
+            {"messages": [{"role": "user", "content": "x" * 65_537}]},
+            "messages[0].content",
+            "string_above_max_length",
+        ),
+        ({"stream": "perhaps"}, "stream", None),
+    ],
+)
+async def test_a_refusal_names_the_field_and_the_reason_for_programs(
+    gateways: Gateways, fields: dict[str, Any], param: str, code: str | None
+) -> None:
+    gateway = await gateways()
+    await gateway.apply(added())
+    answer = (await gateway.ask(**fields)).json()
+    assert (answer["error"]["param"], answer["error"]["code"]) == (param, code)
+    assert (answer["param"], answer.get("code")) == (param, code)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+async def test_what_a_web_page_may_send_anywhere_is_no_request(
+    gateways: Gateways, content_type: str | None
+) -> None:
+    gateway = await gateways()
+    await gateway.apply(added())
+    headers = {"content-type": content_type} if content_type else {}
+    answer = await gateway.http.post(
+        "/v1/completions", content=b'{"model": "tickets", "prompt": "hi"}', headers=headers
+    )
+    assert (answer.status_code, answer.headers["accept"]) == (415, "application/json")
+
+
+@pytest.mark.parametrize("key", ["", '""', "k" * 201, "schlüssel"])
+async def test_a_key_that_is_none_is_refused(gateways: Gateways, key: str) -> None:
+    gateway = await gateways()
+    headers = [(b"idempotency-key", key.encode())]
+    body = {"model": "tickets", "prompt": "hi"}
+    answer = await gateway.http.post("/v1/completions", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["param"]) == (422, "Idempotency-Key")
+
+
+async def test_a_model_that_is_not_listed_is_not_found_and_why(gateways: Gateways) -> None:
+    gateway = await gateways()
+    resting = added("rest", revision=2).model_copy(update={"retired_at": now()})
+    await gateway.apply(added(), resting)
+    for name, why in (("tickets", "no model"), ("rest", "retired"), ("gpt/4", "Known are: tickets")):
+        answer = await gateway.http.get(f"/v1/models/{name}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+        assert why in answer.json()["error"]["message"]
 
 
 async def test_a_dead_model_server_is_a_503_that_says_when_to_try_again(

@@ -1,0 +1,127 @@
+"""What the OpenAPI document says of the routes that read and write OpenAI's shapes themselves."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from services.model_gateway.openai_requests import ChatRequest, CompletionRequest
+from shared.openapi_bodies import schema_of
+
+
+class Model(BaseModel):
+    """A workload that is answered for."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class _Reply(BaseModel):
+    id: str
+    """`chatcmpl-` or `cmpl-` and the prediction's id; feedback takes either."""
+    created: int
+    model: str
+    """The adapter that answered."""
+    usage: Usage
+
+
+class TopLogprob(BaseModel):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class TokenLogprob(TopLogprob):
+    top_logprobs: list[TopLogprob]
+
+
+class ChatLogprobs(BaseModel):
+    content: list[TokenLogprob]
+    refusal: None
+
+
+class ChatMessage(BaseModel):
+    role: Literal["assistant"]
+    content: str
+    """One of the workload's labels."""
+    refusal: None
+
+
+class ChatChoice(BaseModel):
+    index: int
+    message: ChatMessage
+    logprobs: ChatLogprobs | None
+    finish_reason: Literal["stop"]
+
+
+class ChatCompletion(_Reply):
+    object: Literal["chat.completion"]
+    choices: list[ChatChoice]
+
+
+class CompletionLogprobs(BaseModel):
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class CompletionChoice(BaseModel):
+    index: int
+    text: str
+    """One of the workload's labels."""
+    logprobs: CompletionLogprobs | None
+    finish_reason: Literal["stop"]
+
+
+class Completion(_Reply):
+    object: Literal["text_completion"]
+    choices: list[CompletionChoice]
+
+
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and request again: the same answer under the same id, and one record.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+}
+_HEADERS = {
+    "x-tuneloop-prediction-id": {
+        "description": "Names the prediction for feedback and reviews.",
+        "schema": {"type": "string"},
+        "required": True,
+    }
+}
+
+
+def _operation(asked: type[BaseModel], replied: type[BaseModel]) -> dict[str, Any]:
+    """The arguments that a route is declared with."""
+    reply = schema_of(replied, answers=True)
+    content = {
+        "application/json": {"schema": reply},
+        "text/event-stream": {"schema": {"type": "string", "description": "With `stream`."}},
+    }
+    body = {"required": True, "content": {"application/json": {"schema": schema_of(asked)}}}
+    return {
+        "responses": {200: {"description": "The answer.", "headers": _HEADERS, "content": content}},
+        "openapi_extra": {"requestBody": body, "parameters": [_KEY]},
+    }
+
+
+CHAT = _operation(ChatRequest, ChatCompletion)
+COMPLETIONS = _operation(CompletionRequest, Completion)

@@ -1,0 +1,67 @@
+"""Which requests are the same one, sent again.
+
+An app says so by an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header). OpenAI's clients send none,
+and count in a header how often they sent a request before. The id of a keyed answer derives from its key:
+another process, or this one after a restart, answers under the same id, and of two records the first holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from services.model_gateway.openai_requests import Asked
+from shared.events import derived_id
+
+LONGEST_KEY = 200
+
+
+class WrongKey(Exception):
+    """The Idempotency-Key is empty, longer than 200 characters, or not printable ASCII."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a request's headers say about its being sent again."""
+
+    key: str | None = None
+    retries: int | None = None
+    """How often its client sent it before; None: the client does not say."""
+    credential: bytes = field(default=b"", repr=False)
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> Sent:
+        """From a request's headers as ASGI has them. Raises WrongKey."""
+        key, retries, credential = None, b"", b""
+        for name, value in headers:
+            if name == b"idempotency-key":
+                key = _key(value.decode("latin-1"))
+            elif name == b"x-stainless-retry-count":
+                retries = value
+            elif name == b"authorization":
+                credential = value
+        if key is not None:
+            return cls(key)
+        return cls(None, int(retries[:9]), credential) if retries.isdigit() else cls()
+
+
+def id_of(workload: str, key: str) -> str:
+    """The prediction's id."""
+    return derived_id("answer", workload, key)
+
+
+def content_of(asked: Asked, credential: bytes = b"") -> bytes:
+    """A digest of what goes on record. How the reply is to look, streamed or with logprobs, is no part."""
+    attributes = sorted(asked.attributes.items())
+    said = repr((asked.workload, asked.text, attributes, asked.user, asked.group_id, credential))
+    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _key(header: str) -> str:
+    key = header.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':  # as the draft has it
+        key = key[1:-1]
+    if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise WrongKey
+    return key
