@@ -65,6 +65,7 @@ class Answering:
             attributes=asked.attributes,
             subject_id=subject_id(self.subject_key, asked.user),
             group_id=asked.group_id,
+            revision=workload.revision,
         )
         return await self.recording.recorded(prediction)
 

@@ -72,6 +72,7 @@ async def test_an_answer_is_a_label_by_the_champion_and_on_record(
     assert sum(record.probabilities.values()) == pytest.approx(1)
     assert record.confidence == max(record.probabilities.values()) == record.probabilities[record.answer]
     assert record.latency_ms > 0
+    assert record.revision == 1
 
 
 async def test_whoever_asks_goes_on_record_as_an_opaque_id_and_nowhere_by_name(
