@@ -16,6 +16,7 @@ from services.workloads import replies
 from services.workloads.complaints import BadWorkload
 from services.workloads.cycles import Cycles
 from services.workloads.may_start_cycle import Refusal
+from services.workloads.openapi_document import SUBMISSION
 from services.workloads.overview import Overview
 from services.workloads.published_views import PublishedViews
 from services.workloads.revising import Prepared, Revising
@@ -53,13 +54,13 @@ class Parts:
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/workloads", tags=["workloads"])
 
-    @router.post("/check")
+    @router.post("/check", openapi_extra=SUBMISSION)
     async def check(request: Request) -> replies.Checked:
         """Checks a definition and its rows, says what they change and how long it takes. Keeps nothing."""
         prepared = await _of_workload(_prepared(parts, request))
         return replies.Checked.model_validate(prepared.as_json())
 
-    @router.post("", status_code=201)
+    @router.post("", status_code=201, openapi_extra=SUBMISSION)
     async def add(request: Request) -> replies.Added:
         """Adds a workload or a revision of it. What trains differently is trained at once."""
         prepared, round_id = await _of_workload(_added(parts, request))

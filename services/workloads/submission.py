@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 
 from services.workloads.complaints import BadWorkload, Complaint
 from services.workloads.definition import Definition, read_definition, read_toml
-from shared.problems import Problem
+from shared.problems import Problem, is_json, wrong_content_type
 from shared.request_bodies import body_of
 
 FIELDS = {"definition", "rows", "rows_uri"}
@@ -37,6 +37,8 @@ async def read_submission(request: Request, most_bytes: int) -> Submission:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _of_files(request, most_bytes)
+    if not is_json(kind):
+        raise wrong_content_type("application/json", "multipart/form-data")
     try:
         body = json.loads(await body_of(request, most_bytes))
     except (ValueError, RecursionError):

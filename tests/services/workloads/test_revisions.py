@@ -268,9 +268,11 @@ async def test_a_new_workload_needs_rows(workloads: Workloads) -> None:
 
 @pytest.mark.parametrize("sent", [b"{", b"[]", json.dumps({"definition": 3}).encode()])
 async def test_what_is_no_request_is_refused(workloads: Workloads, sent: bytes) -> None:
-    answer = await workloads.client.post("/workloads", content=sent)
+    json_type = {"content-type": "application/json"}
+    answer = await workloads.client.post("/workloads", content=sent, headers=json_type)
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == "application/problem+json"
+    assert (await workloads.client.post("/workloads", content=sent)).status_code == 415
 
 
 async def _published(workloads: Workloads) -> list[Any]:
