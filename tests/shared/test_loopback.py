@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -47,3 +48,20 @@ def test_a_port_taken_on_one_address_is_taken(address: str) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f"^port {port} is taken: stop what listens there, or choose"):
             bound_sockets("localhost", port)
+
+
+async def test_a_small_answer_never_waits_for_the_one_before_to_be_acknowledged() -> None:
+    """Nagle's algorithm holds it back, and a client acknowledges late when it has nothing to send: 40 ms."""
+    asked = asyncio.get_running_loop().create_future()
+
+    async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        its_socket = writer.get_extra_info("socket")
+        asked.set_result(its_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    [bound] = bound_sockets("127.0.0.1", 0)
+    server = await asyncio.start_server(on_connection, sock=bound)
+    _, writer = await asyncio.open_connection(*bound.getsockname())
+    assert await asyncio.wait_for(asked, 10)
+    writer.close()
+    server.close()
