@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ class EmbeddedKafka:
 
     folder: Path
     port: int = 0
+    arguments: Sequence[str] = ()
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     @property
@@ -46,7 +47,7 @@ class EmbeddedKafka:
         """Returns when it is ready; `wrapper` is put before the command (a limit, a tracer)."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "deploy.laptop.kafka", "--stop-with-stdin"]
-        command += ["--port", str(self.port), "--data", str(self.folder / "data")]
+        command += ["--port", str(self.port), "--data", str(self.folder / "data"), *self.arguments]
         with (self.folder / "broker.log").open("a") as log:
             self._process = subprocess.Popen(
                 [*wrapper, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
@@ -215,4 +216,5 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.retention.check.interval.ms=1000
+log.initial.task.delay.ms=1000
 """

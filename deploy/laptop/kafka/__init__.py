@@ -2,6 +2,6 @@
 
 It does what tuneloop's clients need (idempotent producers, classic consumer groups, administration) and
 leaves out transactions, compaction, KIP-848, replication and access control. What was acknowledged survives
-the death of the process, `kill -9` included; power loss is not covered. Who needs more changes one address
-and has Apache Kafka.
+the death of the process, `kill -9` included; power loss is covered with `--fsync`. Who needs more changes one
+address and has Apache Kafka.
 """

@@ -106,8 +106,8 @@ class Admin:
         error, first = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, -1
         if topic is not None and 0 <= partition < len(topic.logs):
             log = topic.logs[partition]
-            wanted = log.end if before == -1 else before
-            if not 0 <= wanted <= log.end:
+            wanted = log.high_watermark if before == -1 else before
+            if not 0 <= wanted <= log.high_watermark:
                 error = ErrorCode.OFFSET_OUT_OF_RANGE
             else:
                 error = ErrorCode.NONE

@@ -1,14 +1,15 @@
-"""Record batches (format v2) seen from outside: header, checksum and the two fields a broker stamps."""
+"""Record batches (format v2) seen from outside: header, checksum and the fields that a broker stamps."""
 
+import mmap
 import struct
 from typing import NamedTuple, Self
 
 import google_crc32c
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
-_STAMP = struct.Struct(">qii")  # base offset, length, leader epoch: all before the checksummed part
 _LENGTH_FIELD_END = 12
 _CHECKSUMMED_FROM = 21
+_LOG_APPEND_TIME = 0x08
 _TRANSACTIONAL_OR_CONTROL = 0x30
 
 
@@ -34,7 +35,7 @@ class BatchHeader(NamedTuple):
     record_count: int
 
     @classmethod
-    def parse(cls, data: bytes, at: int = 0) -> Self:
+    def parse(cls, data: bytes | mmap.mmap, at: int = 0) -> Self:
         """Read the header at byte `at`; raises InvalidBatch if fewer than 61 bytes are left."""
         if len(data) - at < HEADER.size:
             raise InvalidBatch(f"a batch needs {HEADER.size} bytes of header, here are {len(data) - at}")
@@ -50,11 +51,16 @@ class BatchHeader(NamedTuple):
         return self.base_offset + self.last_offset_delta + 1
 
     @property
+    def append_time_ms(self) -> int:
+        """When the broker took it, if that is the time its records have; -1 if they have the producer's."""
+        return self.max_timestamp if self.attributes & _LOG_APPEND_TIME else -1
+
+    @property
     def belongs_to_a_transaction(self) -> bool:
         return bool(self.attributes & _TRANSACTIONAL_OR_CONTROL)
 
 
-def check(data: bytes, at: int = 0) -> BatchHeader:
+def check(data: bytes | mmap.mmap, at: int = 0) -> BatchHeader:
     """The header of the whole, undamaged batch that starts at byte `at`; raises InvalidBatch otherwise."""
     header = BatchHeader.parse(data, at)
     if header.magic != 2:
@@ -70,10 +76,18 @@ def check(data: bytes, at: int = 0) -> BatchHeader:
     return header
 
 
-def stamped(data: bytes, base_offset: int) -> tuple[bytes, memoryview]:
-    """The batch with its place in the log, as two buffers to write one after the other.
+def at_time(header: BatchHeader, data: bytes, now_ms: int) -> BatchHeader:
+    """The header that gives all records of the batch `data` the broker's time: bit, time and new checksum."""
+    timed = header._replace(attributes=header.attributes | _LOG_APPEND_TIME, max_timestamp=now_ms)
+    head = google_crc32c.value(HEADER.pack(*timed)[_CHECKSUMMED_FROM:])
+    return timed._replace(crc=google_crc32c.extend(head, data[HEADER.size : header.size]))
 
-    Both fields that a broker decides lie before the checksummed part, so records are stored as they came.
-    """
-    length = int.from_bytes(data[8:_LENGTH_FIELD_END], "big")
-    return _STAMP.pack(base_offset, length, 0), memoryview(data)[_STAMP.size :]
+
+def at_offset(header: BatchHeader, base_offset: int) -> BatchHeader:
+    """The header of the batch at its place in the log; what changes lies before the checksummed part."""
+    return header._replace(base_offset=base_offset, leader_epoch=0)
+
+
+def with_header(header: BatchHeader, data: bytes) -> tuple[bytes, memoryview]:
+    """The batch `data` under another header, as two buffers to write; its records stay as they came."""
+    return HEADER.pack(*header), memoryview(data)[HEADER.size :]

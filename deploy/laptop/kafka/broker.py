@@ -15,6 +15,8 @@ from deploy.laptop.kafka.admin import Admin
 from deploy.laptop.kafka.catalog import Catalog
 from deploy.laptop.kafka.configs import Configs
 from deploy.laptop.kafka.coordinator import Coordinator
+from deploy.laptop.kafka.disk import DiskThread
+from deploy.laptop.kafka.group_commit import GroupCommit
 from deploy.laptop.kafka.metadata import Metadata
 from deploy.laptop.kafka.offsets import Offsets
 from deploy.laptop.kafka.produce_fetch import ProduceFetch
@@ -33,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 _READ_AHEAD_BYTES = 8 << 20  # of each connection; with 64 kB large batches arrive in many small steps
 _TICK_SECONDS = 1.0  # the shortest session there is
-_TICKS_PER_RETENTION = 5
+_TICKS_PER_UPKEEP = 5
 Handler = Callable[[Call], Awaitable[Any]]
 
 
@@ -44,12 +46,14 @@ class FolderInUse(Exception):
 class Broker:
     """One node over one data folder: made, started on an address, stopped."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises FolderInUse, or DamagedSegment if closed segments are not what they were."""
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        """With `fsync` what is acknowledged survives a power failure too. Raises FolderInUse."""
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(folder / "lock")
-        self._catalog = Catalog(folder / "catalog.sqlite")
-        self._topics = Topics(folder / "topics", self._catalog)
+        self._catalog = Catalog(folder / "catalog.sqlite", fsync=fsync)
+        self._disk = DiskThread(waits=fsync)
+        self._topics = Topics(folder / "topics", self._catalog, self._disk)
+        self._group_commit: GroupCommit | None = None
         self._coordinator = Coordinator(self._catalog)
         self._handlers: dict[int, Handler] = {}
         self._connections: set[asyncio.Task[None]] = set()
@@ -57,6 +61,8 @@ class Broker:
     async def start(self, sockets: Sequence[socket.socket]) -> tuple[str, int]:
         """Listens on all of them and tells clients the address of the first, which it returns."""
         host, port = sockets[0].getsockname()[:2]
+        if self._disk.waits:
+            self._group_commit = GroupCommit()
         self._handlers = self._routes(Metadata(self._topics, self._catalog.cluster_id(), host, port))
         self._servers = [
             await asyncio.start_server(self._answer_connection, sock=one, limit=_READ_AHEAD_BYTES)
@@ -66,7 +72,7 @@ class Broker:
         return host, port
 
     def _routes(self, node: Metadata) -> dict[int, Handler]:
-        records = ProduceFetch(self._topics, self._catalog)
+        records = ProduceFetch(self._topics, self._catalog, self._group_commit)
         groups = self._coordinator
         offsets = Offsets(self._topics, self._catalog, groups)
         administration = Admin(self._topics)
@@ -93,8 +99,14 @@ class Broker:
             admin.CreatePartitionsRequest.API_KEY: administration.create_partitions,
             admin.DescribeConfigsRequest.API_KEY: configs.describe_configs,
             admin.IncrementalAlterConfigsRequest.API_KEY: configs.incremental_alter_configs,
+            admin.AlterConfigsRequest.API_KEY: configs.alter_configs,
             admin.DeleteRecordsRequest.API_KEY: administration.delete_records,
         }
+
+    async def disk_failure(self) -> OSError:
+        """Returns when the disk refused to keep what it was given: only a new start knows what is there."""
+        never: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+        return await (never if self._group_commit is None else self._group_commit.failed)
 
     async def stop(self) -> None:
         """Close every connection and file; what was acknowledged is kept."""
@@ -104,6 +116,7 @@ class Broker:
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(self._clock, *self._connections, return_exceptions=True)
+        self._disk.close()
         self._topics.close()
         self._catalog.close()
         self._lock.close()
@@ -145,17 +158,18 @@ class Broker:
             await asyncio.sleep(_TICK_SECONDS)
             ticks += 1
             self._coordinator.tick()
-            if ticks % _TICKS_PER_RETENTION == 0:
-                self._retain()
+            if ticks % _TICKS_PER_UPKEEP == 0:
+                self._keep_up()
 
-    def _retain(self) -> None:
+    def _keep_up(self) -> None:
         """A full disk stops neither the clock nor the other partitions."""
         for topic in self._topics:
             for log in topic.logs:
                 try:
                     log.retain()
+                    log.checkpoint()
                 except OSError as problem:
-                    logger.warning("%s: retention: %s", topic.row.name, problem)
+                    logger.warning("%s: upkeep of its files: %s", topic.row.name, problem)
 
 
 def _locked(path: Path) -> IO[bytes]:

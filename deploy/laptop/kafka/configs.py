@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.protocol.admin import DescribeConfigsResponse, IncrementalAlterConfigsResponse
+from kafka.protocol.admin import (
+    AlterConfigsResponse,
+    DescribeConfigsResponse,
+    IncrementalAlterConfigsResponse,
+)
 
 from deploy.laptop.kafka.error_codes import DONE, ErrorCode, Outcome
 from deploy.laptop.kafka.topic_config import DEFAULTS, InvalidConfig, TopicConfig
@@ -68,13 +72,25 @@ class Configs:
             )
         return IncrementalAlterConfigsResponse(responses=answers)
 
+    async def alter_configs(self, call: Call) -> Any:
+        """The older way: what is not named goes back to its default."""
+        answers = []
+        for asked in call.body.resources:
+            config = {each.name: each.value for each in asked.configs}
+            error, message = self._replace(asked, config, validate_only=call.body.validate_only)
+            answers.append(
+                AlterConfigsResponse.AlterConfigsResourceResponse(
+                    error_code=error,
+                    error_message=message,
+                    resource_type=asked.resource_type,
+                    resource_name=asked.resource_name,
+                )
+            )
+        return AlterConfigsResponse(responses=answers)
+
     def _alter(self, asked: Any, *, validate_only: bool) -> Outcome:
-        if asked.resource_type != _TOPIC_RESOURCE:
-            return ErrorCode.INVALID_REQUEST, "only settings of topics can be changed"
         topic = self.topics.get(asked.resource_name)
-        if topic is None:
-            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no topic {asked.resource_name}"
-        config = dict(topic.row.config)
+        config = dict(topic.row.config) if topic is not None else {}
         for change in asked.configs:
             if change.config_operation == _SET:
                 config[change.name] = change.value
@@ -82,6 +98,14 @@ class Configs:
                 config.pop(change.name, None)
             else:
                 return ErrorCode.INVALID_CONFIG, "settings can be set and deleted; none of them is a list"
+        return self._replace(asked, config, validate_only=validate_only)
+
+    def _replace(self, asked: Any, config: dict[str, str], *, validate_only: bool) -> Outcome:
+        if asked.resource_type != _TOPIC_RESOURCE:
+            return ErrorCode.INVALID_REQUEST, "only settings of topics can be changed"
+        topic = self.topics.get(asked.resource_name)
+        if topic is None:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"no topic {asked.resource_name}"
         try:
             TopicConfig.of(config)
         except InvalidConfig as problem:

@@ -1,136 +1,213 @@
-"""One append-only file of whole record batches, with an index in memory of where each starts."""
+"""One file of whole record batches: the active one is appended to, closed ones are read when asked for."""
 
-import logging
 import os
 import time
-from array import array
-from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.laptop.kafka.batch import HEADER, BatchHeader, InvalidBatch, check, stamped
+from deploy.laptop.kafka import index_file
+from deploy.laptop.kafka.batch import HEADER, BatchHeader, InvalidBatch, at_offset, with_header
+from deploy.laptop.kafka.index_file import Checkpoint, SegmentFacts, WrongIndex
+from deploy.laptop.kafka.segment_scan import headers
+from deploy.laptop.kafka.sparse_index import INTERVAL_BYTES, SparseIndex
 
-logger = logging.getLogger(__name__)
 
+class OpenFile:
+    """A file that closes when nobody holds it any more: a reader in another thread may be the last one."""
 
-class DamagedSegment(Exception):
-    """A closed segment does not consist of whole batches; the broker does not guess what is missing."""
+    def __init__(self, path: Path, flags: int) -> None:
+        self.fd = -1
+        self.fd = os.open(path, flags, 0o644)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 class Segment:
-    """Batches at `base_offset` and after. Only the last segment of a log is written to."""
+    """Batches at `base_offset` and after. May be read in another thread while this one appends."""
 
-    def __init__(self, folder: Path, base_offset: int) -> None:
-        self.path = folder / f"{base_offset:020d}.log"
-        self.base_offset = base_offset
-        self.next_offset = base_offset
-        self.size = 0
-        self.max_timestamp = -1
-        self._offsets = array("q")
-        self._positions = array("q")
-        self._max_timestamps = array("q")
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        self.born_ms = int(os.fstat(self._file).st_mtime * 1000)
+    def __init__(self, path: Path, facts: SegmentFacts, index: SparseIndex | None = None) -> None:
+        """Closed, until `open` is called; without `index` it is read from its file when it is needed."""
+        self.path = path
+        self.base_offset = facts.base_offset
+        self.next_offset = facts.next_offset
+        self.size = facts.size
+        self.max_timestamp = facts.max_timestamp
+        self.born_ms = facts.born_ms
+        self.shown_size, self.shown_offset = self.size, self.next_offset
+        self._last_position = facts.last_position
+        self._index = index
+        self._file: OpenFile | None = None
 
-    def load(self, *, is_last: bool) -> Iterator[BatchHeader]:
-        """Rebuild the index from the file, yielding each header.
+    @classmethod
+    def new(cls, folder: Path, base_offset: int) -> "Segment":
+        """An empty one to append to; made if it is not there."""
+        path = folder / f"{base_offset:020d}.log"
+        segment = cls(path, SegmentFacts(base_offset, base_offset, 0, 0, -1, _now_ms()), SparseIndex())
+        segment.open()
+        return segment
 
-        Of the last segment every checksum is tried, and the file is cut at the first batch that is torn or
-        damaged. Closed segments were whole when they were closed: only their headers are read, and a chain
-        of headers that does not end at the file's end raises DamagedSegment.
-        """
-        file_size = os.fstat(self._file).st_size
-        while self.size < file_size:
-            try:
-                header = self._header_at(self.size, file_size, verify=is_last)
-            except InvalidBatch as problem:
-                if not is_last:
-                    raise DamagedSegment(f"{self.path} at byte {self.size}: {problem}") from problem
-                logger.warning(
-                    "%s: cut %d bytes from byte %d on: %s",
-                    self.path,
-                    file_size - self.size,
-                    self.size,
-                    problem,
-                )
-                os.ftruncate(self._file, self.size)
-                return
-            self._note(header)
-            yield header
+    def open(self) -> None:
+        """For appending; whatever lies behind the last whole batch is cut off."""
+        self._file = OpenFile(self.path, os.O_RDWR | os.O_CREAT)
+        os.ftruncate(self._file.fd, self.size)
 
-    def _header_at(self, position: int, file_size: int, *, verify: bool) -> BatchHeader:
-        header = BatchHeader.parse(os.pread(self._file, HEADER.size, position))
-        if header.size < HEADER.size or position + header.size > file_size:
-            raise InvalidBatch(f"the batch says {header.size} bytes, here are {file_size - position}")
-        if header.base_offset < self.next_offset:
-            raise InvalidBatch(f"offset {header.base_offset} came where {self.next_offset} was due")
-        if verify:
-            check(os.pread(self._file, header.size, position))
-        return header
-
-    def append(self, data: bytes, header: BatchHeader) -> BatchHeader:
+    def append(self, data: bytes, header: BatchHeader, *, shown: bool) -> BatchHeader:
         """Write one checked batch at the next offset; raises OSError and leaves the segment as it was.
 
         Writes go to a position and not to the file's end: whatever a failed write left there is cut off, or
-        overwritten by the next one if even cutting fails.
+        overwritten by the next one if even cutting fails. What is not `shown` yet is not read either.
         """
-        placed = header._replace(base_offset=self.next_offset)
+        assert self._file is not None
+        placed = at_offset(header, self.next_offset)
         try:
-            written = os.pwritev(self._file, stamped(data, self.next_offset), self.size)
-            if written != header.size:
-                raise OSError(f"{self.path}: {written} of {header.size} bytes were written (disk full?)")
+            written = os.pwritev(self._file.fd, with_header(placed, data), self.size)
+            if written != placed.size:
+                raise OSError(f"{self.path}: {written} of {placed.size} bytes were written (disk full?)")
         except OSError:
-            os.ftruncate(self._file, self.size)
+            os.ftruncate(self._file.fd, self.size)
             raise
         if not self.size:
-            self.born_ms = int(time.time() * 1000)
+            self.born_ms = _now_ms()
         self._note(placed)
+        if shown:
+            self.show(self.size, self.next_offset)
         return placed
 
     def _note(self, header: BatchHeader) -> None:
-        self._offsets.append(header.base_offset)
-        self._positions.append(self.size)
-        self._max_timestamps.append(header.max_timestamp)
+        assert self._index is not None
+        self._index.note(self.size, header.base_offset, header.max_timestamp)
+        self._last_position = self.size
         self.size += header.size
         self.max_timestamp = max(self.max_timestamp, header.max_timestamp)
         self.next_offset = header.next_offset
 
-    def read(self, offset: int, max_bytes: int, *, first_whole: bool) -> tuple[bytes, int]:
-        """Whole batches from the one that holds `offset` on, at most `max_bytes`; and the offset after them.
+    def show(self, size: int, offset: int) -> None:
+        """Readers see what lies before byte `size` and before `offset`."""
+        self.shown_size, self.shown_offset = size, offset
+
+    def read(self, offset: int, max_bytes: int, *, first_whole: bool) -> tuple[bytes, bool]:
+        """Whole batches from the one that reaches `offset` on, at most `max_bytes`; and whether that is all.
 
         With `first_whole` the first batch comes even if it alone is larger, or big messages would stall.
         """
-        first = max(bisect_right(self._offsets, offset) - 1, 0)
-        if first >= len(self._offsets):
-            return b"", offset
-        start = self._positions[first]
-        if self.size - start <= max_bytes:
-            return os.pread(self._file, self.size - start, start), self.next_offset
-        after = bisect_right(self._positions, start + max_bytes) - 1  # the first batch that no longer fits
-        if after <= first:
-            if not first_whole:
-                return b"", offset
-            after = first + 1
-        is_all = after == len(self._positions)
-        end = self.size if is_all else self._positions[after]
-        reached = self.next_offset if is_all else self._offsets[after]
-        return os.pread(self._file, end - start, start), reached
+        size, index, file = self.shown_size, self._entries(), self._opened()
+        start = _start_of(file, index, offset, size)
+        if start is None:
+            return b"", True
+        end = size
+        if size - start > max_bytes:
+            end = _boundary_before(file, index, start + max_bytes, size)
+            if end <= start:
+                if not first_whole:
+                    return b"", False
+                end = start + BatchHeader.parse(os.pread(file.fd, HEADER.size, start)).size
+        return os.pread(file.fd, end - start, start), end == size
 
     def batches_reaching(self, timestamp: int) -> Iterator[bytes]:
         """Each batch that holds a record of `timestamp` (ms) or later, in order."""
-        for index, reached in enumerate(self._max_timestamps):
-            if reached >= timestamp:
-                start = self._positions[index]
-                end = self._positions[index + 1] if index + 1 < len(self._positions) else self.size
-                yield os.pread(self._file, end - start, start)
+        size, index, file = self.shown_size, self._entries(), self._opened()
+        for entry in index.reaching(timestamp):
+            for position, header in _batches(file, index, entry, size):
+                if header.max_timestamp >= timestamp:
+                    yield os.pread(file.fd, header.size, position)
 
-    def trim(self) -> None:
-        """Cut what a failed write may have left behind the last whole batch; before the segment is closed."""
-        os.ftruncate(self._file, self.size)
+    def _opened(self) -> OpenFile:
+        return self._file or OpenFile(self.path, os.O_RDONLY)
+
+    def _entries(self) -> SparseIndex:
+        index = self._index
+        if index is None:
+            try:
+                checkpoint = index_file.read(self.path)
+                if checkpoint.facts.size != self.size:
+                    raise WrongIndex(f"{self.path} has {self.size} bytes, its index knows others")
+                index = checkpoint.index
+            except WrongIndex:  # damaged, or somebody touched it while we ran
+                index = self._index_from_batches()
+            self._index = index
+        return index
+
+    def _index_from_batches(self) -> SparseIndex:
+        index, file = SparseIndex(), self._opened()
+        try:
+            for position, header in headers(file.fd, 0, self.size, self.base_offset, verify=False):
+                index.note(position, header.base_offset, header.max_timestamp)
+        except InvalidBatch as problem:
+            raise OSError(f"{self.path} was changed while the broker ran: {problem}") from problem
+        return index
+
+    def unload(self) -> None:
+        """Keep no index in memory; what the segment's file of it says is read again when it is needed."""
+        self._index = None
+
+    def checkpoint(self, producers: bytes) -> Checkpoint:
+        facts = SegmentFacts(
+            self.base_offset,
+            self.next_offset,
+            self.size,
+            self._last_position,
+            self.max_timestamp,
+            self.born_ms,
+        )
+        return Checkpoint(facts, self._entries(), producers)
+
+    def held(self) -> OpenFile:
+        """The active segment's file, for whoever syncs it later: held, it stays open."""
+        assert self._file is not None
+        return self._file
+
+    def seal(self) -> OpenFile:
+        """Close for good; gives back the file, which may still have to be synced."""
+        file = self.held()
+        os.ftruncate(file.fd, self.size)  # what a failed write may have left
+        self._file = None
+        return file
 
     def close(self) -> None:
-        os.close(self._file)
+        self._file = None
 
-    def drop(self) -> None:
-        self.close()
-        self.path.unlink()
+    def remove(self) -> None:
+        """The files; readers that have them open read on."""
+        self.path.unlink(missing_ok=True)
+        index_file.path_of(self.path).unlink(missing_ok=True)
+
+
+def _batches(file: OpenFile, index: SparseIndex, entry: int, size: int) -> Iterator[tuple[int, BatchHeader]]:
+    """(position, header) of the entry's batches within the segment's first `size` bytes."""
+    if entry >= len(index):
+        return
+    start, end = index.positions[entry], index.end_of(entry, size)
+    data = os.pread(file.fd, min(INTERVAL_BYTES + HEADER.size, max(end - start, 0)), start)
+    position = start
+    while position < end:
+        header = BatchHeader.parse(data, position - start)
+        yield position, header
+        position += header.size
+
+
+def _start_of(file: OpenFile, index: SparseIndex, offset: int, size: int) -> int | None:
+    """Where the first batch begins that reaches `offset`; None if it lies behind `size` bytes."""
+    entry = index.entry_of(offset)
+    if entry < len(index) and index.offsets[entry] == offset:
+        position = index.positions[entry]
+    else:
+        found = (at for at, header in _batches(file, index, entry, size) if header.next_offset > offset)
+        position = next(found, index.end_of(entry, size))
+    return position if position < size else None
+
+
+def _boundary_before(file: OpenFile, index: SparseIndex, limit: int, size: int) -> int:
+    """The end of the last batch that ends at or before byte `limit`."""
+    entry = index.entry_at(limit)
+    boundary: int = index.positions[entry]
+    for position, header in _batches(file, index, entry, size):
+        if position + header.size > limit:
+            break
+        boundary = position + header.size
+    return boundary
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -14,10 +14,13 @@ NUMBERS = {
 FIXED = {
     "cleanup.policy": "delete",
     "compression.type": "producer",
-    "message.timestamp.type": "CreateTime",
     "min.insync.replicas": "1",
 }
-DEFAULTS: Mapping[str, str] = {name: str(number) for name, number in NUMBERS.items()} | FIXED
+TIMESTAMP_TYPE = "message.timestamp.type"
+CREATE_TIME, LOG_APPEND_TIME = "CreateTime", "LogAppendTime"
+DEFAULTS: Mapping[str, str] = (
+    {name: str(number) for name, number in NUMBERS.items()} | FIXED | {TIMESTAMP_TYPE: CREATE_TIME}
+)
 
 
 class InvalidConfig(ValueError):
@@ -33,20 +36,29 @@ class TopicConfig:
     segment_bytes: int
     segment_ms: int
     max_message_bytes: int
+    stamps_append_time: bool
+    """Do records have the time when the broker took them, instead of their producer's?"""
 
     @classmethod
     def of(cls, overrides: Mapping[str, str]) -> Self:
         """Defaults with a topic's own settings laid over; raises InvalidConfig."""
-        numbers = dict(NUMBERS)
+        numbers, timestamp_type = dict(NUMBERS), CREATE_TIME
         for name, value in overrides.items():
             if name in FIXED:
                 if value != FIXED[name]:
                     raise InvalidConfig(f"{name}={value} is not offered here, only {FIXED[name]}")
+            elif name == TIMESTAMP_TYPE:
+                if value not in (CREATE_TIME, LOG_APPEND_TIME):
+                    raise InvalidConfig(f"{name} is {CREATE_TIME} or {LOG_APPEND_TIME}, not {value!r}")
+                timestamp_type = value
             elif name not in NUMBERS:
                 raise InvalidConfig(f"{name} is not offered here; there are {', '.join(sorted(DEFAULTS))}")
             else:
                 numbers[name] = _number(name, value)
-        return cls(**{name.replace(".", "_"): number for name, number in numbers.items()})
+        return cls(
+            **{name.replace(".", "_"): number for name, number in numbers.items()},
+            stamps_append_time=timestamp_type == LOG_APPEND_TIME,
+        )
 
 
 def _number(name: str, value: str) -> int:

@@ -4,9 +4,11 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from deploy.laptop.kafka.catalog import Catalog, TopicRow
+from deploy.laptop.kafka.disk import Disk
 from deploy.laptop.kafka.log import PartitionLog
 from deploy.laptop.kafka.topic_config import TopicConfig
 
@@ -26,8 +28,9 @@ class Topic:
 class Topics:
     """All topics of one data folder. The catalog says what exists; folders it does not know are leftovers."""
 
-    def __init__(self, folder: Path, catalog: Catalog) -> None:
+    def __init__(self, folder: Path, catalog: Catalog, disk: Disk) -> None:
         self._folder = folder
+        self._disk = disk
         self._catalog = catalog
         self._topics: dict[str, Topic] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,8 +94,7 @@ class Topics:
         del self._topics[topic.row.name]
         for log in topic.logs:
             log.wake()  # a waiting fetch learns that the topic is gone
-            log.close()
-        shutil.rmtree(self._path(topic.row))
+        self._disk.later(partial(shutil.rmtree, self._path(topic.row)))
 
     def delete_records(self, topic: Topic, partition: int, before: int) -> None:
         """Remembered before it is done: after a kill in between no deleted record is seen again."""
@@ -109,4 +111,4 @@ class Topics:
 
     def _open(self, row: TopicRow, partition: int) -> PartitionLog:
         start = self._catalog.log_start(row, partition)
-        return PartitionLog(self._path(row) / str(partition), TopicConfig.of(row.config), start)
+        return PartitionLog(self._path(row) / str(partition), TopicConfig.of(row.config), start, self._disk)

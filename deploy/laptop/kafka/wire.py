@@ -51,6 +51,7 @@ APIS: dict[int, Api] = {
         Api(admin.DeleteRecordsRequest, admin.DeleteRecordsResponse, 0, 2),
         Api(producer.InitProducerIdRequest, producer.InitProducerIdResponse, 0, 4),
         Api(admin.DescribeConfigsRequest, admin.DescribeConfigsResponse, 1, 4),
+        Api(admin.AlterConfigsRequest, admin.AlterConfigsResponse, 0, 2),
         Api(admin.CreatePartitionsRequest, admin.CreatePartitionsResponse, 0, 3),
         Api(admin.DeleteGroupsRequest, admin.DeleteGroupsResponse, 0, 2),
         Api(admin.IncrementalAlterConfigsRequest, admin.IncrementalAlterConfigsResponse, 0, 1),

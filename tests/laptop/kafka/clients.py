@@ -140,6 +140,10 @@ class RawConnection:
 
     def produce(self, topic: str, batch: bytes) -> tuple[int, int]:
         """(error code, base offset) of a batch for partition 0."""
+        answer = self.answer_to_produce(topic, batch)
+        return answer.error_code, answer.base_offset
+
+    def answer_to_produce(self, topic: str, batch: bytes) -> Any:
         data = produce_protocol.ProduceRequest.TopicProduceData
         request = produce_protocol.ProduceRequest(
             acks=-1,
@@ -151,9 +155,12 @@ class RawConnection:
         while partition is None or partition.error_code in _NOT_YET:
             answer = self.ask(request, produce_protocol.ProduceResponse, 9)
             partition = answer.responses[0].partition_responses[0]
-        return partition.error_code, partition.base_offset
+        return partition
 
     def producer_id(self) -> int:
+        """Asks until there is one: a broker that has just started has none yet."""
         request = produce_protocol.InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000)
-        answer: int = self.ask(request, produce_protocol.InitProducerIdResponse, 4).producer_id
-        return answer
+        found = -1
+        while found < 0:
+            found = self.ask(request, produce_protocol.InitProducerIdResponse, 4).producer_id
+        return found

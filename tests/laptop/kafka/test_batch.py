@@ -1,6 +1,9 @@
-import pytest
+from typing import Any
 
-from deploy.laptop.kafka.batch import BatchHeader, InvalidBatch, check, stamped
+import pytest
+from kafka.record import MemoryRecords
+
+from deploy.laptop.kafka.batch import BatchHeader, InvalidBatch, at_offset, at_time, check, with_header
 from tests.laptop.kafka.clients import batch_of
 
 BATCH = batch_of([b"a", b"b", b"c"], producer=(7, 1), sequence=4)
@@ -29,8 +32,23 @@ def test_a_batch_cut_short_is_noticed(size: int) -> None:
         check(BATCH[:size])
 
 
-def test_a_stamped_batch_has_its_offset_and_is_otherwise_as_it_came() -> None:
-    placed = b"".join(stamped(BATCH, 1 << 40))
+def test_a_placed_batch_has_its_offset_and_is_otherwise_as_it_came() -> None:
+    placed = b"".join(with_header(at_offset(check(BATCH), 1 << 40), BATCH))
     assert BatchHeader.parse(placed).base_offset == 1 << 40
     assert check(placed)._replace(base_offset=0) == check(BATCH)
     assert placed[16:] == BATCH[16:]
+
+
+def test_a_batch_with_the_brokers_time_gives_it_to_all_its_records_and_is_whole() -> None:
+    header = at_time(check(BATCH), BATCH, 1_234_567_890_123)
+    timed = b"".join(with_header(header, BATCH))
+    assert check(timed) == header
+    assert header.append_time_ms == 1_234_567_890_123
+    assert check(BATCH).append_time_ms == -1
+    for before, after in zip(records(BATCH), records(timed), strict=True):
+        assert (after.timestamp, after.timestamp_type) == (1_234_567_890_123, 1)
+        assert (after.key, after.value, after.offset) == (before.key, before.value, before.offset)
+
+
+def records(batch: bytes) -> list[Any]:
+    return list(MemoryRecords(batch).next_batch())

@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import google_crc32c
@@ -9,7 +10,6 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from deploy.laptop.kafka.batch import InvalidBatch
 from deploy.laptop.kafka.log import NotOffered, OffsetOutOfRange, PartitionLog
-from deploy.laptop.kafka.segment import DamagedSegment
 from deploy.laptop.kafka.topic_config import TopicConfig
 from tests.laptop.kafka.clients import batch_of
 
@@ -74,7 +74,7 @@ def test_a_log_opened_again_is_the_same_log(tmp_path: Path) -> None:
     again = opened(tmp_path, start=3, segment_bytes="200")
     assert (again.start, again.end) == (3, 9)
     assert again.read(3, 1 << 20) == before[-len(again.read(3, 1 << 20)) :]
-    assert again.append(batch_of([b"next"])) == 9
+    assert again.append(batch_of([b"next"])).base_offset == 9
     again.close()
 
 
@@ -131,20 +131,39 @@ def test_a_log_cut_before_its_start_goes_on_at_its_end(tmp_path: Path) -> None:
     segment.write_bytes(segment.read_bytes()[:-1])
     cut = opened(tmp_path, start=2)
     assert (cut.start, cut.end) == (1, 1)
-    assert cut.append(batch_of([b"c"])) == 1
+    assert cut.append(batch_of([b"c"])).base_offset == 1
     assert records(cut.read(1, 1 << 20)) == [b"c"]
     cut.close()
 
 
-def test_a_closed_segment_that_lost_bytes_stops_the_start(tmp_path: Path) -> None:
-    log = opened(tmp_path, segment_bytes="200")
-    for _ in range(2):
-        log.append(batch_of([b"x" * 100]))
+def test_a_reader_in_a_thread_of_its_own_misses_nothing_while_segments_come_and_go(tmp_path: Path) -> None:
+    log = opened(tmp_path, segment_bytes="500")
+    total, offset, problems = 3000, 0, []
+    written = threading.Event()
+
+    def read_all() -> None:
+        nonlocal offset
+        try:
+            while offset < total:
+                data = log.read(offset, 1000)
+                for value in records(data):
+                    assert value == str(offset).encode() * 20
+                    offset += 1
+                if not data:
+                    written.wait(0.001)
+        except BaseException as problem:
+            problems.append(problem)
+
+    reader = threading.Thread(target=read_all)
+    reader.start()
+    for number in range(total):
+        log.append(batch_of([str(number).encode() * 20]))
+        if number % 100 == 0:
+            log.move_start(offset)  # what has been read
+    reader.join(30)
+    assert not problems, problems[0]
+    assert offset == total
     log.close()
-    first = min(tmp_path.glob("*.log"))
-    first.write_bytes(first.read_bytes()[:-1])
-    with pytest.raises(DamagedSegment, match=first.name):
-        opened(tmp_path)
 
 
 def test_a_refused_batch_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -167,6 +186,6 @@ def test_watchers_hear_of_each_append_but_not_of_a_repetition(tmp_path: Path) ->
     ends: list[int] = []
     log.watchers.add(lambda: ends.append(log.end))
     batch = batch_of([b"v"], producer=(1, 0), sequence=0)
-    assert [log.append(batch), log.append(batch)] == [0, 0]
+    assert [log.append(batch), log.append(batch)] == [(0, -1), (0, -1)]
     assert ends == [1]
     log.close()

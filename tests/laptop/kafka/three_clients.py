@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from confluent_kafka import Producer
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
 from kafka import KafkaConsumer, KafkaProducer
 
 from tests.laptop.kafka.clients import PATIENCE_SECONDS, Record, fresh, read_topic
+
+Times = list[tuple[bool, int]]
+"""For each record: is it the broker's time, and which (ms)."""
 
 
 def confluent_writes(address: str, topic: str, records: Sequence[Record]) -> None:
@@ -20,6 +24,11 @@ def confluent_writes(address: str, topic: str, records: Sequence[Record]) -> Non
 def confluent_reads(address: str, topic: str, count: int) -> list[Record]:
     found = read_topic(address, topic, count)
     return [Record(m.key(), m.value(), tuple(m.headers() or ())) for m in found]
+
+
+def confluent_times(address: str, topic: str, count: int) -> Times:
+    found = (message.timestamp() for message in read_topic(address, topic, count))
+    return [(kind == TIMESTAMP_LOG_APPEND_TIME, at) for kind, at in found]
 
 
 def aiokafka_writes(address: str, topic: str, records: Sequence[Record]) -> None:
@@ -36,12 +45,20 @@ def aiokafka_writes(address: str, topic: str, records: Sequence[Record]) -> None
 
 
 def aiokafka_reads(address: str, topic: str, count: int) -> list[Record]:
-    async def read() -> list[Record]:
+    return [Record(m.key, m.value, tuple(m.headers)) for m in _aiokafka_messages(address, topic, count)]
+
+
+def aiokafka_times(address: str, topic: str, count: int) -> Times:
+    found = _aiokafka_messages(address, topic, count)
+    return [(message.timestamp_type == 1, message.timestamp) for message in found]
+
+
+def _aiokafka_messages(address: str, topic: str, count: int) -> list[Any]:
+    async def read() -> list[Any]:
         async with AIOKafkaConsumer(
             topic, bootstrap_servers=address, group_id=fresh("group"), auto_offset_reset="earliest"
         ) as consumer:
-            found = [await consumer.getone() for _ in range(count)]
-        return [Record(m.key, m.value, tuple(m.headers)) for m in found]
+            return [await consumer.getone() for _ in range(count)]
 
     return asyncio.run(asyncio.wait_for(read(), PATIENCE_SECONDS))
 
@@ -58,6 +75,16 @@ def kafka_python_writes(address: str, topic: str, records: Sequence[Record]) -> 
 
 
 def kafka_python_reads(address: str, topic: str, count: int) -> list[Record]:
+    found = _kafka_python_messages(address, topic, count)
+    return [Record(m.key, m.value, tuple(m.headers)) for m in found]
+
+
+def kafka_python_times(address: str, topic: str, count: int) -> Times:
+    found = _kafka_python_messages(address, topic, count)
+    return [(message.timestamp_type == 1, message.timestamp) for message in found]
+
+
+def _kafka_python_messages(address: str, topic: str, count: int) -> list[Any]:
     consumer = KafkaConsumer(
         topic,
         bootstrap_servers=address,
@@ -67,7 +94,7 @@ def kafka_python_reads(address: str, topic: str, count: int) -> list[Record]:
     )
     found = [next(consumer) for _ in range(count)]
     consumer.close()
-    return [Record(m.key, m.value, tuple(m.headers)) for m in found]
+    return found
 
 
 WRITERS = {
@@ -76,3 +103,8 @@ WRITERS = {
     "kafka_python": kafka_python_writes,
 }
 READERS = {"confluent": confluent_reads, "aiokafka": aiokafka_reads, "kafka_python": kafka_python_reads}
+READERS_OF_TIMES = {
+    "confluent": confluent_times,
+    "aiokafka": aiokafka_times,
+    "kafka_python": kafka_python_times,
+}
