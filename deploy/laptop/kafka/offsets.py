@@ -13,6 +13,8 @@ from deploy.laptop.kafka.error_codes import ErrorCode
 from deploy.laptop.kafka.topics import Topics
 from deploy.laptop.kafka.wire import Call
 
+MOST_METADATA_CHARACTERS = 4096  # Kafka's default (offset.metadata.max.bytes), counted as Kafka counts
+
 
 @dataclass(frozen=True)
 class Offsets:
@@ -21,7 +23,7 @@ class Offsets:
     coordinator: Coordinator
 
     async def offset_commit(self, call: Call) -> Any:
-        """All offsets of a request in one transaction; an unknown partition gets an error of its own."""
+        """All offsets of a request in one transaction; what is wrong with one of them is that one's error."""
         asked = call.body
         error = self.coordinator.group(asked.group_id).may_commit(
             asked.member_id, asked.group_instance_id, asked.generation_id_or_member_epoch, time.monotonic()
@@ -31,12 +33,10 @@ class Offsets:
             partitions = []
             for each in topic.partitions:
                 index = each.partition_index
-                is_known = self.topics.log(topic.name, index) is not None
-                own = error or (ErrorCode.NONE if is_known else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                metadata = each.committed_metadata or ""
+                own = error or self._refusal(topic.name, index, metadata)
                 if not own:
-                    commits.append(
-                        Commit(topic.name, index, each.committed_offset, each.committed_metadata or "")
-                    )
+                    commits.append(Commit(topic.name, index, each.committed_offset, metadata))
                 partitions.append(
                     OffsetCommitResponse.OffsetCommitResponseTopic.OffsetCommitResponsePartition(
                         partition_index=index, error_code=own
@@ -47,6 +47,12 @@ class Offsets:
             )
         self.catalog.commit(asked.group_id, commits)
         return OffsetCommitResponse(topics=topics)
+
+    def _refusal(self, topic: str, partition: int, metadata: str) -> ErrorCode:
+        if self.topics.log(topic, partition) is None:
+            return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        is_too_large = len(metadata) > MOST_METADATA_CHARACTERS
+        return ErrorCode.OFFSET_METADATA_TOO_LARGE if is_too_large else ErrorCode.NONE
 
     async def offset_fetch(self, call: Call) -> Any:
         """Asked without topics, all that the group has committed; -1 where it has not."""

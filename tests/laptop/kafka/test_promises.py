@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import (
+    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     ConsumerGroupTopicPartitions,
     KafkaError,
@@ -29,6 +30,7 @@ from faststream.confluent import KafkaBroker, KafkaMessage
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka import TopicPartition as Partition
 from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse
+from kafka.structs import OffsetAndMetadata
 
 from tests.laptop.kafka import group_member
 from tests.laptop.kafka.clients import (
@@ -44,8 +46,10 @@ from tests.laptop.kafka.clients import (
     read_topic,
     send,
 )
-from tests.laptop.kafka.three_clients import READERS, WRITERS
+from tests.laptop.kafka.three_clients import READERS, READERS_OF_TIMES, WRITERS
 
+DAY_MS = 24 * 3600 * 1000
+LOG_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 EmbeddedCannot = Callable[[str], None]
 
 
@@ -62,6 +66,15 @@ def embedded_cannot(request: pytest.FixtureRequest) -> EmbeddedCannot:
 
 def values(messages: list[Any]) -> list[bytes]:
     return [message.value() for message in messages]
+
+
+def unpadded(metadata: str) -> str:
+    """confluent-kafka sends the zero byte that ends a C string along with it."""
+    return metadata.removesuffix("\0")
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def await_true(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
@@ -168,7 +181,114 @@ class TestPromises:
         python.close()
         assert (at.offset, at.timestamp) == (25, start + 25_000)
 
+    # the time of records
+
+    def test_a_topic_may_give_its_records_the_brokers_time_and_all_three_clients_see_it(
+        self, kafka: str
+    ) -> None:
+        topic = new_topic(kafka, config=LOG_APPEND_TIME)
+        before = now_ms()
+        producer = Producer({"bootstrap.servers": kafka, "compression.type": "zstd"})
+        told: list[tuple[int, int]] = []
+        for value in (b"a", b"b"):
+            producer.produce(
+                topic,
+                value,
+                partition=0,
+                timestamp=before - 31 * DAY_MS,
+                on_delivery=lambda _, message: told.append(message.timestamp()),
+            )
+        assert producer.flush(PATIENCE_SECONDS) == 0
+        at = told[0][1]
+        assert told == [(TIMESTAMP_LOG_APPEND_TIME, at)] * 2
+        assert before <= at <= now_ms()
+        for times in READERS_OF_TIMES.values():
+            assert times(kafka, topic, 2) == [(True, at)] * 2
+
+    def test_the_brokers_time_decides_what_a_time_leads_to_and_what_is_kept(self, kafka: str) -> None:
+        hour = {"retention.ms": str(3_600_000)}
+        kept, dropped = new_topic(kafka, config=LOG_APPEND_TIME | hour), new_topic(kafka, config=hour)
+        before = now_ms()
+        producer = Producer({"bootstrap.servers": kafka})
+        for topic in (kept, dropped):
+            producer.produce(topic, b"old", partition=0, timestamp=before - 31 * DAY_MS)
+        assert producer.flush(PATIENCE_SECONDS) == 0
+        consumer = new_consumer(kafka)
+        asked = [TopicPartition(kept, 0, before)]
+        assert consumer.offsets_for_times(asked, timeout=PATIENCE_SECONDS)[0].offset == 0
+        await_true(lambda: consumer.get_watermark_offsets(TopicPartition(dropped, 0), timeout=5) == (1, 1))
+        assert consumer.get_watermark_offsets(TopicPartition(kept, 0), timeout=5) == (0, 1)
+        consumer.close()
+
+    def test_a_batch_sent_twice_has_the_time_of_the_first(self, kafka: str) -> None:
+        topic = new_topic(kafka, config=LOG_APPEND_TIME)
+        with RawConnection(kafka) as connection:
+            batch = batch_of([b"a"], producer=(connection.producer_id(), 0), sequence=0)
+            first = connection.answer_to_produce(topic, batch)
+            time.sleep(0.01)
+            again = connection.answer_to_produce(topic, batch)
+        assert first.log_append_time_ms > 0
+        assert (again.base_offset, again.log_append_time_ms) == (0, first.log_append_time_ms)
+
+    @pytest.mark.parametrize("alter", ["incremental", "whole"])
+    def test_the_kind_of_time_can_be_changed_for_what_comes_after(self, kafka: str, alter: str) -> None:
+        topic = new_topic(kafka, config={"retention.ms": "-1"})
+        old = now_ms() - DAY_MS
+
+        def sent_at() -> int:
+            producer = Producer({"bootstrap.servers": kafka})
+            producer.produce(topic, b"v", partition=0, timestamp=old)
+            assert producer.flush(PATIENCE_SECONDS) == 0
+            count = new_consumer(kafka).get_watermark_offsets(TopicPartition(topic, 0), timeout=5)[1]
+            return READERS_OF_TIMES["confluent"](kafka, topic, count)[-1][1]
+
+        assert sent_at() == old
+        [(name, value)] = LOG_APPEND_TIME.items()
+        if alter == "incremental":
+            entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            change = ConfigResource("topic", topic, incremental_configs=[entry])
+            admin(kafka).incremental_alter_configs([change])[change].result(PATIENCE_SECONDS)
+        else:
+            change = ConfigResource("topic", topic, set_config={"retention.ms": "-1", name: value})
+            admin(kafka).alter_configs([change])[change].result(PATIENCE_SECONDS)
+        described = admin(kafka).describe_configs([change])[change]
+        assert described.result(PATIENCE_SECONDS)[name].value == value
+        await_true(lambda: sent_at() > old + DAY_MS - 60_000)
+        assert READERS_OF_TIMES["confluent"](kafka, topic, 1)[0] == (False, old)
+
     # groups
+
+    def test_a_note_with_a_commit_comes_back_to_whoever_asks(self, kafka: str) -> None:
+        topic, group = new_topic(kafka, partitions=2), fresh("group")
+        note = '{"since": "2026-01-01T00:00:00Z", "why": "ClickHouse says “too many parts”"}'
+        confluent = new_consumer(kafka, group)
+        confluent.commit(offsets=[TopicPartition(topic, 0, 0, note)], asynchronous=False)
+        found = confluent.committed([TopicPartition(topic, 0)], timeout=PATIENCE_SECONDS)[0]
+        assert (found.offset, unpadded(found.metadata)) == (0, note)
+        asked = ConsumerGroupTopicPartitions(group)
+        listed = admin(kafka).list_consumer_group_offsets([asked])[group].result(PATIENCE_SECONDS)
+        assert [(each.offset, unpadded(each.metadata)) for each in listed.topic_partitions] == [(0, note)]
+        python = KafkaConsumer(bootstrap_servers=kafka, group_id=group, enable_auto_commit=False)
+        assert unpadded(python.committed(Partition(topic, 0), metadata=True).metadata) == note
+        python.commit({Partition(topic, 1): OffsetAndMetadata(0, "from python", -1)})
+        python.close()
+        found = confluent.committed([TopicPartition(topic, 1)], timeout=PATIENCE_SECONDS)[0]
+        assert found.metadata == "from python"
+        confluent.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+        found = confluent.committed([TopicPartition(topic, 0)], timeout=PATIENCE_SECONDS)[0]
+        assert not found.metadata
+        confluent.close()
+
+    def test_too_long_a_note_is_refused_and_the_commit_before_it_stays(self, kafka: str) -> None:
+        topic, group = new_topic(kafka), fresh("group")
+        consumer = new_consumer(kafka, group)
+        longest = "ä" * 4095
+        consumer.commit(offsets=[TopicPartition(topic, 0, 1, longest)], asynchronous=False)
+        with pytest.raises(KafkaException, match="OFFSET_METADATA_TOO_LARGE"):
+            consumer.commit(offsets=[TopicPartition(topic, 0, 2, longest + "x")], asynchronous=False)
+        found = consumer.committed([TopicPartition(topic, 0)], timeout=PATIENCE_SECONDS)[0]
+        assert (found.offset, unpadded(found.metadata)) == (1, longest)
+        consumer.close()
 
     def test_a_group_goes_on_where_it_committed(self, kafka: str) -> None:
         topic, group = new_topic(kafka), fresh("group")
@@ -256,6 +376,7 @@ class TestPromises:
             (NewTopic(topic, 1, 1), "TOPIC_ALREADY_EXISTS"),
             (NewTopic("no/name", 1, 1), "TOPIC_EXCEPTION"),
             (NewTopic(fresh("t"), 1, 1, config={"retention.ms": "soon"}), "INVALID_CONFIG"),
+            (NewTopic(fresh("t"), 1, 1, config={"message.timestamp.type": "Now"}), "INVALID_CONFIG"),
             (NewTopic(fresh("t"), 1, 3), "INVALID_REPLICATION_FACTOR"),
         ):
             with pytest.raises(KafkaException, match=error):
