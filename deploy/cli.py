@@ -51,6 +51,10 @@ def up(
     gateway_port: int = 8080,
     services_port: int = 8081,
     with_demo: Annotated[bool, typer.Option(help="Install the demo workload if it is not there.")] = False,
+    fsync: Annotated[
+        bool,
+        typer.Option("--fsync", help="Acknowledge records when they are on the disk: for power failures."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Start everything and keep it running until Ctrl-C. Data survive in the data folder."""
@@ -59,7 +63,7 @@ def up(
 
     settings = LaptopSettings(
         data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port, models_port=models_port,
-        gateway_port=gateway_port, services_port=services_port,
+        gateway_port=gateway_port, services_port=services_port, fsync=fsync,
     )  # fmt: skip
 
     async def keep_running() -> None:

@@ -44,6 +44,7 @@ class Place:
     models: Path
     """Base models by name."""
     ports: Mapping[str, int]
+    fsync: bool = False
 
     @property
     def passwords(self) -> Path:
@@ -101,7 +102,8 @@ def children(place: Place, where: Addresses) -> list[Child]:
 
 def _kafka(place: Place, where: Addresses) -> Child:
     is_ready = partial(kafka_answers, where.kafka_bootstrap_servers)
-    return _server("kafka", place, is_ready, "--data", str(place.data / "kafka"))
+    fsync = ["--fsync"] if place.fsync else []
+    return _server("kafka", place, is_ready, "--data", str(place.data / "kafka"), *fsync)
 
 
 def _clickhouse(place: Place, where: Addresses) -> Child:

@@ -43,6 +43,8 @@ class LaptopSettings:
     models_port: int = 8000
     gateway_port: int = 8080
     services_port: int = 8081
+    fsync: bool = False
+    """Are records acknowledged only when they would survive a power failure?"""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ async def _place_and_addresses(
     settings: LaptopSettings, data: Path, on_step: OnStep
 ) -> tuple[Place, Addresses]:
     ports = _ports(settings, data)
-    place = Place(data, await _models_folder(data, ports, on_step), ports)
+    place = Place(data, await _models_folder(data, ports, on_step), ports, settings.fsync)
     password = ensure_passwords(place.passwords).tuneloop
     subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
     return place, addresses(place, os.environ, password, subject_key)

@@ -48,6 +48,13 @@ def test_servers_start_before_services_and_the_gateway_runs_alone(tmp_path: Path
     assert sorted(gateway + services) == sorted(FLOW)
 
 
+def test_the_broker_waits_for_the_disk_where_that_is_asked_for(tmp_path: Path) -> None:
+    for fsync in (False, True):
+        place = Place(tmp_path, tmp_path / "models", PORTS, fsync)
+        kafka = children(place, addresses(place, {}, "pw", "key"))[0]
+        assert ("--fsync" in kafka.command) is fsync
+
+
 def test_services_are_told_their_addresses_and_each_process_has_its_own_state(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path / "models", PORTS)
     *_, gateway, services = children(place, addresses(place, {}, "pw", "key"))
