@@ -30,6 +30,10 @@ def print_status(console: Console, statuses: Sequence[Status]) -> None:
         for one in statuses
     ]
     print_table(console, STATUS, rows)
+    for one in statuses:
+        if one.unmatched_feedback:
+            share = f"{one.unmatched_feedback:,} of {one.feedback:,} signals of users"
+            console.print(f"{one.name}: {share} name no prediction of it.", soft_wrap=True, highlight=False)
 
 
 def print_list(console: Console, workloads: Sequence[Listed]) -> None:

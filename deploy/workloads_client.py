@@ -67,6 +67,7 @@ class Status(Listed):
     agreement: Figure | None
     predictions: int
     feedback: int
+    unmatched_feedback: int = 0  # version 0.2 did not say it
     corrections: int
     open_reviews: int
     last_cycle: Cycle | None

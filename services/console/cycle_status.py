@@ -142,6 +142,8 @@ def _monitor(now: Snapshot) -> Sentence:
     sentence = f"{count(traffic.predictions, 'request')} in the last day, {doubted}"
     if traffic.signals:
         sentence += f"; {traffic.negative} of {count(traffic.signals, 'user signal')} negative"
+    if traffic.unmatched:
+        sentence += f"; {traffic.unmatched:,} of them on no request of this workload"
     return sentence, traffic.last_at
 
 

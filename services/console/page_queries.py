@@ -18,6 +18,8 @@ class Traffic:
     signals: int
     negative: int
     last_at: datetime | None
+    unmatched: int = 0
+    """Of the signals, those that name no request of this workload."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from services.console import page_queries
 from services.console.cycle_status import Snapshot
@@ -14,6 +15,8 @@ from services.console.views import Row, Views, millis, number, utc
 from shared.events import DatasetCounts, Evidence, Guardrail, Rate, Scorecard
 from shared.intervals import wilson
 from shared.workload import Workload
+
+COUNTED_SECONDS = 300  # `prediction_counts_v1` counts in stretches of so long
 
 
 class ConsoleStore(Views):
@@ -42,19 +45,27 @@ class ConsoleStore(Views):
 
     async def traffic(self, workload: str, since: datetime, doubt_below: float) -> page_queries.Traffic:
         predictions = await self.first(
-            "predictions_v1",
-            "SELECT count() AS n, countIf(confidence < {doubt:Float64}) AS doubted, max(predicted_at) "
-            "AS last_at "
-            "FROM predictions_v1 WHERE workload = {workload:String} "
-            "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+            "prediction_counts_v1",
+            "SELECT sum(predictions) AS n, max(last_predicted_at) AS last_at, "
+            "sum(arraySum(mapValues(mapFilter((percent, n) -> percent < {doubt:Float64}, confidences)))) "
+            "AS doubted "
+            "FROM prediction_counts_v1 WHERE workload = {workload:String} "
+            "AND made_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
             workload=workload,
-            doubt=doubt_below,
+            doubt=round(100 * doubt_below, 4),
             since=millis(since),
         )
         feedback = await self.first(
             "feedback_v1",
             "SELECT count() AS n, countIf(thumb = 'down' OR ifNull(score, 1) < 0.5) AS negative "
             "FROM feedback_v1 WHERE workload = {workload:String} "
+            "AND given_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+            workload=workload,
+            since=millis(since),
+        )
+        unmatched = await self.first(
+            "unmatched_feedback_v1",
+            "SELECT count() AS n FROM unmatched_feedback_v1 WHERE workload = {workload:String} "
             "AND given_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
             workload=workload,
             since=millis(since),
@@ -66,6 +77,7 @@ class ConsoleStore(Views):
             number(feedback, "n"),
             number(feedback, "negative"),
             utc(predictions["last_at"]) if n else None,
+            number(unmatched, "n"),
         )
 
     async def reviewing(self, workload: str) -> page_queries.Reviewing:
@@ -300,13 +312,12 @@ class ConsoleStore(Views):
         return wilson(number(row, "hits"), number(row, "n"))
 
     async def span(self, workload: str, since: datetime) -> tuple[datetime, datetime] | None:
-        """The times of the first and the last prediction since then."""
+        """The times of the first, to five minutes, and of the last prediction since then."""
         row = await self.first(
-            "predictions_v1",
-            "SELECT count() AS n, min(predicted_at) AS first_at, max(predicted_at) AS last_at FROM "
-            "predictions_v1 "
-            "WHERE workload = {workload:String} "
-            "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
+            "prediction_counts_v1",
+            "SELECT sum(predictions) AS n, min(made_at) AS first_at, max(last_predicted_at) AS last_at "
+            "FROM prediction_counts_v1 WHERE workload = {workload:String} "
+            "AND made_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')",
             workload=workload,
             since=millis(since),
         )
@@ -321,12 +332,8 @@ class ConsoleStore(Views):
             "WHERE workload = {workload:String} "
             "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
         )
-        predictions = await self.rows(
-            "predictions_v1",
-            f"SELECT {bucket}, count() AS n, avg(confidence) AS confidence FROM predictions_v1 {scope} "
-            "GROUP BY start ORDER BY start",
-            **asked,
-        )
+        is_counted = seconds % COUNTED_SECONDS == 0
+        predictions = await (self._counted if is_counted else self._arrived)(**asked)
         audits: dict[int, Row] = {}
         if await self.has("flags_v1"):
             rows = await self.rows(
@@ -348,6 +355,28 @@ class ConsoleStore(Views):
             )
             for row in predictions
         ]
+
+    async def _counted(self, **asked: Any) -> list[dict[str, Any]]:
+        return await self.rows(
+            "prediction_counts_v1",
+            "SELECT intDiv(toUnixTimestamp(made_at), {seconds:Int64}) * {seconds:Int64} AS start, "
+            "sum(predictions) AS n, sum(confidence_sum) / n AS confidence FROM prediction_counts_v1 "
+            "WHERE workload = {workload:String} "
+            "AND made_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') GROUP BY start ORDER BY start",
+            **asked,
+        )
+
+    async def _arrived(self, **asked: Any) -> list[dict[str, Any]]:
+        """The line is drawn so finely only where all traffic came within an hour."""
+        return await self.rows(
+            "arrivals_v1",
+            "SELECT intDiv(toUnixTimestamp(predicted_at), {seconds:Int64}) * {seconds:Int64} AS start, "
+            "uniqExact(cityHash64(prediction_id)) AS n, avg(confidence) AS confidence FROM arrivals_v1 "
+            "WHERE workload = {workload:String} "
+            "AND predicted_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+            "GROUP BY start ORDER BY start",
+            **asked,
+        )
 
 
 def _cycle(row: Row) -> page_queries.Cycle:

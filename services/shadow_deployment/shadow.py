@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,8 +42,8 @@ class Shadow:
     _has_candidates: bool = True
     _prepared: dict[str, str] = field(default_factory=dict)
     """Workload → the run whose candidate is loaded."""
-    _skipped: set[str] = field(default_factory=set)
-    """Requests that the model server will not take; tried again after a restart."""
+    _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Workload → requests that the model server will not take; tried again after a restart."""
 
     def __post_init__(self) -> None:
         self._scoring = LabelScoring(self.models)
@@ -96,7 +97,9 @@ class Shadow:
         limit = await self._room(candidate, added)
         if not limit:
             return False
-        requests = await self.store.unpaired(candidate, candidate.champion, limit, skipped=self._skipped)
+        requests = await self.store.unpaired(
+            candidate, candidate.champion, limit, self.clock(), skipped=self._skipped[workload]
+        )
         pairs = await self._pairs(candidate, candidate.champion, added, requests)
         if not pairs:
             return False
@@ -163,7 +166,7 @@ class Shadow:
             scored = await self._scoring.answer(name, LabelContract.of(workload), request.input)
         except (PromptTooLong, ModelServerRefused) as error:
             log.warning("%s cannot be asked about %s: %s", name, request.prediction_id, type(error).__name__)
-            self._skipped.add(request.prediction_id)
+            self._skipped[candidate.workload].add(request.prediction_id)
             return None
         return ShadowPairRecorded(
             run_id=candidate.run_id,

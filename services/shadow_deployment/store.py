@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.shadow_deployment.champion_history import AliasRevision, Kind
@@ -19,6 +20,11 @@ from shared.events import (
     RollbackRequested,
     ShadowPairRecorded,
 )
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""Requests after the cutoff arrive after it, but by this much where an app's clock is ahead."""
+SETTLED = timedelta(minutes=5)
+"""So long what arrived may take to be seen; only what is older is not looked at again."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ class ShadowStore:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
+        self._looked_until: dict[str, datetime] = {}
+        """Run → before this arrival every request has its pair, or wants none. Lost, it is found again."""
+        self._not_shown: dict[str, set[str]] = defaultdict(set)
+        """Run → ids that arrived with this champion's answer, and another content had come first."""
 
     async def keep_candidate(self, event: CandidateEvaluated) -> None:
         row = {
@@ -118,25 +128,56 @@ class ShadowStore:
         return int(row["pairs"]), int(row["waiting"])
 
     async def unpaired(
-        self, candidate: CandidateEvaluated, champion: str, limit: int, *, skipped: Collection[str] = ()
+        self,
+        candidate: CandidateEvaluated,
+        champion: str,
+        limit: int,
+        now: datetime,
+        *,
+        skipped: Collection[str] = (),
     ) -> list[Request]:
-        """The oldest requests after the cutoff that this champion answered and no pair holds yet."""
-        rows = await self._clickhouse.rows(
-            """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
-            WHERE workload = {workload:String} AND adapter = {champion:String}
-              AND predicted_at > {cutoff:DateTime64(3, 'UTC')}
+        """The first requests to arrive after the cutoff that this champion answered and no pair holds yet.
+
+        In the order in which they were made. Asked again, it goes on from where it found nothing to do.
+        """
+        since = self._looked_until.get(candidate.run_id, candidate.cutoff - CLOCKS_DIFFER)
+        arrived = await self._clickhouse.rows(
+            """SELECT prediction_id, arrived_at FROM arrivals_v1
+            WHERE workload = {workload:String} AND arrived_at >= {since:DateTime64(6, 'UTC')}
+              AND adapter = {champion:String} AND predicted_at > {cutoff:DateTime64(3, 'UTC')}
               AND prediction_id NOT IN {skipped:Array(String)}
               AND prediction_id NOT IN (
                 SELECT prediction_id FROM pairs
                 WHERE workload = {workload:String} AND run_id = {run_id:String}
               )
-            ORDER BY predicted_at, prediction_id LIMIT {limit:UInt32}""",
+            ORDER BY arrived_at, predicted_at, prediction_id
+            LIMIT 1 BY prediction_id LIMIT {limit:UInt32}""",
             workload=candidate.workload,
             champion=champion,
+            since=since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
             cutoff=_to_the_millisecond(candidate.cutoff),
             run_id=candidate.run_id,
             limit=limit,
-            skipped=sorted(skipped),
+            skipped=sorted({*skipped, *self._not_shown[candidate.run_id]}),
+        )
+        first = _utc(arrived[0]["arrived_at"]) if arrived else now
+        self._looked_until[candidate.run_id] = max(since, min(first, now - SETTLED))
+        ids = [str(row["prediction_id"]) for row in arrived]
+        requests = await self._requests(candidate.workload, champion, ids)
+        self._not_shown[candidate.run_id] |= set(ids) - {request.prediction_id for request in requests}
+        return requests
+
+    async def _requests(self, workload: str, champion: str, prediction_ids: list[str]) -> list[Request]:
+        if not prediction_ids:
+            return []
+        rows = await self._clickhouse.rows(
+            """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
+                AND adapter = {champion:String}
+            ORDER BY predicted_at, prediction_id""",
+            workload=workload,
+            champion=champion,
+            ids=prediction_ids,
         )
         return [
             Request(

@@ -77,6 +77,13 @@ class PublishedViews:
         )
         return wilson(row.get("agreed", 0), row.get("n", 0))
 
+    async def predictions(self, workload: str) -> int:
+        row = await self._first(
+            "SELECT sum(predictions) AS n FROM prediction_counts_v1 WHERE workload = {workload:String}",
+            workload=workload,
+        )
+        return int(row.get("n") or 0)
+
     async def count(self, view: str, workload: str, condition: str = "true") -> int:
         """How many rows of a view are about a workload."""
         row = await self._first(

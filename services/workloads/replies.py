@@ -100,6 +100,8 @@ class Status(WorkloadState):
     agreement: Figure | None
     predictions: int
     feedback: int
+    unmatched_feedback: int
+    """Of it, what names no prediction of this workload: another's, or none that ever came."""
     corrections: int
     open_reviews: int
     last_cycle: LastCycle | None

@@ -16,7 +16,8 @@ from deploy.workloads_client import Cycle, Figure, Status
 CHAMPION = "licences-smollm2-135m-v2-3fa9c1d2"
 KEYS = {
     "name", "title", "revision", "labels", "is_retired", "champion", "champion_since", "accuracy", "stage",
-    "audited", "agreement", "predictions", "feedback", "corrections", "open_reviews", "last_cycle", "round",
+    "audited", "agreement", "predictions", "feedback", "unmatched_feedback", "corrections",
+    "open_reviews", "last_cycle", "round",
 }  # fmt: skip
 
 
@@ -50,6 +51,15 @@ def shown(width: int, *, is_terminal: bool) -> list[str]:
     console = Console(file=output, width=width, force_terminal=is_terminal, color_system=None)
     print_status(console, [status(), status("medical-codes", None)])
     return output.getvalue().splitlines()
+
+
+def test_feedback_that_names_no_prediction_is_said_below_the_table() -> None:
+    output = io.StringIO()
+    one = status().model_copy(update={"unmatched_feedback": 3})
+    print_status(Console(file=output, width=80), [one, status("medical-codes", None)])
+    assert output.getvalue().splitlines()[-1] == (
+        "licences: 3 of 41 signals of users name no prediction of it."
+    )
 
 
 @pytest.mark.parametrize("width", [50, 60, 80, 200])

@@ -146,6 +146,7 @@ async def _traffic(clickhouse: ClickHouse, now: datetime, chance: random.Random)
     for item in items[:3]:
         item.update(kind="pair", options=[item["answer"], "other"], priority=2.0)
     await clickhouse.insert("predictions_v1", predictions)
+    await clickhouse.insert("prediction_counts_v1", [_counted(one) for one in predictions])
     await clickhouse.insert("feedback_v1", feedback)
     await clickhouse.insert("flags_v1", flags)
     await clickhouse.insert("corrections_v1", corrections)
@@ -173,6 +174,20 @@ def _prediction(index: int, at: datetime, adapter: str, sure: float, chance: ran
         "latency_ms": 90.0,
         "tokens_in": 60,
         "attributes": {},
+    }
+
+
+def _counted(prediction: Row) -> Row:
+    at: datetime = prediction["predicted_at"]
+    sure = prediction["confidence"]
+    return {
+        "workload": prediction["workload"],
+        "adapter": prediction["adapter"],
+        "made_at": at.replace(minute=at.minute // 5 * 5, second=0, microsecond=0),
+        "predictions": 1,
+        "confidence_sum": sure,
+        "confidences": {int(100 * sure): 1},
+        "last_predicted_at": at,
     }
 
 

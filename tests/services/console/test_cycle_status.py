@@ -102,6 +102,8 @@ def test_monitoring_says_how_many_were_doubted() -> None:
     assert said(replace(EMPTY, traffic=traffic), Stage.MONITOR) == (
         "1,204 requests in the last day, 212 doubted (17.6 %); 41 of 80 user signals negative"
     )
+    sentence = said(replace(EMPTY, traffic=replace(traffic, unmatched=3)), Stage.MONITOR)
+    assert sentence.endswith("negative; 3 of them on no request of this workload")
 
 
 def test_the_ring_shows_how_far_this_round_has_walked() -> None:

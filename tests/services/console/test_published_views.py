@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from services.console.cycle_status import Snapshot, stages
@@ -28,5 +30,6 @@ async def test_every_question_can_be_asked_of_the_real_views(published: ClickHou
     )
     assert await store.span("tickets", NOW) is None
     assert await store.buckets("tickets", NOW, examples.HOUR) == []
+    assert await store.buckets("tickets", NOW, timedelta(seconds=10)) == []
     assert await store.cycle("tickets", "c1") is None
     assert await store.corrections_until("tickets", NOW) == 0

@@ -105,6 +105,8 @@ async def log_prediction(
         "confidence": 0.7,
     }
     await service.clickhouse.insert("predictions_v1", [row])
+    arrived = {name: row[name] for name in ("prediction_id", "workload", "adapter", "predicted_at")}
+    await service.clickhouse.insert("arrivals_v1", [arrived | {"arrived_at": service.now}])
 
 
 async def count(service: RunningService) -> int:
