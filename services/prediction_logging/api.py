@@ -1,150 +1,171 @@
-"""The HTTP intake: it checks, publishes, and answers 202 once Kafka has everything."""
+"""The HTTP intake: it checks each line, has it kept, and answers 202 once Kafka or its own disk has it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import time
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-from confluent_kafka import KafkaException
-from fastapi import APIRouter, Header, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from fastapi import APIRouter, Header, Query, Request, Response
 
-from services.prediction_logging.intake import (
-    UNKNOWN_WORKLOAD,
-    LineError,
-    NotJson,
-    WrongLines,
-    lines_of,
-    predictions,
-)
+from services.prediction_logging import intake_answers as answers
+from services.prediction_logging.acceptance import Acceptance, NotAccepted
+from services.prediction_logging.asgi_route import AsgiRoute, answered_by
+from services.prediction_logging.body_lines import JSON_LINES, NotJson, TooManyLines, is_json
+from services.prediction_logging.given import FeedbackOnAnswer, PredictionGiven
+from services.prediction_logging.intake import Judged, Kind, judged
+from services.prediction_logging.intake_answers import Accepted, PartlyAccepted
+from services.prediction_logging.intake_metrics import IntakeMetrics
+from services.prediction_logging.kinds import Feedback, Predictions
+from services.prediction_logging.remembered import Remembered
+from services.prediction_logging.request_keys import LONGEST_KEY, Refused, RequestKey, key_of, new_key
 from services.prediction_logging.settings import Settings
-from shared.broker import Publish
-from shared.events import Event, FeedbackGiven, Thumb, derived_id
-from shared.fields import Id, Share, WorkloadName
-from shared.problems import Problem
 from shared.projections import Workloads
-from shared.request_bodies import body_of, parsed, problem_of
+from shared.request_bodies import body_of, content_type_of, not_json
 from shared.service import Clock
-from shared.subject_ids import subject_id
 from shared.time_ordered_ids import time_ordered_id
 
-MOST_ERRORS_LISTED = 100
+DAY_SECONDS, HOUR_SECONDS = 86_400.0, 3600.0
+MOST_REFUSED_BODIES = 10_000
+HUNG_UP_SECONDS = 0.1  # an app that waited longer may have gone, and will send the same again
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    207: {"model": PartlyAccepted},
+    **{
+        status: {"description": said, "content": {"application/problem+json": {}}}
+        for status, said in (
+            (400, "No JSON, or a key that is none"),
+            (404, "Only unknown workloads"),
+            (408, "The body did not end in time"),
+            (409, "Only ids that came before with other content"),
+            (413, "Too many bytes or lines"),
+            (415, "Another media type, charset or coding"),
+            (422, "No line is right, or all_or_nothing and one is wrong"),
+            (503, "Not accepted for sure: send the same again"),
+        )
+    },
+}
+JSON_LINES_TOO = {
+    "requestBody": {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}, "required": True}
+}
+
+
+class Intake:
+    """Takes the events of one request at a time, and remembers for the next ones what came."""
+
+    def __init__(
+        self,
+        workloads: Workloads,
+        acceptance: Acceptance,
+        clock: Clock,
+        settings: Settings,
+        metrics: IntakeMetrics,
+    ) -> None:
+        self._workloads, self._acceptance, self._clock = workloads, acceptance, clock
+        self._settings, self._metrics = settings, metrics
+        self._seen = Remembered(settings.remembered_ids, DAY_SECONDS)
+        self._refused = Refused(MOST_REFUSED_BODIES, HOUR_SECONDS)
+
+    async def take(self, kind: Kind[Any], request: Request) -> Response:
+        """Raises Problem."""
+        media_type, _ = content_type_of(request)
+        is_lines = media_type in JSON_LINES
+        if not is_lines and not is_json(media_type):
+            raise answers.wrong_media_type()
+        body = await body_of(request, self._settings.body_most_bytes, self._settings.body_seconds)
+        key = self._key(kind, request, body)
+        found = self._judged(kind, key, body, is_lines=is_lines)
+        self._metrics.count(kind.name, found)
+        must_all = request.query_params.get("all_or_nothing", "").lower() in ("true", "1", "yes", "on")
+        if found.errors and (must_all or not found.taken):
+            names = sorted(workload.name for workload in self._workloads.all())
+            raise answers.refusal(found, names)
+        self._remember(kind, key, body, found)
+        began = time.monotonic()
+        try:
+            await self._acceptance.accept(found.records)
+        except NotAccepted:
+            self._refused.keep(kind.name, body, key, time.monotonic())
+            self._metrics.refused.inc()
+            raise answers.not_accepted(found, key) from None
+        if time.monotonic() - began > HUNG_UP_SECONDS and await request.is_disconnected():
+            self._refused.keep(kind.name, body, key, time.monotonic())
+        return answers.answer(found)
+
+    def _key(self, kind: Kind[Any], request: Request, body: bytes) -> RequestKey:
+        """What the ids of this request derive from."""
+        header = request.headers.get("idempotency-key")
+        if header is None:
+            again = self._refused.take(kind.name, body, time.monotonic())
+            moment = self._clock()
+            return again or new_key(time_ordered_id(moment), moment)
+        key = key_of(header, self._clock())
+        if key is None:
+            raise answers.no_key()
+        if self._seen.differs(_place(kind, key), body):
+            raise answers.key_used_before()
+        return key
+
+    def _judged(self, kind: Kind[Any], key: RequestKey, body: bytes, *, is_lines: bool) -> Judged:
+        most, moment = self._settings.most_predictions, key.made_at or self._clock()
+        try:
+            found = judged(body, kind, key, moment, self._seen, is_lines=is_lines, most=most)
+        except NotJson as error:
+            raise not_json(str(error)) from None
+        except TooManyLines:
+            raise answers.wrong_count(most + 1, most) from None
+        if not found.taken and not found.errors:
+            raise answers.wrong_count(0, most)
+        return found
+
+    def _remember(self, kind: Kind[Any], key: RequestKey, body: bytes, found: Judged) -> None:
+        second = time.monotonic()
+        if not key.is_new:
+            self._seen.keep(_place(kind, key), body, second)
+        for _, event in found.taken:
+            self._seen.keep((kind.name, event.workload, event.id), event.content, second)
+
+
+def _place(kind: Kind[Any], key: RequestKey) -> tuple[str, str, str]:
+    return ("Idempotency-Key", kind.name, key.text)
+
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(description="The same key gives the same ids: send again without fear.", max_length=200),
+    Header(description="The same key gives the same ids: send again without fear.", max_length=LONGEST_KEY),
+]
+AllOrNothing = Annotated[
+    bool, Query(description="Refuse every line when one is wrong, instead of keeping the good ones.")
 ]
 
 
-class FeedbackBody(BaseModel):
-    """A user's signal on one answer, as an app sends it."""
+def routes(intake: Intake, predictions: Predictions, feedback: Feedback) -> APIRouter:
+    router = APIRouter(tags=["logging"], route_class=AsgiRoute)
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    @router.post("/predictions", status_code=202, responses=RESPONSES, openapi_extra=JSON_LINES_TOO)
+    @answered_by(partial(intake.take, predictions))
+    def post_predictions(
+        body: PredictionGiven | list[PredictionGiven],
+        idempotency_key: IdempotencyKey = None,
+        all_or_nothing: AllOrNothing = False,
+    ) -> Accepted:
+        """Logs predictions of a model that the app runs itself.
 
-    feedback_id: Id | None = None
-    prediction_id: Id
-    workload: WorkloadName
-    thumb: Thumb | None = None
-    score: Share | None = None
-    comment: Annotated[str, StringConstraints(max_length=4000)] | None = None
-    user: Annotated[str | None, Field(repr=False)] = None
-    """The app's own name for its user. It goes no further than its `subject_id`."""
-    group_id: Id | None = None
+        One object, an array, or JSON Lines; gzip is welcome. 202: all are kept. 207: some are; the result of
+        each line says which. The same `prediction_id` with the same content is the same prediction.
+        """
+        raise NotImplementedError
 
+    @router.post("/feedback", status_code=202, responses=RESPONSES, openapi_extra=JSON_LINES_TOO)
+    @answered_by(partial(intake.take, feedback))
+    def post_feedback(
+        body: FeedbackOnAnswer | list[FeedbackOnAnswer],
+        idempotency_key: IdempotencyKey = None,
+        all_or_nothing: AllOrNothing = False,
+    ) -> Accepted:
+        """Says what users think of answers. It may come before its prediction does.
 
-class Accepted(BaseModel):
-    """The ids under which everything is kept, in the order it was sent."""
-
-    ids: list[str]
-
-
-def routes(
-    workloads: Workloads, publish: Publish, clock: Clock, settings: Settings, subject_key: str
-) -> APIRouter:
-    router = APIRouter(tags=["logging"])
-    subject_of = partial(subject_id, subject_key)
-
-    def id_of(kind: str, key: str | None) -> Callable[[int], str]:
-        if key is None:
-            return lambda _: time_ordered_id(clock())
-        return lambda number: derived_id(kind, key, str(number))
-
-    @router.post("/predictions", status_code=202)
-    async def post_predictions(request: Request, idempotency_key: IdempotencyKey = None) -> Accepted:
-        body = await body_of(request, settings.body_most_bytes)
-        is_ndjson = request.headers.get("content-type", "").startswith("application/x-ndjson")
-        try:
-            lines = lines_of(body, is_ndjson=is_ndjson)
-        except NotJson as error:
-            raise Problem(400, "Invalid JSON", f"The body is not JSON: {error}.") from None
-        if not 1 <= len(lines) <= settings.most_predictions:
-            raise _wrong_count(len(lines), settings.most_predictions)
-        try:
-            events = predictions(lines, workloads, id_of("prediction", idempotency_key), subject_of, clock())
-        except WrongLines as wrong:
-            raise _wrong_lines(wrong, workloads) from None
-        await _publish_in_time(publish, events, settings.publish_timeout_seconds)
-        return Accepted(ids=[event.prediction_id for event in events])
-
-    @router.post("/feedback", status_code=202)
-    async def post_feedback(request: Request, idempotency_key: IdempotencyKey = None) -> Accepted:
-        given = parsed(FeedbackBody, await body_of(request, settings.body_most_bytes))
-        made = given.model_dump(exclude={"feedback_id", "user"})
-        feedback_id = given.feedback_id or id_of("feedback", idempotency_key)(1)
-        try:
-            event = FeedbackGiven(
-                **made, feedback_id=feedback_id, subject_id=subject_of(given.user), given_at=clock()
-            )
-        except ValidationError as error:
-            raise problem_of(error) from None
-        if workloads.get(event.workload) is None:
-            raise _unknown_workload(workloads)
-        await _publish_in_time(publish, [event], settings.publish_timeout_seconds)
-        return Accepted(ids=[feedback_id])
+        Sent and answered as predictions are. `prediction_id` may be the id that an OpenAI client saw.
+        """
+        raise NotImplementedError
 
     return router
-
-
-async def _publish_in_time(publish: Publish, events: Sequence[Event], seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await publish(*events)
-    except (TimeoutError, KafkaException) as error:
-        raise Problem(
-            503,
-            "Not accepted for sure",
-            "Kafka did not confirm in time. Send the same again, with the same ids or Idempotency-Key: what "
-            "did arrive is not counted twice.",
-            headers={"Retry-After": "5"},
-        ) from error
-
-
-def _wrong_count(count: int, most: int) -> Problem:
-    if count == 0:
-        return Problem(422, "Nothing sent", "Send one prediction, an array, or one JSON object a line.")
-    return Problem(413, "Too many predictions", f"Send at most {most} predictions in one request.")
-
-
-def _wrong_lines(wrong: WrongLines, workloads: Workloads) -> Problem:
-    if all(error.problem == UNKNOWN_WORKLOAD for error in wrong.errors):
-        return _unknown_workload(workloads, wrong.errors)
-    return Problem(
-        422,
-        "Nothing was accepted",
-        f"{wrong}; see `errors`. Correct them and send all lines again.",
-        errors=[asdict(error) for error in wrong.errors[:MOST_ERRORS_LISTED]],
-    )
-
-
-def _unknown_workload(workloads: Workloads, errors: Sequence[LineError] = ()) -> Problem:
-    names = sorted(workload.name for workload in workloads.all())
-    return Problem(
-        404,
-        "Unknown workload",
-        f"Nothing was accepted. Known workloads are: {', '.join(names) or 'none yet'}.",
-        known_workloads=names,
-        errors=[asdict(error) for error in errors[:MOST_ERRORS_LISTED]],
-    )

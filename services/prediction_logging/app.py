@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
-from services.prediction_logging.api import routes
+from services.prediction_logging.acceptance import Acceptance
+from services.prediction_logging.api import Intake, routes
 from services.prediction_logging.handlers import Handlers
+from services.prediction_logging.intake_metrics import IntakeMetrics
+from services.prediction_logging.kinds import Feedback, Predictions
 from services.prediction_logging.metrics import Metrics
 from services.prediction_logging.settings import Settings
 from services.prediction_logging.store import PredictionStore
 from shared.consumer import Batch
 from shared.events import FeedbackGiven, PredictionLogged, WorkloadAdded
+from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
-from shared.subject_ids import WITHOUT_KEY
+from shared.subject_ids import WITHOUT_KEY, subject_id
+
+DRAIN_SECONDS = 4.0  # a process that ends delivers so long; what is left is the next one's
 
 log = logging.getLogger(__name__)
 
 
 def build(context: ServiceContext) -> Service:
+    settings = Settings()
     workloads = Workloads()
     subject_key = context.addresses.subject_key
     if not subject_key:
         log.warning(WITHOUT_KEY)
+    subject_of = partial(subject_id, subject_key)
+    outbox_settings = OutboxSettings(most_bytes=settings.outbox_most_bytes, fsync=True)
+    outbox = own_outbox(context.state_folder, outbox_settings)
+    delivery = Delivery(
+        outbox,
+        context.producer.publish_and_wait,
+        partial(orphaned_outboxes, context.state_folder, outbox_settings),
+    )
+    intake = Intake(
+        workloads,
+        Acceptance(context.producer.publish_records, outbox, settings.publish_timeout_seconds),
+        context.clock,
+        settings,
+        IntakeMetrics(context.registry, delivery),
+    )
     handlers = Handlers(
         PredictionStore(context.clickhouse),
         context.publish,
@@ -39,5 +62,7 @@ def build(context: ServiceContext) -> Service:
         },
         workloads=workloads,
         stands_on=(),
-        routers=[routes(workloads, context.publish, context.clock, Settings(), subject_key)],
+        routers=[routes(intake, Predictions(workloads, subject_of), Feedback(workloads, subject_of))],
+        background=[delivery.run_for_ever],
+        stop=partial(delivery.drain, DRAIN_SECONDS),
     )

@@ -1,41 +1,26 @@
-"""Predictions as apps send them that run their own model: one object, an array, or a line each.
-
-All lines of a request are taken or none is.
-"""
+"""Which lines of a request are taken, under which ids, and what is wrong with the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import NamedTuple, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import ValidationError
 
-from services.prediction_logging.invalid_predictions import why_invalid
-from shared.events import PredictionLogged
-from shared.fields import Id, Moment, Name, Share, Text, WorkloadName
-from shared.projections import Workloads
+from services.prediction_logging.body_lines import NotJson, array_elements, is_array, json_lines
+from services.prediction_logging.remembered import Remembered
+from services.prediction_logging.request_keys import RequestKey
+from shared.events.envelope import MOST_EVENT_BYTES, Record
 
-MOST_EVENT_BYTES = 900_000  # Kafka takes records up to 1 MB
-UNKNOWN_WORKLOAD = "its workload is not known"
+OTHER_CONTENT = "came before with other content; one id is one thing"
+MOST_ERRORS_OF_A_LINE = 10
 
-
-class NotJson(Exception):
-    """The body is no JSON. The message says where it stops being any."""
+G = TypeVar("G")
 
 
-class WrongLines(Exception):
-    """Some lines are wrong, so nothing is taken."""
-
-    def __init__(self, errors: Sequence[LineError], lines: int) -> None:
-        super().__init__(f"{len({error.line for error in errors})} of {lines} lines are wrong")
-        self.errors, self.lines = errors, lines
-
-
-@dataclass(frozen=True)
-class LineError:
+class LineError(NamedTuple):
     """What is wrong with a line (counted from 1; in an array, with that element)."""
 
     line: int
@@ -43,93 +28,120 @@ class LineError:
     problem: str
 
 
-class PredictionGiven(BaseModel):
-    """One prediction as an app sends it. A field nobody knows is an error: it may be a misspelt known one."""
+class Event(NamedTuple):
+    """What a line becomes."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    prediction_id: Id | None = None
-    workload: WorkloadName
-    predicted_at: Moment | None = None
-    input: Text
-    answer: Name
-    confidence: Share
-    probabilities: dict[Name, Share] = Field(default_factory=dict)
-    adapter: Name
-    """Whatever names the model that answered."""
-    latency_ms: float = Field(default=0, ge=0)
-    tokens_in: int = Field(default=0, ge=0)
-    attributes: dict[str, str] = Field(default_factory=dict)
-    user: Annotated[str | None, Field(repr=False)] = None
-    """The app's own name for its user. It goes no further than its `subject_id`."""
-    group_id: Id | None = None
-
-    def logged(self, prediction_id: str, subject_id: str | None, moment: datetime) -> PredictionLogged:
-        """The event, under the app's own id and time where it gave them."""
-        given = self.model_dump(exclude_none=True, exclude={"user"})
-        ours = {"prediction_id": prediction_id, "predicted_at": moment, "subject_id": subject_id}
-        return PredictionLogged(**ours | given)
+    id: str
+    workload: str
+    content: Hashable
+    """What must not differ when the id comes again."""
+    is_new: bool
+    """Whether the id cannot have come before: it was made for this line."""
+    record: Record
 
 
-def lines_of(body: bytes, *, is_ndjson: bool) -> list[tuple[int, Any]]:
-    """Line numbers and what stands there: bytes of NDJSON, or parsed values of an array or one object.
+class Kind(Protocol[G]):
+    """One kind of event that apps send."""
 
-    Raises NotJson for an array or object that is none; a broken line of NDJSON is left to `predictions`.
-    """
-    if is_ndjson:
-        return [(number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip()]
-    try:
-        value = from_json(body)
-    except ValueError as error:
-        raise NotJson(str(error)) from None
-    return list(enumerate(value if isinstance(value, list) else [value], 1))
+    @property
+    def name(self) -> str: ...
+    @property
+    def id_field(self) -> str: ...
+
+    def read(self, line: bytes) -> G:
+        """Raises pydantic's ValidationError."""
+
+    def read_all(self, array: bytes) -> list[G] | None:
+        """All elements of an array at once; None if some may be wrong."""
+
+    def event(self, given: G, line: int, key: RequestKey, moment: datetime) -> Event | LineError: ...
 
 
-def predictions(
-    lines: Sequence[tuple[int, Any]],
-    workloads: Workloads,
-    id_of: Callable[[int], str],
-    subject_of: Callable[[str | None], str | None],
+@dataclass
+class Judged:
+    """A request's lines: each is taken or wrong."""
+
+    taken: list[tuple[int, Event]] = field(default_factory=list)
+    errors: list[LineError] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    """Of what is taken, one for each id."""
+
+
+def judged(
+    body: bytes,
+    kind: Kind[G],
+    key: RequestKey,
     moment: datetime,
-) -> list[PredictionLogged]:
-    """The events of all lines. `id_of` gives the id of a line that brings none, `subject_of` the subject_id
-    of the user a line names. Raises WrongLines.
+    seen: Remembered,
+    *,
+    is_lines: bool,
+    most: int,
+) -> Judged:
+    """All lines of a body. Raises NotJson, TooManyLines.
+
+    A line of JSON Lines that is no JSON is a wrong line; an array or object that is none is no body at all.
     """
-    events: list[PredictionLogged] = []
-    errors: list[LineError] = []
-    seen: dict[str, int] = {}
+    found = Judged()
+    for line, given in _read(body, kind, found.errors, is_lines=is_lines, most=most):
+        event = kind.event(given, line, key, moment)
+        if isinstance(event, LineError):
+            found.errors.append(event)
+        elif len(event.record.value) > MOST_EVENT_BYTES:
+            found.errors.append(LineError(line, "line", f"is longer than {MOST_EVENT_BYTES} bytes"))
+        else:
+            found.taken.append((line, event))
+    _one_content_for_each_id(found, kind, seen)
+    return found
+
+
+def _read(
+    body: bytes, kind: Kind[G], errors: list[LineError], *, is_lines: bool, most: int
+) -> Iterator[tuple[int, G]]:
+    if is_lines:
+        lines = json_lines(body, most)
+    elif is_array(body):
+        if (all_given := kind.read_all(body)) is not None and len(all_given) <= most:
+            yield from enumerate(all_given, 1)
+            return
+        lines = array_elements(body, most)
+    else:
+        lines = [(1, body)]
     for number, line in lines:
         try:
-            given = _given(line)
-            event = given.logged(id_of(number), subject_of(given.user), moment)
+            given = kind.read(line)
         except ValidationError as error:
-            errors += _errors(number, error)
-            continue
-        workload = workloads.get(event.workload)
-        problem = (
-            UNKNOWN_WORKLOAD
-            if workload is None
-            else why_invalid(event, workloads.labels(event.workload, workload.revision))
-        )
-        if problem is not None:
-            field, _, said = problem.rpartition(": ")
-            errors.append(LineError(number, field or "workload", said))
-        elif (before := seen.setdefault(event.prediction_id, number)) != number:
-            errors.append(LineError(number, "prediction_id", f"stands in line {before} already"))
-        elif len(event.model_dump_json()) > MOST_EVENT_BYTES:
-            errors.append(LineError(number, "line", f"is longer than {MOST_EVENT_BYTES} bytes"))
-        events.append(event)
-    if errors:
-        raise WrongLines(errors, len(lines))
-    return events
+            wrong = list(_errors(number, error))
+            if line is body and not is_lines and error.errors()[0]["type"] == "json_invalid":
+                raise NotJson(wrong[0].problem) from None
+            errors += wrong
+        else:
+            yield number, given
 
 
-def _given(line: Any) -> PredictionGiven:
-    if isinstance(line, bytes):
-        return PredictionGiven.model_validate_json(line)
-    return PredictionGiven.model_validate(line)
+def _one_content_for_each_id(found: Judged, kind: Kind[G], seen: Remembered) -> None:
+    """An id may come again with the same content, in the same request too; with other content it is wrong."""
+    here: dict[tuple[str, str], tuple[int, Hashable]] = {}
+    all_taken, found.taken = found.taken, []
+    for line, event in all_taken:
+        first = line
+        if not event.is_new:
+            place = (event.workload, event.id)
+            first, content = here.setdefault(place, (line, event.content))
+            if content != event.content:
+                found.errors.append(
+                    LineError(line, kind.id_field, f"stands in line {first} with other content")
+                )
+                continue
+            if seen.differs((kind.name, *place), event.content):
+                found.errors.append(LineError(line, kind.id_field, OTHER_CONTENT))
+                continue
+        if first == line:
+            found.records.append(event.record)
+        found.taken.append((line, event))
+    found.errors.sort(key=lambda error: error.line)
 
 
-def _errors(number: int, error: ValidationError) -> Iterator[LineError]:
-    for row in error.errors(include_url=False, include_input=False, include_context=False):
-        yield LineError(number, ".".join(map(str, row["loc"])) or "line", row["msg"])
+def _errors(line: int, error: ValidationError) -> Iterator[LineError]:
+    rows = error.errors(include_url=False, include_input=False, include_context=False)
+    for row in rows[:MOST_ERRORS_OF_A_LINE]:
+        yield LineError(line, ".".join(map(str, row["loc"]))[:200] or "line", row["msg"])

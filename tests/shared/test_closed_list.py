@@ -44,6 +44,7 @@ CLOSED_LIST = {
     "time_ordered_ids",
     "topics",
     "training_time",
+    "uuid7",
     "workload",
 }
 SERVES_ALL = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,11 +25,14 @@ from shared.events import (
     PredictionLogged,
     Thumb,
     WorkloadAdded,
+    read,
 )
+from shared.events.envelope import Record
 from shared.files import Files
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
+from shared.producer import Producer
 from shared.service import Service, ServiceContext
 from shared.workload import Review, Workload
 
@@ -92,6 +95,18 @@ def feedback(prediction_id: str, thumb: Thumb | None = Thumb.DOWN, **fields: Any
     )
 
 
+class Listed(Producer):
+    """A producer whose broker is a list of the events that its records read as."""
+
+    def __init__(self, published: list[Event]) -> None:
+        super().__init__({}, lambda topic, count: None)
+        self.published = published
+
+    async def publish_records(self, records: Sequence[Record]) -> None:
+        kinds = {kind.topic.name: kind for kind in (PredictionLogged, FeedbackGiven)}
+        self.published += [read(kinds[one.topic], one.value, one.headers.items()) for one in records]
+
+
 @dataclass
 class Logging:
     """One running prediction_logging: what it consumes, what it published, and its HTTP."""
@@ -138,6 +153,7 @@ async def running(clickhouse: ClickHouse, folder: Path, *, subject_key: str = SU
         clock=lambda: NOON + timedelta(hours=1),
         registry=CollectorRegistry(),
         state_folder=folder,
+        producer=Listed(published),
     )
     service = build(context)
     app = FastAPI()

@@ -1,0 +1,96 @@
+"""The two kinds of event that apps send: what they read from, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.prediction_logging.given import (
+    FeedbackOnAnswer,
+    PredictionRead,
+    read_prediction,
+    read_predictions,
+)
+from services.prediction_logging.intake import Event, LineError
+from services.prediction_logging.invalid_predictions import why_invalid
+from services.prediction_logging.prediction_records import prediction_record
+from services.prediction_logging.request_keys import RequestKey
+from shared.events import FeedbackGiven, record
+from shared.projections import Workloads
+
+UNKNOWN_WORKLOAD = "its workload is not known"
+
+SubjectOf = Callable[[str | None], str | None]
+"""The subject_id of a user that an app names."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of apps that run a model of their own."""
+
+    workloads: Workloads
+    subject_of: SubjectOf = field(repr=False)
+    name = "prediction"
+    id_field = "prediction_id"
+    read = staticmethod(read_prediction)
+    read_all = staticmethod(read_predictions)
+
+    def event(self, given: PredictionRead, line: int, key: RequestKey, moment: datetime) -> Event | LineError:
+        added = self.workloads.get(given.workload)
+        if added is None:
+            return LineError(line, "workload", UNKNOWN_WORKLOAD)
+        labels = self.workloads.labels(given.workload, added.revision)
+        if (problem := why_invalid(given, labels)) is not None:
+            where, _, said = problem.partition(": ")
+            return LineError(line, where, said)
+        made = given.prediction_id or key.id_of(self.name, given.workload, line)
+        return Event(
+            made,
+            given.workload,
+            (given.input, given.answer, given.adapter, given.confidence),
+            given.prediction_id is None and key.is_new,
+            prediction_record(
+                given, made, given.predicted_at or moment, self.subject_of(given.user), added.revision
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What users say of answers. The prediction may be logged later, or under another workload by mistake."""
+
+    workloads: Workloads
+    subject_of: SubjectOf = field(repr=False)
+    name = "feedback"
+    id_field = "feedback_id"
+    read = staticmethod(FeedbackOnAnswer.model_validate_json)
+
+    def read_all(self, array: bytes) -> None:
+        return None
+
+    def event(
+        self, given: FeedbackOnAnswer, line: int, key: RequestKey, moment: datetime
+    ) -> Event | LineError:
+        if self.workloads.get(given.workload) is None:
+            return LineError(line, "workload", UNKNOWN_WORKLOAD)
+        made = given.feedback_id or key.id_of(self.name, given.workload, line)
+        event = FeedbackGiven(
+            feedback_id=made,
+            prediction_id=given.prediction_id,
+            workload=given.workload,
+            thumb=given.thumb,
+            score=given.score,
+            comment=given.comment,
+            subject_id=self.subject_of(given.user),
+            group_id=given.group_id,
+            given_at=moment,
+        )
+        content = (given.prediction_id, given.thumb, given.score, given.comment)
+        return Event(
+            made,
+            given.workload,
+            content,
+            given.feedback_id is None and key.is_new,
+            record(event, "prediction_logging"),
+        )

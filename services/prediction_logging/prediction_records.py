@@ -1,0 +1,76 @@
+"""A prediction that was read becomes its Kafka record, with no model of the event in between.
+
+The record reads as the very event that `shared.events.record` would have written.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from services.prediction_logging.given import PredictionRead
+from shared.events import PredictionLogged, derived_id
+from shared.events.envelope import Record, event_type
+
+TOPIC = PredictionLogged.topic
+_TYPE = event_type(TOPIC)
+_SOURCE = "/tuneloop/prediction_logging"
+
+
+class _Value(msgspec.Struct, gc=False):
+    """PredictionLogged's fields."""
+
+    prediction_id: str
+    workload: str
+    predicted_at: str
+    input: str
+    answer: str
+    confidence: float
+    probabilities: dict[str, float]
+    adapter: str
+    latency_ms: float
+    tokens_in: int
+    attributes: dict[str, str]
+    subject_id: str | None
+    group_id: str | None
+    revision: int
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def prediction_record(
+    read: PredictionRead, prediction_id: str, moment: datetime, subject_id: str | None, revision: int
+) -> Record:
+    """The record of a prediction made at `moment`, under this revision of its workload's definition."""
+    time = moment.isoformat()
+    value = _Value(
+        prediction_id,
+        read.workload,
+        time,
+        read.input,
+        read.answer,
+        read.confidence,
+        read.probabilities or {},
+        read.adapter,
+        read.latency_ms or 0,
+        read.tokens_in or 0,
+        read.attributes or {},
+        subject_id,
+        read.group_id,
+        revision,
+    )
+    return Record(
+        TOPIC.name,
+        prediction_id.encode(),
+        _encode(value),
+        {
+            "ce_specversion": "1.0",
+            "ce_id": derived_id(TOPIC.name, read.workload, prediction_id),
+            "ce_source": _SOURCE,
+            "ce_type": _TYPE,
+            "ce_time": time,
+            "content-type": "application/json",
+        },
+    )

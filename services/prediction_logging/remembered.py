@@ -1,0 +1,36 @@
+"""What came lately, in bounded memory: two generations of 64-bit hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+
+class Remembered:
+    """For each key the content it came with, for `seconds` at least, as long as no more than `most` come.
+
+    Both are kept as Python's own hashes (SipHash under a secret of this process): of a million keys the
+    chance that two are taken for one is 3 in 10⁸. One costs about 160 bytes.
+    """
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds = most, seconds
+        self._young: dict[int, int] = {}
+        self._old: dict[int, int] = {}
+        self._since = 0.0
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def differs(self, key: Hashable, content: Hashable) -> bool:
+        """Whether the key came before, with other content."""
+        hashed = hash(key)
+        held = self._young.get(hashed)
+        if held is None:
+            held = self._old.get(hashed)
+        return held is not None and held != hash(content)
+
+    def keep(self, key: Hashable, content: Hashable, second: float) -> None:
+        """`second`: of any clock that only goes forward."""
+        if len(self._young) * 2 >= self._most or second - self._since >= self._seconds:
+            self._young, self._old, self._since = {}, self._young, second
+        self._young.setdefault(hash(key), hash(content))
