@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Request
 
@@ -23,6 +21,7 @@ from services.workloads.revising import Prepared, Revising
 from services.workloads.rounds import Rounds
 from services.workloads.settings import Settings
 from services.workloads.submission import read_submission
+from services.workloads.tables_away import of_tables
 from shared.broker import Publish
 from shared.events import RollbackRequested, WorkloadAdded, derived_id
 from shared.model_server import ModelServerDown, ModelServerRefused
@@ -31,7 +30,6 @@ from shared.projections import Workloads
 from shared.service import Clock
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def routes(parts: Parts) -> APIRouter:
         """All workloads by name, retired ones only if they are asked for."""
         listed = sorted(parts.workloads.all(), key=lambda one: one.name)
         shown = [one for one in listed if retired or not one.is_retired]
-        await _of_tables(parts.rounds.look(*(one.name for one in shown)))
-        return [await _of_tables(parts.overview.state(one)) for one in shown]
+        await of_tables(parts.rounds.look(*(one.name for one in shown)))
+        return [await of_tables(parts.overview.state(one)) for one in shown]
 
     @router.get("/{name}")
     async def workload(name: str) -> replies.Definition:
@@ -91,14 +89,14 @@ def routes(parts: Parts) -> APIRouter:
     @router.get("/{name}/status")
     async def status(name: str) -> replies.Status:
         added = _known(parts.workloads, name)
-        await _of_tables(parts.rounds.look(name))
-        return await _of_tables(parts.overview.status(added))
+        await of_tables(parts.rounds.look(name))
+        return await of_tables(parts.overview.status(added))
 
     @router.post("/{name}/cycles", status_code=201)
     async def start_cycle(name: str, wish: replies.Wish) -> replies.Started:
         """Starts a cycle now: its cutoff and its lists stand when this answers."""
         added = _decided_here(parts, name)
-        started = await _of_tables(parts.cycles.start(added, wish.requested_by, wish.reason))
+        started = await of_tables(parts.cycles.start(added, wish.requested_by, wish.reason))
         if isinstance(started, Refusal):
             under_way: dict[str, Any] = {"cycle_id": started.cycle_id} if started.cycle_id else {}
             raise Problem(409, "No cycle starts", started.reason, **under_way)
@@ -117,7 +115,7 @@ def routes(parts: Parts) -> APIRouter:
         _known(parts.workloads, name)
         longest = min(wait, parts.settings.longest_wait_seconds)
         try:
-            round_ = await _of_tables(parts.rounds.follow(name, round_id, after, longest))
+            round_ = await of_tables(parts.rounds.follow(name, round_id, after, longest))
         except asyncio.CancelledError:  # the server ends what is still open when the process is told to stop
             raise Problem(
                 503, "Stopping", "This process stops. Ask again in a moment.", headers={"Retry-After": "2"}
@@ -130,7 +128,7 @@ def routes(parts: Parts) -> APIRouter:
     async def roll_back(name: str, wish: replies.Wish) -> replies.Requested:
         """Asks for the champion before the present one."""
         _decided_here(parts, name)
-        champion = await _of_tables(parts.views.champion(name))
+        champion = await of_tables(parts.views.champion(name))
         if champion is None or not champion.has_predecessor:
             raise Problem(
                 409, "Nothing to roll back to", f"“{name}” has had no champion before the present one."
@@ -151,7 +149,7 @@ def routes(parts: Parts) -> APIRouter:
     async def retire(name: str, wish: replies.Wish) -> replies.Retired:
         """The workload rests: nothing is asked, drawn, listed or trained. Its data are kept."""
         _decided_here(parts, name)
-        resting = await _of_tables(parts.revising.retire(name))
+        resting = await of_tables(parts.revising.retire(name))
         assert resting.retired_at is not None
         return replies.Retired(name=name, revision=resting.revision, retired_at=resting.retired_at)
 
@@ -194,7 +192,7 @@ def _decides(parts: Parts, name: str) -> None:
 
 async def _of_workload(work: Awaitable[T]) -> T:
     try:
-        return await _of_tables(work)
+        return await of_tables(work)
     except BadWorkload as bad:
         errors = [{"where": one.where, "problem": one.problem} for one in bad.complaints]
         raise Problem(422, "Bad workload", str(bad), errors=errors) from None
@@ -205,15 +203,6 @@ async def _of_workload(work: Awaitable[T]) -> T:
             f"{down}. Try again in a moment.",
             headers={"Retry-After": "2"},
         ) from down
-
-
-async def _of_tables(work: Awaitable[T]) -> T:
-    try:
-        return await work
-    except (ClickHouseError, OSError) as away:
-        log.warning("ClickHouse: %s", away)
-        said = f"ClickHouse: {type(away).__name__}. Try again in a moment."
-        raise Problem(503, "Tables away", said, headers={"Retry-After": "2"}) from away
 
 
 async def _publish_in_time(parts: Parts, requested: RollbackRequested) -> None:

@@ -6,7 +6,13 @@ import asyncio
 
 from services.workloads.api import Parts, routes
 from services.workloads.checking import Checking
+from services.workloads.consumer_lag import group_topics
+from services.workloads.consumer_offsets import ConsumerOffsets
+from services.workloads.consumers_api import consumer_routes
 from services.workloads.cycles import Cycles
+from services.workloads.dead_letter_api import dead_letter_routes
+from services.workloads.dead_letter_desk import DeadLetterDesk
+from services.workloads.dead_letter_topics import DeadLetterTopics
 from services.workloads.due_cycles import DueCycles
 from services.workloads.handlers import Handlers
 from services.workloads.outbox import Outbox
@@ -18,6 +24,7 @@ from services.workloads.settings import Settings
 from services.workloads.store import WorkloadStore
 from shared.consumer import Batch
 from shared.events import (
+    EVENTS,
     CandidateEvaluated,
     CandidateJudged,
     CandidateTrained,
@@ -63,6 +70,16 @@ def build(context: ServiceContext) -> Service:
         settings,
     )
 
+    offsets = ConsumerOffsets(group_topics(), context.addresses.kafka_bootstrap_servers)
+    desk = DeadLetterDesk(
+        store,
+        DeadLetterTopics(
+            [kind.topic.dead_letters for kind in EVENTS], context.addresses.kafka_bootstrap_servers
+        ),
+        context.producer.publish_records,
+        context.clock,
+    )
+
     def look_again() -> None:
         rounds.forget()
         stored.set()
@@ -92,7 +109,11 @@ def build(context: ServiceContext) -> Service:
             CandidateJudged: handlers.on_milestone,
         },
         workloads=workloads,
-        routers=[routes(parts)],
+        routers=[
+            routes(parts),
+            dead_letter_routes(desk, settings.publish_seconds),
+            consumer_routes(offsets, context.clock),
+        ],
         start=start,
         background=[outbox.run_for_ever, due_cycles.run_for_ever],
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from services.workloads.dead_letters import DeadLetter, Decision
 from services.workloads.round_progress import Kind, Round, Stage
 from shared.clickhouse import ClickHouse
 from shared.events import CycleStarted, PredictionCorrected, PredictionFlagged, WorkloadAdded
@@ -209,6 +210,30 @@ class WorkloadStore:
             for row in rows
         ]
         return sorted(failures, key=lambda failure: failure["prediction_id"])
+
+    async def decided_dead_letters(self) -> list[str]:
+        """The ids of those that were replayed or dropped."""
+        rows = await self._clickhouse.rows("SELECT dead_letter_id FROM dead_letter_decisions FINAL")
+        return [row["dead_letter_id"] for row in rows]
+
+    async def keep_decisions(
+        self, letters: Iterable[DeadLetter], decision: Decision, by: str, reason: str, at: datetime
+    ) -> None:
+        await self._clickhouse.insert(
+            "dead_letter_decisions",
+            [
+                {
+                    "dead_letter_id": letter.id,
+                    "topic": letter.topic,
+                    "service": letter.service,
+                    "decision": decision.value,
+                    "decided_by": by,
+                    "reason": reason,
+                    "decided_at": at,
+                }
+                for letter in letters
+            ],
+        )
 
 
 def _utc(moment: datetime) -> datetime:

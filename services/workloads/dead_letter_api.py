@@ -1,0 +1,189 @@
+"""HTTP about dead letters: what there is, what one holds, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from datetime import datetime
+from typing import Annotated, Self, TypeVar
+
+from confluent_kafka import KafkaException
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel, Field
+
+from services.workloads.dead_letter_desk import DeadLetterDesk, OnlyItsHead
+from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
+from services.workloads.kafka_silent import KafkaSilent
+from services.workloads.replies import Wish
+from services.workloads.tables_away import of_tables
+from shared.problems import Problem
+
+MOST_AT_ONCE = 1000
+T = TypeVar("T")
+
+
+class Listed(BaseModel):
+    """One dead letter, without its payload."""
+
+    id: str
+    topic: str
+    """The one it came from."""
+    partition: int
+    offset: int
+    service: str
+    reason: str
+    at: datetime
+    bytes: int
+    is_whole: bool
+    """False: only its head is kept, or nothing; the rest is read from where it stood, while Kafka has it."""
+
+    @classmethod
+    def of(cls, letter: DeadLetter) -> Self:
+        return cls.model_validate({name: getattr(letter, name) for name in cls.model_fields})
+
+
+class Count(BaseModel):
+    topic: str
+    service: str
+    count: int
+
+
+class Letters(BaseModel):
+    total: int
+    counts: list[Count]
+    letters: list[Listed]
+    """The newest first, at most as many as were asked for."""
+
+
+class Shown(Listed):
+    key: dict[str, str]
+    value: dict[str, str]
+    """As `text`, or as `base64` what is none: personal data, perhaps."""
+    headers: dict[str, str]
+    is_original: bool
+    """Whether it was read from where it stood; else it is what was kept aside."""
+
+
+class Many(Wish):
+    """What is decided about all that match. `count` is how many that were: others may have come meanwhile."""
+
+    topic: str | None = None
+    service: str | None = None
+    since: AwareDatetime | None = None
+    count: int = Field(ge=1, le=MOST_AT_ONCE)
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.topic, self.service, self.since)
+
+
+class Decided(BaseModel):
+    count: int
+
+
+def dead_letter_routes(desk: DeadLetterDesk, publish_seconds: float) -> APIRouter:
+    router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
+
+    @router.get("")
+    async def letters(
+        topic: str | None = None,
+        service: str | None = None,
+        since: AwareDatetime | None = None,
+        limit: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 100,
+    ) -> Letters:
+        """Those that nobody has decided about. What they hold is not told."""
+        found = await _of_kafka(desk.undecided(Wanted(topic, service, since)))
+        by = [Count(topic=key[0], service=key[1], count=count) for key, count in counts(found).items()]
+        return Letters(total=len(found), counts=by, letters=[Listed.of(one) for one in found[:limit]])
+
+    @router.get("/{letter_id}")
+    async def show(letter_id: str) -> Shown:
+        """One with its payload, by its id or by how that begins. Decided ones too."""
+        letter = await _named(desk, letter_id)
+        payload = await _of_kafka(desk.payload(letter))
+        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in payload.record.headers}
+        return Shown(
+            **Listed.of(letter).model_dump(),
+            key=dict(shown(payload.record.key or b"")),
+            value=dict(shown(payload.record.value)),
+            headers=headers,
+            is_original=payload.is_original,
+        )
+
+    @router.post("/replay")
+    async def replay_many(many: Many) -> Decided:
+        """Publishes all that match on the topics they came from."""
+        found = await _confirmed(desk, many)
+        await _published(desk.replay(found, many.requested_by, many.reason), publish_seconds)
+        return Decided(count=len(found))
+
+    @router.post("/drop")
+    async def drop_many(many: Many) -> Decided:
+        """Lists all that match no more."""
+        found = await _confirmed(desk, many)
+        await of_tables(desk.drop(found, many.requested_by, many.reason))
+        return Decided(count=len(found))
+
+    @router.post("/{letter_id}/replay")
+    async def replay(letter_id: str, wish: Wish) -> Decided:
+        letter = await _named(desk, letter_id)
+        await _published(desk.replay([letter], wish.requested_by, wish.reason), publish_seconds)
+        return Decided(count=1)
+
+    @router.post("/{letter_id}/drop")
+    async def drop(letter_id: str, wish: Wish) -> Decided:
+        letter = await _named(desk, letter_id)
+        await of_tables(desk.drop([letter], wish.requested_by, wish.reason))
+        return Decided(count=1)
+
+    return router
+
+
+async def _named(desk: DeadLetterDesk, beginning: str) -> DeadLetter:
+    found = await _of_kafka(desk.named(beginning))
+    if not found:
+        raise Problem(404, "Unknown dead letter", f"No dead letter has an id that begins with {beginning}.")
+    if len(found) > 1:
+        raise Problem(409, "Several dead letters", f"{len(found)} ids begin so: say more of it.")
+    return found[0]
+
+
+async def _confirmed(desk: DeadLetterDesk, many: Many) -> Sequence[DeadLetter]:
+    found = await _of_kafka(desk.undecided(many.wanted()))
+    if len(found) != many.count:
+        raise Problem(
+            409,
+            "Another number",
+            f"{len(found)} dead letters match now, not {many.count}. Look at them again, and say that number "
+            f"(at most {MOST_AT_ONCE} at once: narrow them down by topic, service and since).",
+            total=len(found),
+        )
+    return found
+
+
+async def _of_kafka(work: Awaitable[T]) -> T:
+    try:
+        return await of_tables(work)
+    except KafkaSilent as silent:
+        raise Problem(
+            503, "Kafka away", f"Kafka: {silent}. Try again in a moment.", headers={"Retry-After": "2"}
+        ) from silent
+    except OnlyItsHead as gone:
+        raise Problem(
+            409,
+            "Not kept whole",
+            f"Of {gone} only the head was set aside, and Kafka does not keep the record any more. Send it "
+            "again from where it came, and drop this.",
+        ) from None
+
+
+async def _published(work: Awaitable[None], seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await _of_kafka(work)
+    except (TimeoutError, KafkaException) as error:
+        raise Problem(
+            503,
+            "Not replayed for sure",
+            "Kafka did not confirm in time. Replay them again: what did arrive counts once.",
+            headers={"Retry-After": "5"},
+        ) from error

@@ -1,0 +1,24 @@
+"""What HTTP answers while ClickHouse does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from shared.problems import Problem
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+async def of_tables(work: Awaitable[T]) -> T:
+    """Raises Problem, 503, if ClickHouse does not answer."""
+    try:
+        return await work
+    except (ClickHouseError, OSError) as away:
+        log.warning("ClickHouse: %s", away)
+        said = f"ClickHouse: {type(away).__name__}. Try again in a moment."
+        raise Problem(503, "Tables away", said, headers={"Retry-After": "2"}) from away
