@@ -20,6 +20,7 @@ from tests.bench.ingest.measured import measured
 from tests.bench.ingest.payload import TOPIC, WORKLOAD, Encoded
 from tests.bench.installation import add_workload, cpu_seconds
 from tests.bench.progress import percentile
+from tests.servers.clickhouse import embedded_clickhouse
 from tests.servers.kafka import embedded_kafka
 from tests.servers.model import ROOT
 
@@ -46,12 +47,13 @@ def ingest(
 ) -> dict[str, Any]:
     """The figures of the last line."""
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES))
-    with embedded_kafka(folder / "kafka") as kafka:
+    with embedded_kafka(folder / "kafka") as kafka, embedded_clickhouse(folder / "clickhouse") as url:
         _fill(kafka, events)
-        consumed = _in_turn(kafka, events, rounds, say)
-        published = measured("publishing", kafka, str(events))
+        consumed = _in_turn(kafka, url, events, rounds, say)
+        published = median(measured("publishing", kafka, str(events)) for _ in range(rounds))
+        ready = median(measured("publishing", kafka, str(events), "ready") for _ in range(rounds))
     print(_consumer_table(consumed))
-    print(f"publish, in batches: {published:.1f} µs CPU per event")
+    print(f"publish, in batches: {published:.1f} µs CPU per event; of records that are ready {ready:.1f}")
     with installed(folder / "end-to-end") as bench:
         run = highest_held(bench, seconds, say) if rate is None else bench.run(rate, seconds)
         lost, twice = bench.lost_and_visible_twice()
@@ -86,12 +88,14 @@ def _fill(kafka: str, events: int) -> None:
     assert producer.flush(60) == 0
 
 
-def _in_turn(kafka: str, events: int, rounds: int, say: Callable[[str], None]) -> dict[str, list[float]]:
+def _in_turn(
+    kafka: str, url: str, events: int, rounds: int, say: Callable[[str], None]
+) -> dict[str, list[float]]:
     """Microseconds per event of each consumer, once a round."""
     consumed: dict[str, list[float]] = {OURS: [], ARROYO: [], FASTSTREAM: []}
     for number in range(1, rounds + 1):
         for name, found in consumed.items():
-            found.append(measured(name, kafka, str(events)))
+            found.append(measured(name, kafka, str(events), url))
             say(f"round {number}, {name}: {found[-1]:.2f} µs CPU per event")
     return consumed
 
