@@ -46,7 +46,10 @@ class Answering:
     subject_key: str = field(repr=False)
 
     async def answer(self, asked: Asked, prediction_id: str | None = None) -> PredictionLogged:
-        """The answer, on record unless its id says otherwise, under the given id or a new one. Raises Problem."""
+        """The answer, under the given id or a new one, on record unless its id says otherwise.
+
+        Raises Problem.
+        """
         began = time.perf_counter()
         workload = self.workload(asked.workload)
         scored = await self._scored(workload, asked.text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-        stands_on=["model server"],
+import time
+from functools import partial
 
 from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.answering import Answering
