@@ -3,11 +3,11 @@
     python -m tests.bench.large_tables [--rows 10000000]
 
 Fills a ClickHouse with a day of predictions of two workloads, one with ids in the order of time and one whose
-app makes its own random ids, and asks it through the services' own stores. Progress goes to standard error; the
-last line of standard output is one JSON object:
+app makes its own random ids, and asks it through the services' own stores. Progress goes to standard error;
+the last line of standard output is one JSON object:
 
-- `unpaired_ms`: what of all this the shadow takes next, the slowest of four medians: each workload, with a day's
-  backlog and with nothing left to do;
+- `unpaired_ms`: what of all this the shadow takes next, the slowest of four medians: each workload, with a
+  day's backlog and with nothing left to do;
 - `status_ms`: how a workload stands, as `tuneloop status` and the console ask it, the slower of two medians;
 - `insert_rows_per_s`: batches of 20,000 rows of 0.8 KB into the table that is so large already.
 """
