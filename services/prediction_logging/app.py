@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 
 from services.prediction_logging.acceptance import Acceptance
 from services.prediction_logging.api import Intake, routes
+from services.prediction_logging.audit import Audit, OpenRows
+from services.prediction_logging.audit_store import AuditStore, Conflict
+from services.prediction_logging.conflict_letters import conflict_letter
 from services.prediction_logging.handlers import Handlers
 from services.prediction_logging.intake_metrics import IntakeMetrics
 from services.prediction_logging.kinds import Feedback, Predictions
@@ -21,6 +25,7 @@ from shared.service import Service, ServiceContext
 from shared.subject_ids import WITHOUT_KEY, subject_id
 
 DRAIN_SECONDS = 4.0  # a process that ends delivers so long; what is left is the next one's
+AUDIT_ANSWER_SECONDS = 600.0  # for a slice, of half a million rows whose ids lie anywhere
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +51,22 @@ def build(context: ServiceContext) -> Service:
         settings,
         IntakeMetrics(context.registry, delivery),
     )
-    handlers = Handlers(
-        PredictionStore(context.clickhouse),
-        context.publish,
+    store, metrics, open_rows = PredictionStore(context.clickhouse), Metrics(context.registry), OpenRows()
+    handlers = Handlers(store, context.publish, context.clock, workloads, metrics, open_rows.add)
+
+    async def set_aside(conflicts: Sequence[Conflict]) -> None:
+        moment = context.clock()
+        await context.producer.publish_records([conflict_letter(one, moment) for one in conflicts])
+
+    audit = Audit(
+        AuditStore(context.clickhouse.patient(AUDIT_ANSWER_SECONDS)),
+        store,
+        set_aside,
         context.clock,
-        workloads,
-        Metrics(context.registry),
+        handlers.arrivals,
+        metrics,
+        open_rows,
+        settings.audit_seconds,
     )
     return Service(
         name="prediction_logging",
@@ -63,6 +78,6 @@ def build(context: ServiceContext) -> Service:
         workloads=workloads,
         stands_on=(),
         routers=[routes(intake, Predictions(workloads, subject_of), Feedback(workloads, subject_of))],
-        background=[delivery.run_for_ever],
+        background=[delivery.run_for_ever, audit.run_for_ever],
         stop=partial(delivery.drain, DRAIN_SECONDS),
     )

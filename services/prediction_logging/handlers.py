@@ -6,7 +6,7 @@ afterwards, so at least one of them sees both.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -31,6 +31,8 @@ class Handlers:
     clock: Clock
     workloads: Workloads
     metrics: Metrics
+    on_stored: Callable[[int], None] = lambda count: None
+    """Told how many predictions were stored."""
     arrivals: ArrivalClock = field(default_factory=ArrivalClock)
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
@@ -77,6 +79,7 @@ class Handlers:
             self.arrivals.follow(await self.store.latest_arrival())
         await self.store.keep_predictions(good, self.arrivals.arrival(self.clock()))
         self.arrivals.stored(spans)
+        self.on_stored(len(good))
 
     async def _feedback_that_waited(
         self, first: dict[Key, ConsumerRecord[PredictionLogged]]

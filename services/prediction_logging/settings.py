@@ -22,3 +22,6 @@ class Settings(BaseSettings):
     remembered_ids: int = Field(default=400_000, ge=2)
     """Ids of the last day of which this process knows the content, for 160 bytes each. Another content under
     one of them is refused at once; what is not known here any more is found by the hourly audit."""
+    audit_seconds: float = Field(default=3600.0, gt=0)
+    """How often predictions are counted, and another content under a known id is looked for; sooner, where
+    half a million arrived."""

@@ -150,19 +150,18 @@ class ShadowStore:
                 SELECT prediction_id FROM pairs
                 WHERE workload = {workload:String} AND run_id = {run_id:String}
               )
-            ORDER BY arrived_at, predicted_at, prediction_id
-            LIMIT 1 BY prediction_id LIMIT {limit:UInt32}""",
+            ORDER BY arrived_at LIMIT {most:UInt32} SETTINGS max_threads = 1""",
             workload=candidate.workload,
             champion=champion,
             since=since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
             cutoff=_to_the_millisecond(candidate.cutoff),
             run_id=candidate.run_id,
-            limit=limit,
+            most=2 * limit,  # what is stored again stands there again
             skipped=sorted({*skipped, *self._not_shown[candidate.run_id]}),
         )
         first = _utc(arrived[0]["arrived_at"]) if arrived else now
         self._looked_until[candidate.run_id] = max(since, min(first, now - SETTLED))
-        ids = [str(row["prediction_id"]) for row in arrived]
+        ids = list(dict.fromkeys(str(row["prediction_id"]) for row in arrived))[:limit]
         requests = await self._requests(candidate.workload, champion, ids)
         self._not_shown[candidate.run_id] |= set(ids) - {request.prediction_id for request in requests}
         return requests
@@ -174,7 +173,7 @@ class ShadowStore:
             """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
             WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
                 AND adapter = {champion:String}
-            ORDER BY predicted_at, prediction_id""",
+            ORDER BY predicted_at, prediction_id SETTINGS max_threads = 1""",
             workload=workload,
             champion=champion,
             ids=prediction_ids,

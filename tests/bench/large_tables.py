@@ -119,7 +119,7 @@ async def median_ms(ask: Callable[[], Awaitable[object]]) -> float:
 
 async def fill(clickhouse: ClickHouse, rows: int, start: datetime) -> None:
     """A day of predictions of both workloads, `rows` in all, and some feedback and flags."""
-    each = rows // 2
+    each, clickhouse = rows // 2, clickhouse.patient(3600)
     step = int(DAY.total_seconds() * 1e9) // max(1, each // 1000)
     for first in range(0, each, AT_ONCE):
         for workload in (ORDERED, RANDOM):
@@ -143,7 +143,7 @@ async def audit(clickhouse: ClickHouse, start: datetime) -> None:
         pass
 
     await clickhouse.command("TRUNCATE TABLE audit_watermark")
-    store = AuditStore(clickhouse)
+    store = AuditStore(clickhouse.patient(3600))
     await store.keep_audited_until(nanoseconds(start) - 1)
     audit = Audit(
         store,

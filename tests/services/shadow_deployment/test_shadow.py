@@ -106,7 +106,8 @@ async def log_prediction(
     }
     await service.clickhouse.insert("predictions_v1", [row])
     arrived = {name: row[name] for name in ("prediction_id", "workload", "adapter", "predicted_at")}
-    await service.clickhouse.insert("arrivals_v1", [arrived | {"arrived_at": service.now}])
+    moment = service.now + timedelta(milliseconds=number)
+    await service.clickhouse.insert("arrivals_v1", [arrived | {"arrived_at": moment}])
 
 
 async def count(service: RunningService) -> int:
