@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol
@@ -42,9 +43,10 @@ class Broker(KafkaBroker):
         published = Counter(
             "tuneloop_published_records", "Records that Kafka acknowledged", ("topic",), registry=registry
         )
+        of_topic = cache(published.labels)
         self.producer = Producer(
             self.config.broker_config.connection_config.producer_config,
-            lambda topic, count: published.labels(topic).inc(count),
+            lambda topic, count: of_topic(topic).inc(count),
         )
         self.config.broker_config.producer = _InBatches(self.producer)
 
@@ -91,11 +93,12 @@ def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegis
         client_id=client_id,
         acks="all",
         enable_idempotence=True,
-        linger_ms=5,
+        linger_ms=0,  # what is awaited one by one costs a third, and a batch no more
         max_request_size=MAX_MESSAGE_BYTES,
         allow_auto_create_topics=False,
         config={
             "log_level": 2,  # what it says of its connections: the consumers say it, and once
+            "socket.nagle.disable": True,
             "message.timeout.ms": CONFIRMED_MS,
             "queue.buffering.max.kbytes": QUEUE_KILOBYTES,
         },

@@ -27,6 +27,8 @@ LEAST_PAUSE_SECONDS = 0.001
 ROOM_SECONDS = 0.02  # when its queue is full: how long to wait before looking again
 LONGEST_WAIT_SECONDS = 1.0
 LAST_RECORDS_SECONDS = 1.0
+_UNTRACED = (trace.NoOpTracer, trace.ProxyTracer)
+_NO_TOPIC = (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
 _OF_NO_USE = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
 Published = Callable[[str, int], None]
@@ -119,7 +121,10 @@ class Producer:
 
     def _poll(self, native: Any) -> None:
         while self._native is native:
-            native.poll(LONGEST_WAIT_SECONDS)
+            try:
+                native.poll(LONGEST_WAIT_SECONDS)
+            except KafkaException as error:  # a fatal one
+                self._replace(native, error.args[0])
 
     def _on_error(self, error: KafkaError) -> None:
         """What librdkafka says of its connections: the cause of time-outs that come later."""
@@ -129,8 +134,10 @@ class Producer:
         self, native: confluent_kafka.Producer, batch: _Batch, records: Sequence[Record], may_try_again: bool
     ) -> bool:
         """False if it is to be published again, by another producer. Raises NotConfirmed."""
-        for topic, count in (Counter(record.topic for record in records) - batch.failed).items():
-            self._published(topic, count)
+        topics = {one.topic for one in records}
+        for topic in topics:
+            count = len(records) if len(topics) == 1 else sum(one.topic == topic for one in records)
+            self._published(topic, count - batch.failed[topic])
         if batch.error is None:
             return True
         if batch.error.fatal() or batch.error.code() in _OF_NO_USE:
@@ -151,7 +158,7 @@ class Producer:
         if error.code() == KafkaError._MSG_TIMED_OUT:
             seconds = float(self._settings.get("message.timeout.ms", 300_000)) / 1000
             return f"Kafka did not confirm it in {seconds:g} s{self._trouble}"
-        if error.code() in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART):
+        if error.code() in _NO_TOPIC:
             return "Kafka has no such topic. Services make theirs when they start: restart this one"
         return str(error.str())
 
@@ -223,6 +230,8 @@ def _waking(loop: asyncio.AbstractEventLoop, confirmed: asyncio.Future[None]) ->
 
 def _abandon(native: confluent_kafka.Producer) -> None:
     """What it still holds is reported as failed, so that whoever waits for it publishes it again."""
+    with suppress(KafkaException):  # of the fatal error, if it was not said yet
+        native.poll(0)
     native.purge()
     native.flush(LAST_RECORDS_SECONDS)
 
@@ -231,7 +240,7 @@ def _abandon(native: confluent_kafka.Producer) -> None:
 def _publishing(records: Sequence[Record]) -> Iterator[str]:
     """The batch's `traceparent`: of a span if an OpenTelemetry agent watches, else one nobody records."""
     tracer = trace.get_tracer("tuneloop")
-    if isinstance(tracer, trace.NoOpTracer | trace.ProxyTracer):
+    if type(tracer) in _UNTRACED:
         yield f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
         return
     topic = records[0].topic if records else ""
