@@ -57,6 +57,11 @@ class EmbeddedKafka:
         assert _READY in said, self.log
         self.port = int(said.split(_READY)[1].split(",")[0].rpartition(":")[2])
 
+    def send(self, number: signal.Signals) -> None:
+        """SIGSTOP and SIGCONT: it stands still, and its connections stay."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """As `kill -9`."""
         self._end(signal.SIGKILL)

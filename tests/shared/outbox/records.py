@@ -31,8 +31,8 @@ def predicted(number: int) -> Record:
     return record(prediction(number), "model_gateway")
 
 
-def small(name: str) -> Record:
-    return Record("topic", b"key", f'"{name}"'.encode(), {"ce_id": name})
+def small(name: str, topic: str = "topic") -> Record:
+    return Record(topic, b"key", f'"{name}"'.encode(), {"ce_id": name})
 
 
 @contextmanager
