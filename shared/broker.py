@@ -2,7 +2,7 @@
 
 FastStream's own defaults lose events: here acks=all and an idempotent producer, so that what is acknowledged
 is kept, and kept once. Its own producer waits for each record by itself, which costs ten times as much, so
-ours takes its place (docs/decisions/0009-publishing-in-batches.md). Consuming is ours too (shared/consumer).
+ours takes its place (docs/decisions/0010-publishing-in-batches.md). Consuming is ours too (shared/consumer).
 """
 
 from __future__ import annotations

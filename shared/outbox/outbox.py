@@ -122,9 +122,8 @@ class Outbox:
 
         A disk that is too full to remember still gets its room back.
         """
-        content = json.dumps({"segment": place.segment, "offset": place.offset}).encode()
         try:
-            write_atomically(self.folder / "published.json", content)
+            self._note(place)
         except OSError as error:
             log.error("%s: no note of what is published: %s; it may come twice", self.folder, error.strerror)
         with self._changing:
@@ -136,6 +135,15 @@ class Outbox:
                 self.oldest_at = None
         for number in gone:
             self._path(number).unlink(missing_ok=True)
+
+    def _note(self, place: Place) -> None:
+        content = json.dumps({"segment": place.segment, "offset": place.offset}).encode()
+        if self.settings.fsync:
+            write_atomically(self.folder / "published.json", content)
+        else:
+            partial = self.folder / ".published.json.partial"
+            partial.write_bytes(content)
+            partial.rename(self.folder / "published.json")
 
     def set_aside(self, line: bytes) -> None:
         """Keeps a line that is no record, which only a crash of the machine can leave, in a file beside."""
@@ -200,8 +208,15 @@ class Outbox:
         self._sizes[number] = 0
 
     def _published_before(self) -> Place:
-        path = self.folder / "published.json"
-        return Place(**json.loads(path.read_bytes())) if path.exists() else Place(0, 0)
+        try:
+            return Place(**json.loads((self.folder / "published.json").read_bytes()))
+        except FileNotFoundError:
+            pass
+        except (ValueError, TypeError):  # as a crash of the machine may leave it
+            log.error(
+                "%s: the note of what is published cannot be read; all of it is published again", self.folder
+            )
+        return Place(0, 0)
 
     def _first_line_at(self) -> int | None:
         lines, place = self.read(self.published, 1)
