@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.model_gateway.answer import Answer
+from services.model_gateway.answer import UNRECORDED, Answer
 from services.model_gateway.held_answers import AskedOtherwise, HeldAnswers
 from shared.events import now
 
@@ -123,6 +123,16 @@ async def test_an_answer_is_held_for_its_time_and_no_longer(time: Time, model: M
     time.second = 10
     assert await held.find("key", b"text") is None
     assert len(held) == 0
+
+
+async def test_what_is_not_on_record_is_not_held_so_that_it_may_still_be_recorded(time: Time) -> None:
+    held = HeldAnswers(10, 10 * ONE, time)
+
+    async def unrecorded() -> Answer:
+        return answer(f"{UNRECORDED}one")
+
+    assert not (await held.hold("key", b"text", unrecorded)).is_recorded
+    assert await held.find("key", b"text") is None
 
 
 async def test_the_oldest_go_first_when_there_are_more_than_fit(time: Time, model: Model) -> None:

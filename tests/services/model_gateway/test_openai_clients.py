@@ -17,7 +17,8 @@ from shared.events import FeedbackGiven, Thumb, now
 from shared.fields import FrozenAdapter
 from tests.servers.http import app_of, serving
 from tests.servers.lossy_proxy import Loss, losing
-from tests.servers.model import lora_adapter, test_cache
+from tests.servers.model import lora_adapter
+from tests.servers.model import test_cache as cache
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted
 from tests.services.model_gateway.test_answers import records
 
@@ -155,7 +156,7 @@ async def test_a_key_used_for_another_text_is_refused(client: openai.AsyncOpenAI
 
 def node_client() -> Path:
     """A folder with OpenAI's client for Node. It comes from npm the first time: no Python package has it."""
-    folder = test_cache() / f"openai-node-{NODE_CLIENT}"
+    folder = cache() / f"openai-node-{NODE_CLIENT}"
     if not (folder / "done").exists():
         npm = shutil.which("npm")
         if npm is None or shutil.which("node") is None:
