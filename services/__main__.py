@@ -11,6 +11,7 @@ import sys
 from services.run import run
 from shared.addresses import Addresses
 from shared.clickhouse import CannotUseClickHouse
+from shared.files import CannotUseFiles
 from shared.flow import FLOW
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
@@ -34,7 +35,7 @@ def main() -> int:
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
         asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
-    except (CannotListen, CannotMigrate, CannotUseClickHouse, CannotUseKafka) as refusal:
+    except (CannotListen, CannotMigrate, CannotUseClickHouse, CannotUseFiles, CannotUseKafka) as refusal:
         print(refusal, file=sys.stderr)
         return 1
     return 0

@@ -49,7 +49,9 @@ class Stack:
         self._broker = make_broker(addresses.kafka_bootstrap_servers, "+".join(names), registry)
         self._clickhouse: ClickHouse = clickhouse_at(addresses.clickhouse_url)
         self._models = ModelServer(addresses.models_url)
-        self._files = Files(addresses.files_uri, addresses.state_folder / "cache")
+        self._files = Files(
+            addresses.files_uri, addresses.state_folder / "cache", addresses.models_files_folder
+        )
         self.services = [build(name, self._context(name)) for name in names]
 
     def _context(self, name: str) -> ServiceContext:

@@ -21,6 +21,8 @@ class Addresses(BaseSettings):
     """An OpenAI-compatible server that loads LoRA adapters as vLLM does."""
     files_uri: str = "file:///var/lib/tuneloop/files"
     """Where datasets and adapters lie, as an fsspec URI."""
+    models_files_folder: str = ""
+    """Where the model server sees FILES_URI, if that is elsewhere: the folder of its mount of the bucket."""
     base_models: str = ""
     """A folder with base models by name, for training. Empty: the name is a model hub's id."""
     state_folder: Path = Path("/var/lib/tuneloop/state")

@@ -160,7 +160,7 @@ class FrozenFile(Part):
     """Bulk that an event points to: it never changes, and its digest proves it."""
 
     uri: Uri
-    """Below the files' root; version 0.1 wrote absolute ones. Only `shared/files.py` reads it."""
+    """Below the files' root; version 0.1 wrote absolute ones. Only `shared/files/` reads it."""
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
     rows: Count
 

@@ -75,7 +75,7 @@ class AliasSwitch:
                 await self._load(adapter)
 
     async def _load(self, adapter: FrozenAdapter) -> None:
-        folder = await asyncio.to_thread(self.files.adapter_folder, adapter)
+        folder = await asyncio.to_thread(self.files.folder_for_models, adapter)
         await self.models.load_adapter(adapter.name, folder)
 
     async def _load_and_switch(self, event: ModelPromoted | ModelRolledBack) -> bool:

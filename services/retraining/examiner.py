@@ -117,7 +117,7 @@ class Examiner:
         return answer
 
     async def _load(self, adapter: FrozenAdapter) -> None:
-        folder = await asyncio.to_thread(self._files.adapter_folder, adapter)
+        folder = await asyncio.to_thread(self._files.folder_for_models, adapter)
         await self._models.load_adapter(adapter.name, folder)
 
     async def _waiting(self, ask: Callable[[], Awaitable[T]]) -> T:

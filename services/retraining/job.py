@@ -19,7 +19,7 @@ from shared.model_server import ModelServer
 def work(order: Order, report: Report) -> Mapping[str, Any]:
     """Does one order; raises Refused, or anything else to be started again."""
     addresses, settings = Addresses(), Settings()
-    files = Files(addresses.files_uri, addresses.state_folder / "cache")
+    files = Files(addresses.files_uri, addresses.state_folder / "cache", addresses.models_files_folder)
     try:
         if order.kind == TRAIN:
             from services.retraining.candidate_training import train_candidate

@@ -112,7 +112,7 @@ class Shadow:
         """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind."""
         promotion = workload.definition.promotion
         try:
-            folder = await asyncio.to_thread(self.files.adapter_folder, candidate.candidate)
+            folder = await asyncio.to_thread(self.files.folder_for_models, candidate.candidate)
             await self.models.load_adapter(candidate.candidate.name, folder)
         except (DigestMismatch, FileNotFoundError) as error:
             reason = f"Its files are not those that were evaluated: {error}."

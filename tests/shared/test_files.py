@@ -1,4 +1,4 @@
-"""The promises of `shared/files.py`: frozen, addressed below a root that may move, proved by digest."""
+"""The promises of `shared/files/`: frozen, addressed below a root that may move, proved by digest."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.workload import Privacy, Review, Split, Workload
+from tests.servers.s3 import BUCKET, s3_server
 from tests.servers.views import views_as_tables
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -68,17 +69,34 @@ class Stage:
 
 
 @pytest.fixture
+def files_uri(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A folder, or an object store where a test asks for one."""
+    if getattr(request, "param", "folder") == "folder":
+        yield (tmp_path / "files").as_uri()
+        return
+    with s3_server() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield f"s3://{BUCKET}/files"
+
+
+@pytest.fixture
 async def stage(
-    clickhouse: ClickHouse, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clickhouse: ClickHouse,
+    database_url: str,
+    tmp_path: Path,
+    files_uri: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Stage]:
-    uri = (tmp_path / "files").as_uri()
     for name, value in {
         "CLICKHOUSE_URL": database_url,
-        "FILES_URI": uri,
+        "FILES_URI": files_uri,
         "STATE_FOLDER": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
-    files, published = Files(uri, tmp_path / "cache"), PublishedEvents()
+    files, published = Files(files_uri, tmp_path / "cache"), PublishedEvents()
     service = build(
         ServiceContext(
             Addresses(),
@@ -149,6 +167,7 @@ async def test_it_consumes_what_the_flow_says(stage: Stage) -> None:
     assert set(stage.service.consumes) == FLOW["data_augmentation"].consumes
 
 
+@pytest.mark.parametrize("files_uri", ["folder", "s3"], indirect=True)
 async def test_a_workload_and_its_corrections_become_redacted_dataset_versions(stage: Stage) -> None:
     workload = added(stage.files)
     await stage.apply(workload)

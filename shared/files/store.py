@@ -1,0 +1,118 @@
+"""Where files lie: a folder of this machine, or an object store. fsspec, and what it does not promise."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+import fsspec
+
+EXTRAS = {"s3": "s3", "s3a": "s3"}
+
+
+class CannotUseFiles(Exception):
+    """FILES_URI names a place that this installation cannot use; the message says what to do."""
+
+
+class FilesUnreachable(OSError):
+    """The store does not answer, or does not let us in. Try again."""
+
+
+class Store:
+    """Files by their path in it. One is written whole or not at all: by one upload, or by a move.
+
+    Nothing it was told about what is there is kept: other processes write too.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Raises CannotUseFiles."""
+        try:
+            self._filesystem, root = fsspec.core.url_to_fs(uri, use_listings_cache=False)
+        except ImportError as missing:
+            extra = EXTRAS.get(uri.partition(":")[0])
+            way_out = f"pip install 'tuneloop[{extra}]'" if extra else str(missing)
+            raise CannotUseFiles(f"FILES_URI={uri} needs a package that is not here: {way_out}") from missing
+        except ValueError as error:
+            raise CannotUseFiles(f"FILES_URI={uri}: {error}") from error
+        protocol = self._filesystem.protocol
+        self.protocols: tuple[str, ...] = (protocol,) if isinstance(protocol, str) else tuple(protocol)
+        self.is_folder = "file" in self.protocols
+        self.uri = uri
+        # A `file:` URI is percent-encoded, as `Path.as_uri` writes it; fsspec takes it literally.
+        self.root: str = (unquote(root) if uri.startswith("file:") else root).rstrip("/")
+
+    def exists(self, path: str) -> bool:
+        with self._asking():
+            return bool(self._filesystem.exists(path))
+
+    def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError, FilesUnreachable."""
+        with self._asking():
+            return bytes(self._filesystem.cat_file(path))
+
+    def write(self, path: str, content: bytes) -> None:
+        with self._asking():
+            if not self.is_folder:
+                self._filesystem.pipe_file(path, content)
+                return
+            partial = f"{path}.{uuid.uuid4().hex}.partial"
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._filesystem.pipe_file(partial, content)
+            self._filesystem.mv(partial, path)
+
+    def put(self, local: Path, path: str) -> None:
+        """A file of this machine. (`put` on a whole folder takes a [ or * in a path for a pattern.)"""
+        with self._asking():
+            if self.is_folder:
+                self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._filesystem.put_file(str(local), path)
+
+    def move_folder(self, path: str, to: str) -> None:
+        """In one step: only a folder of this machine can do that."""
+        assert self.is_folder
+        with self._asking():
+            self._filesystem.mv(path, to, recursive=True)
+
+    def fetch(self, path: str, local: Path) -> None:
+        """Raises FileNotFoundError, FilesUnreachable."""
+        local.parent.mkdir(parents=True, exist_ok=True)
+        with self._asking():
+            self._filesystem.get_file(path, str(local))
+
+    def names_below(self, path: str) -> list[str]:
+        """Every file below a folder, by its path from there; none if there is no such folder."""
+        with self._asking():
+            found: list[str] = self._filesystem.find(path)
+        return [each.lstrip("/").removeprefix(f"{path.lstrip('/')}/") for each in found]
+
+    def older_than(self, age: timedelta, folder: str, suffix: str) -> list[str]:
+        """The files right in a folder that end so and were last written before that long."""
+        with self._asking():
+            if not self._filesystem.exists(folder):
+                return []
+            found = [path for path in self._filesystem.ls(folder, detail=False) if str(path).endswith(suffix)]
+            return [path for path in found if self._written_at(path) < datetime.now(UTC) - age]
+
+    def _written_at(self, path: str) -> datetime:
+        written: datetime = self._filesystem.modified(path)
+        return written if written.tzinfo else written.replace(tzinfo=UTC)
+
+    def remove(self, path: str) -> None:
+        """A file, or all files below a folder; what is gone already is fine."""
+        with self._asking():
+            if self._filesystem.exists(path):
+                self._filesystem.rm(path, recursive=True)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Each store's client has errors of its own; those of the operating system pass as they are."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise FilesUnreachable(f"{self.uri} does not answer as it should: {error}") from error
