@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from deploy.dead_letter_commands import dead_letter_app
 from deploy.endings import Ending
 from deploy.installation import DATA
 from deploy.output_encoding import replace_what_cannot_be_encoded
 from deploy.run_command import ASKED, Debug, Json, System, Why, asking, run, terminal
-from deploy.status import print_status, status_as_json
+from deploy.status import print_status, print_what_waits, status_as_json, what_waits
+from deploy.waiting_client import WaitingClient
 from deploy.workload_commands import cycle_app, workload_app
 
 replace_what_cannot_be_encoded(sys.stdout, sys.stderr)
@@ -24,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(workload_app, name="workload")
 app.add_typer(cycle_app, name="cycle")
+app.add_typer(dead_letter_app, name="dead-letters")
 
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder that holds everything.")]
 
@@ -100,15 +103,17 @@ def demo(
 
 @app.command()
 def status(context: typer.Context, data: System = None, in_json: Json = False, debug: Debug = False) -> None:
-    """Show every workload's champion, accuracy and stage."""
+    """Show every workload's champion, accuracy and stage, and what waits in the installation."""
 
     async def show() -> None:
         async with asking(context, data) as (workloads, where):
             statuses = [await workloads.status(one.name) for one in await workloads.listed()]
+            waits = await what_waits(WaitingClient(workloads.service))
         if in_json:
-            typer.echo(status_as_json(where.url, statuses))
+            typer.echo(status_as_json(where.url, statuses, waits))
         else:
             print_status(terminal, statuses)
+            print_what_waits(terminal, waits)
 
     run(show(), debug)
 

@@ -1,13 +1,18 @@
-"""How workloads stand, as a table or as one JSON document."""
+"""How workloads stand and what waits, as tables or as one JSON document."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.console import Console
 
 from deploy.tables import print_table
+from deploy.waiting_client import Consumer, DeadLetters, Narrowed, WaitingClient
+from deploy.what_waits import CONSUMERS, consumer_rows, letters_in_words, waiting
 from deploy.workloads_client import Figure, Listed, Status, as_json
+from shared.service_client import ServiceRefused
 
 NONE_YET = "No workload yet. Add one: tuneloop workload add FILE.toml"
 STATUS = ("workload", "champion", "accuracy (95 %)", "predictions", "open reviews", "stage")
@@ -54,9 +59,49 @@ def print_list(console: Console, workloads: Sequence[Listed]) -> None:
     print_table(console, LIST, rows)
 
 
-def status_as_json(url: str, statuses: Sequence[Status]) -> str:
+@dataclass(frozen=True)
+class Waits:
+    """What waits in the installation; None where it could not be asked."""
+
+    consumers: Sequence[Consumer] | None
+    dead_letters: DeadLetters | None
+    trouble: str = ""
+
+
+async def what_waits(asked: WaitingClient) -> Waits:
+    """While Kafka is away the rest of the status is shown all the same. Raises ServiceAway."""
+    try:
+        return Waits(await asked.consumers(), await asked.listed(Narrowed(), 0))
+    except ServiceRefused as refused:
+        return Waits(None, None, str(refused))
+
+
+def print_what_waits(console: Console, waits: Waits) -> None:
+    """Nothing, while all goes well."""
+    if waits.trouble:
+        _say(console, f"What waits is not known. {waits.trouble}")
+    if behind := waiting(waits.consumers or ()):
+        console.print()
+        print_table(console, CONSUMERS, consumer_rows(behind, datetime.now(UTC)))
+    if waits.dead_letters and waits.dead_letters.total:
+        _say(console, f"{letters_in_words(waits.dead_letters)} See: tuneloop dead-letters list")
+
+
+def status_as_json(url: str, statuses: Sequence[Status], waits: Waits) -> str:
     """Every key is there in every case; what is not known is null."""
-    return as_json({"url": url, "workloads": [one.model_dump(mode="json") for one in statuses]})
+    consumers, letters = waits.consumers, waits.dead_letters
+    return as_json(
+        {
+            "url": url,
+            "workloads": [one.model_dump(mode="json") for one in statuses],
+            "consumers": None if consumers is None else [one.model_dump(mode="json") for one in consumers],
+            "dead_letters": None if letters is None else letters.total,
+        }
+    )
+
+
+def _say(console: Console, words: str) -> None:
+    console.print(words, soft_wrap=True, highlight=False, markup=False)
 
 
 def accuracy(figure: Figure | None) -> str:

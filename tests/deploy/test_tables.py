@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from deploy.status import accuracy, print_list, print_status, status_as_json
+from deploy.status import Waits, accuracy, print_list, print_status, status_as_json
 from deploy.tables import laid_out
 from deploy.workloads_client import Cycle, Figure, Status
 
@@ -119,8 +119,8 @@ def test_the_list_says_what_is_retired() -> None:
 
 
 def test_status_as_json_is_one_document_with_every_key_in_every_case() -> None:
-    document = json.loads(status_as_json("http://here", [status(), status("new", None)]))
-    assert document.keys() == {"url", "workloads"}
+    document = json.loads(status_as_json("http://here", [status(), status("new", None)], Waits(None, None)))
+    assert document.keys() == {"url", "workloads", "consumers", "dead_letters"}
     assert [one.keys() for one in document["workloads"]] == [KEYS, KEYS]
     assert document["workloads"][1]["champion"] is None
     assert document["workloads"][0]["accuracy"] == {"value": 0.797, "n": 300, "low": 0.748, "high": 0.839}

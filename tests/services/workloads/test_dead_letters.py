@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +41,9 @@ from shared.problems import answer_with_problems
 from shared.projections import Workloads
 from shared.service import ServiceContext
 from shared.topics import declare, topics_of
+from tests.servers.http import serving
+from tests.servers.model import ROOT
+from tests.services.workloads.test_command_line import COMMAND
 from tests.shared.consuming import eventually, feedback, running
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -129,7 +134,7 @@ def test_the_original_goes_back_as_it_was_and_a_copy_with_key_and_value() -> Non
 
 
 @pytest.fixture
-async def desk(kafka: str, clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def app(kafka: str, clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterator[FastAPI]:
     """The HTTP of `workloads` over a real broker and real tables."""
     await asyncio.to_thread(declare, topics_of([FeedbackGiven]), kafka, 1, 30)
     await migrate(clickhouse, "workloads")
@@ -150,11 +155,15 @@ async def desk(kafka: str, clickhouse: ClickHouse, tmp_path: Path) -> AsyncItera
     answer_with_problems(app)
     for router in build(context).routers:
         app.include_router(router)
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://desk", timeout=60
-    ) as http:
-        yield http
+    yield app
     await broker.stop()
+
+
+@pytest.fixture
+async def desk(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://desk", timeout=60) as http:
+        yield http
 
 
 class Aside:
@@ -326,3 +335,40 @@ def dead_letters(kafka: str) -> list[bytes]:
         return [one.value() or b"" for one in consumer.consume(1000, 2) if one.error() is None]
     finally:
         consumer.close()
+
+
+async def test_the_command_line_lists_shows_replays_and_drops(
+    app: FastAPI, aside: Aside, tmp_path: Path
+) -> None:
+    places = [put(aside.kafka, b"{}", key=b"k") for _ in range(3)]
+    set_aside(
+        aside.kafka, *((b"k", b"{}", said_of(f"{n}-by-hand", *place)) for n, place in enumerate(places))
+    )
+    await aside.letters(3)
+    async with serving(app) as url:
+
+        async def tuneloop(*arguments: str) -> tuple[int, str]:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, "--url", url, "dead-letters", *arguments, cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=PIPE, stderr=STDOUT,
+            )  # fmt: skip
+            output, _ = await asyncio.wait_for(process.communicate(), 60)
+            return int(process.returncode or 0), output.decode()
+
+        since = ("--since", aside.since[:19])
+        code, listed = await tuneloop("list", *since)
+        assert code == 0
+        assert "0-by-han" in listed
+        assert "3 dead letters: 3 of feedback-given-v1 by prediction_logging." in listed
+        code, shown = await tuneloop("show", "0-by")
+        assert "workload: unknown" in shown
+        assert "its place on the topic it came from" in shown
+        assert await tuneloop("drop", "0-by") == (0, "1 dead letter dropped.\n")
+        code, asked = await tuneloop("replay", *since)
+        assert (code, "--yes" in asked) == (1, True)
+        code, done = await tuneloop("replay", *since, "--yes")
+        assert (code, done.startswith("2 dead letters replayed.")) == (0, True)
+        assert (await tuneloop("drop", *since, "--yes")) == (0, "Nothing matches.\n")
+        assert json.loads((await tuneloop("list", *since, "--json"))[1])["total"] == 0
+        code, unknown = await tuneloop("show", "nosuch")
+        assert (code, len(unknown.splitlines())) == (1, 1)
