@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
-
 from shared.events import PredictionLogged
 from tests.bench.ingest.payload import PROBES, WORKLOAD
 from tests.bench.installation import (
@@ -86,11 +84,9 @@ class Bench:
         poll = _Probes(self.clickhouse.url, name)
         try:
             with poll.looking():
-                waited = psutil.Process(load.pid)
-                used_by_load = _until_it_ends(load, waited)
+                said, _ = load.communicate(timeout=seconds + DRAIN_SECONDS)
                 ended = time.monotonic()
-                assert load.stdout is not None
-                told = json.loads(load.stdout.readlines()[-1])
+                told = json.loads(said.splitlines()[-1])
                 nothing_waits = self._until_nothing_waits(ended)
                 poll.wanted(len(told["probes"]))
         finally:
@@ -107,7 +103,10 @@ class Bench:
             acknowledged,
             nothing_waits - produced_at[0],
             max(0.0, nothing_waits - produced_at[0] - seconds),
-            {each: 1e6 * spent / acknowledged for each, spent in (used | {LOAD: used_by_load}).items()},
+            {
+                each: 1e6 * spent / acknowledged
+                for each, spent in (used | {LOAD: told["cpu_seconds"]}).items()
+            },
             [seen - produced for produced, seen in zip(produced_at, poll.seen_at(), strict=False)],
         )
 
@@ -126,20 +125,6 @@ class Bench:
             WHERE workload IN ('{WORKLOAD}', '{PROBES}') FORMAT TSV"""
         rows, ids = map(int, asked(self.clickhouse.url, sql).split("\t"))
         return self.acknowledged - ids, rows - ids
-
-
-def _until_it_ends(process: subprocess.Popen[str], watched: psutil.Process) -> float:
-    """Its CPU seconds, as they were shortly before its end."""
-    used = 0.0
-    while process.poll() is None:
-        try:
-            times = watched.cpu_times()
-        except psutil.NoSuchProcess:
-            break
-        used = times.user + times.system
-        time.sleep(0.02)
-    process.wait()
-    return used
 
 
 @dataclass

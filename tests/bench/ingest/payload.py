@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,20 +14,27 @@ from tests.bench.installation import LABELS
 WORKLOAD, PROBES = "bench", "bench-probes"
 TOPIC = PredictionLogged.topic.name
 _ID = "00000000-id-0000000000000"
-_INPUT = (
-    "Good morning, I ordered two of the folding chairs three weeks ago and only one has come so far. The "
-    "other one is said to be on its way since Monday a week ago, and nobody at your end seems to know where. "
-    "Could you please find out whether it is still coming, and if it is not, send me back what I paid for it?"
+_SENTENCE = (
+    "order chair refund please week money waiting where delivery monday nobody knows find still coming send "
+    "back paid return label shipping parcel track number customer service phone mail answer question broken "
+    "missing wrong colour size again tomorrow somebody told whether other one half"
 )
+TEXTS = 500
+"""So many different inputs: what is always the same would cost nothing to compress."""
 
 
-def event(prediction_id: str, workload: str = WORKLOAD) -> PredictionLogged:
+def text(number: int) -> str:
+    """Some 330 characters."""
+    return " ".join(random.Random(number).choices(_SENTENCE.split(), k=52))
+
+
+def event(prediction_id: str, workload: str = WORKLOAD, number: int = 0) -> PredictionLogged:
     """As an app that runs its own model might log it."""
     return PredictionLogged(
         prediction_id=prediction_id,
         workload=workload,
         predicted_at=datetime(2026, 6, 1, 12, 0, 0, 123_000, tzinfo=UTC),
-        input=_INPUT,
+        input=text(number % TEXTS),
         answer=LABELS[0],
         confidence=0.9341,
         probabilities=dict(zip(LABELS, (0.9341, 0.0417, 0.0242), strict=True)),
@@ -41,20 +49,21 @@ def event(prediction_id: str, workload: str = WORKLOAD) -> PredictionLogged:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Everything of a record but its id."""
+    """Everything of a record but its id, for each text."""
 
-    before: bytes
-    after: bytes
+    parts: Sequence[tuple[bytes, bytes]]
+    """Before the id, and after it."""
     headers: Mapping[str, str]
 
     @classmethod
     def of(cls, workload: str) -> Encoded:
-        made = record(event(_ID, workload), "prediction_logging")
-        before, after = made.value.split(_ID.encode())
-        return cls(before, after, dict(made.headers))
+        made = [record(event(_ID, workload, number), "prediction_logging") for number in range(TEXTS)]
+        parts = [one.value.split(_ID.encode()) for one in made]
+        return cls([(before, after) for before, after in parts], dict(made[0].headers))
 
-    def value(self, prediction_id: bytes) -> bytes:
-        return self.before + prediction_id + self.after
+    def value(self, prediction_id: bytes, number: int) -> bytes:
+        before, after = self.parts[number % TEXTS]
+        return before + prediction_id + after
 
 
 def columns_of(count: int, prefix: str) -> dict[str, list[Any]]:
@@ -64,7 +73,6 @@ def columns_of(count: int, prefix: str) -> dict[str, list[Any]]:
         "workload": one.workload,
         "predicted_at": one.predicted_at,
         "adapter": one.adapter,
-        "input": one.input,
         "answer": one.answer,
         "confidence": one.confidence,
         "probabilities": one.probabilities,
@@ -76,6 +84,9 @@ def columns_of(count: int, prefix: str) -> dict[str, list[Any]]:
         "kafka_partition": 0,
         "kafka_offset": 0,
     }
-    return {"prediction_id": [f"{prefix}-{n:016}" for n in range(count)]} | {
-        name: [value] * count for name, value in row.items()
+    texts = [text(number) for number in range(TEXTS)]
+    return {
+        "prediction_id": [f"{prefix}-{n:016}" for n in range(count)],
+        "input": [texts[n % TEXTS] for n in range(count)],
+        **{name: [value] * count for name, value in row.items()},
     }

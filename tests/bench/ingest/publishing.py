@@ -24,7 +24,7 @@ async def measure(servers: str, events: int, *, are_ready: bool) -> float:
     broker = make_broker(servers, "bench", CollectorRegistry())
     await broker.connect()
     publish = make_publish(broker, "bench")
-    made = [event(f"published-{n}") for n in range(events)]
+    made = [event(f"published-{n}", number=n) for n in range(events)]
     ready = [record(one, "bench") for one in made] if are_ready else []
     await publish(*made[:AT_ONCE])  # connections, the producer's id
     began = process_time()

@@ -84,7 +84,7 @@ def _fill(kafka: str, events: int) -> None:
     headers = list(encoded.headers.items())
     for number in range(events):
         name = b"filled00-%016d" % number
-        producer.produce(TOPIC, encoded.value(name), name, headers=headers)
+        producer.produce(TOPIC, encoded.value(name, number), name, headers=headers)
     assert producer.flush(60) == 0
 
 
