@@ -9,8 +9,8 @@ from functools import partial
 from services.prediction_logging.acceptance import Acceptance
 from services.prediction_logging.api import Intake, routes
 from services.prediction_logging.audit import Audit, OpenRows
-from services.prediction_logging.audit_store import AuditStore, Conflict
-from services.prediction_logging.conflict_letters import conflict_letter
+from services.prediction_logging.audit_store import AuditStore
+from services.prediction_logging.conflict_letters import Conflict, conflict_letter
 from services.prediction_logging.handlers import Handlers
 from services.prediction_logging.intake_metrics import IntakeMetrics
 from services.prediction_logging.kinds import Feedback, Predictions

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 from services.prediction_logging.arrival_clock import ArrivalClock, nanoseconds
 from services.prediction_logging.audit_slices import MOST_ROWS, SETTLED_NS, Slice, seconds_until_due, slices
-from services.prediction_logging.audit_store import AuditStore, Conflict
+from services.prediction_logging.audit_store import AuditStore
+from services.prediction_logging.conflict_letters import Conflict
 from services.prediction_logging.metrics import Metrics
 from services.prediction_logging.store import PredictionStore
 from shared.service import Clock

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from services.prediction_logging.audit_slices import NS_PER_MINUTE, Slice
+from services.prediction_logging.conflict_letters import Conflict
 from shared.clickhouse import ClickHouse
 
 _SINCE, _UNTIL = (f"fromUnixTimestamp64Nano({{{name}:Int64}}, 'UTC')" for name in ("since", "until"))
 _IN_SLICE = f"arrived_at > {_SINCE} AND arrived_at <= {_UNTIL}"
 _IDS = f"(workload, prediction_id) IN (SELECT workload, prediction_id FROM arrivals WHERE {_IN_SLICE})"
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """A record with another content than the first write of its id, and where it stands in the log."""
-
-    workload: str
-    prediction_id: str
-    partition: int
-    offset: int
 
 
 class AuditStore:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from services.prediction_logging.audit_store import Conflict
 from services.prediction_logging.first_writes import ANOTHER_CAME_FIRST
 from shared.events import PredictionLogged, derived_id
 from shared.events.envelope import Record
 
 SERVICE = "prediction_logging"
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A record with another content than the first write of its id, and where it stands in the log."""
+
+    workload: str
+    prediction_id: str
+    partition: int
+    offset: int
 
 
 def conflict_letter(conflict: Conflict, moment: datetime) -> Record:

@@ -19,8 +19,8 @@ from services.prediction_logging.audit_slices import (
     seconds_until_due,
     slices,
 )
-from services.prediction_logging.audit_store import AuditStore, Conflict
-from services.prediction_logging.conflict_letters import conflict_letter
+from services.prediction_logging.audit_store import AuditStore
+from services.prediction_logging.conflict_letters import Conflict, conflict_letter
 from shared.clickhouse import ClickHouse
 from shared.migrations import migrate
 from tests.services.prediction_logging.conftest import feedback, logged, workload_added
