@@ -1,9 +1,10 @@
 -- oldest code beside it: 0.2
 
 -- The first write of an id holds: of rows with one key, ClickHouse keeps that of the highest precedence, which is
--- the earliest arrival. The version column is part of the engine, so it takes a copy. What code of 0.2 writes while
--- the copy runs comes over with the second INSERT; what it writes afterwards arrives when ClickHouse takes it.
--- A granule is small, for most questions are for a few ids, and an app's own ids lie anywhere.
+-- the earliest arrival. The version column is part of the engine, so it takes a copy, of the rows that were shown.
+-- What code of 0.2 writes meanwhile comes over with the second INSERT, where its id is not there yet; what it writes
+-- afterwards arrives when ClickHouse takes it. A granule is small, for most questions are for a few ids, and an app's
+-- own ids lie anywhere.
 -- only if predictions.stored_at exists
 DROP TABLE IF EXISTS predictions_0003 SYNC;
 -- only if predictions.stored_at exists
@@ -36,10 +37,15 @@ INSERT INTO predictions_0003 SELECT * EXCEPT (stored_at), stored_at FROM predict
 -- only if predictions.stored_at exists
 EXCHANGE TABLES predictions AND predictions_0003;
 -- only if predictions_0003.stored_at exists
-INSERT INTO predictions SELECT * EXCEPT (stored_at), stored_at FROM predictions_0003
-WHERE stored_at >= (
-    SELECT metadata_modification_time - INTERVAL 1 MINUTE FROM system.tables
-    WHERE database = currentDatabase() AND name = 'predictions');
+INSERT INTO predictions
+WITH recent AS (
+    SELECT * FROM predictions_0003 WHERE stored_at >= (
+        SELECT metadata_modification_time - INTERVAL 1 MINUTE FROM system.tables
+        WHERE database = currentDatabase() AND name = 'predictions'))
+SELECT * EXCEPT (stored_at), stored_at FROM recent
+WHERE (workload, prediction_id) NOT IN (
+    SELECT workload, prediction_id FROM predictions
+    WHERE (workload, prediction_id) IN (SELECT workload, prediction_id FROM recent));
 -- only if predictions_0003.stored_at exists
 DROP TABLE predictions_0003 SYNC;
 
