@@ -1,4 +1,4 @@
-"""How events are published: FastStream's broker with safe settings, over the producer in shared/producer.py.
+"""How events are published: FastStream's broker with safe settings, over the producer in shared/producer.
 
 FastStream's own defaults lose events: here acks=all and an idempotent producer, so that what is acknowledged
 is kept, and kept once. Its own producer waits for each record by itself, which costs ten times as much, so

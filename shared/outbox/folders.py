@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +17,23 @@ from shared.outbox.outbox import Outbox, OutboxSettings
 
 NAME = "outbox"
 
+log = logging.getLogger(__name__)
+
 
 def own_outbox(parent: Path, settings: OutboxSettings) -> Outbox:
-    """The first folder of `parent` that nobody has, with what a process before this one left in it."""
+    """The first folder of `parent` that nobody has, with what a process before this one left in it.
+
+    Where the disk refuses even that, the outbox takes no record: answering must not wait for a disk.
+    """
     for number in itertools.count():
         folder = parent / (f"{NAME}-{number}" if number else NAME)
-        folder.mkdir(parents=True, exist_ok=True)
-        if (lock := _locked(folder)) is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = _locked(folder)
+        except OSError as error:
+            log.error("%s: no outbox can be kept: %s. Mend the disk and restart", folder, error.strerror)
+            return Outbox(folder, settings, None)
+        if lock is not None:
             return Outbox(folder, settings, lock)
     raise AssertionError("counting has no end")
 

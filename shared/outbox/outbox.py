@@ -48,14 +48,18 @@ class Place:
 
 
 class Outbox:
-    """The outbox in one folder, whose lock its maker holds. Nothing of a line is kept in memory."""
+    """The outbox in one folder, whose lock its maker took. Nothing of a line is kept in memory.
 
-    def __init__(self, folder: Path, settings: OutboxSettings, lock: int) -> None:
+    Without a lock it is nobody's folder: nothing in it is read, and nothing written.
+    """
+
+    def __init__(self, folder: Path, settings: OutboxSettings, lock: int | None) -> None:
         self.folder, self.settings, self._lock = folder, settings, lock
-        self._sizes = {int(path.stem): path.stat().st_size for path in sorted(folder.glob("*.jsonl"))}
+        segments = [] if lock is None else sorted(folder.glob("*.jsonl"))
+        self._sizes = {int(path.stem): path.stat().st_size for path in segments}
         """By number of the segment: what may be read of it."""
         self._total_bytes = sum(self._sizes.values())
-        self.published = self._published_before()
+        self.published = Place(0, 0) if lock is None else self._published_before()
         """Everything before this place is in Kafka."""
         self._number = max([self.published.segment, *self._sizes])
         self._file = -1
@@ -154,10 +158,13 @@ class Outbox:
         """Somebody else may have the folder now."""
         if self._file >= 0:
             os.close(self._file)
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _write(self, lines: bytes, at: int) -> None:
         with self._changing:
+            if self._lock is None:
+                raise NotRecorded("the disk refused an outbox when this process began")
             if self._backlog_bytes() + len(lines) > self.settings.most_bytes:
                 raise NotRecorded(f"{self.settings.most_bytes} bytes of records already wait for Kafka")
             if self._file < 0 or self._sizes[self._number] >= self.settings.segment_bytes:

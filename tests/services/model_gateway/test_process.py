@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -30,6 +31,13 @@ def gateway_url(
     alias.workloads.apply(added())
     alias.switch_to(promoted(freeze("tickets-1", lora_adapter(1))))
     asyncio.run(alias.keep())
+    with gateway(models_url, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def gateway(models_url: str, folder: Path) -> Iterator[str]:
+    """The URL of a gateway's process, which ends well when it is told to."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "services", "model_gateway", "--port", str(port)],
@@ -38,8 +46,8 @@ def gateway_url(
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
             "CLICKHOUSE_URL": "http://127.0.0.1:9/none",
             "MODELS_URL": models_url,
-            "FILES_URI": f"file://{tmp_path}/files",
-            "STATE_FOLDER": str(tmp_path / "state"),
+            "FILES_URI": f"file://{folder}/files",
+            "STATE_FOLDER": str(folder / "state"),
         },
     )
     try:
@@ -62,6 +70,23 @@ def test_it_answers_before_any_broker_is_there_and_is_ready(gateway_url: str) ->
         assert other.status_code == 503
         assert other.headers["retry-after"]
         assert "outbox_backlog_bytes 0.0" not in http.get("/metrics").text
+
+
+def test_two_gateways_on_one_volume_both_answer_and_keep_their_records_apart(
+    gateway_url: str, models_url: str, tmp_path: Path
+) -> None:
+    body = {"model": "tickets", "messages": [{"role": "user", "content": "Where is my money?"}]}
+    recorded = []
+    with gateway(models_url, tmp_path) as other_url:
+        for url in (gateway_url, other_url):
+            with httpx.Client(base_url=url, timeout=30) as http:
+                _wait_until_alive(http)
+                answer = http.post("/v1/chat/completions", json=body)
+                assert answer.status_code == 200, answer.text
+                recorded.append(answer.headers["x-tuneloop-prediction-id"])
+    folders = [tmp_path / "state" / "model_gateway" / name for name in ("outbox", "outbox-1")]
+    segments = [segment.read_text() for folder in folders for segment in folder.glob("*.jsonl")]
+    assert sorted(name in segment for name in recorded for segment in segments) == [False, False, True, True]
 
 
 def _wait_until_alive(http: httpx.Client) -> None:

@@ -181,6 +181,17 @@ async def test_the_outbox_of_a_process_that_ended_is_found_by_another(tmp_path: 
         assert list(orphaned_outboxes(tmp_path, OutboxSettings())) == []
 
 
+async def test_a_disk_that_refuses_an_outbox_costs_the_records_and_not_the_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "outbox").touch()  # a file where its folder would be
+    with outbox(tmp_path) as opened:
+        with pytest.raises(NotRecorded, match="refused"):
+            await opened.append([small("one")])
+        assert (opened.backlog_bytes, waiting(opened)) == (0, [])
+    assert "no outbox can be kept" in caplog.text
+
+
 WRITER = """
 import asyncio, sys
 from pathlib import Path

@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException, Message
-from opentelemetry import propagate, trace
-from opentelemetry.trace import SpanKind
+from confluent_kafka import KafkaError, KafkaException
 
 from shared.events.envelope import Record
+from shared.producer.batch import Batch, Waker
+from shared.producer.tracing import publishing
 
 BITE = 250  # records handed to librdkafka before others have their turn: a millisecond or two
 LEAST_PAUSE_SECONDS = 0.001
 ROOM_SECONDS = 0.02  # when its queue is full: how long to wait before looking again
 LONGEST_WAIT_SECONDS = 1.0
 LAST_RECORDS_SECONDS = 1.0
-_UNTRACED = (trace.NoOpTracer, trace.ProxyTracer)
 _NO_TOPIC = (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
 _OF_NO_USE = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
@@ -59,16 +57,17 @@ class Producer:
         self._published = published
         self._lock = threading.Lock()
         self._native: Any = None
+        self._waker: Waker | None = None
         self._is_closed = False
         self._trouble = ""
 
     async def publish_records(self, records: Sequence[Record]) -> None:
         """Returns when Kafka has all of them. Raises NotConfirmed, which names the topic and the cause."""
-        loop = asyncio.get_running_loop()
-        with _publishing(records) as traceparent:
+        waker = self._waker_of(asyncio.get_running_loop())
+        with publishing(records) as traceparent:
             for may_try_again in (True, False):
-                confirmed = loop.create_future()
-                batch = _Batch(_waking(loop, confirmed))
+                confirmed: asyncio.Future[None] = waker.loop.create_future()
+                batch = Batch(partial(waker.wake, confirmed))
                 native = self._connected()
                 for pause_seconds in _hand_over(native, batch, records, traceparent):
                     await asyncio.sleep(pause_seconds)
@@ -78,10 +77,10 @@ class Producer:
 
     def publish_and_wait(self, records: Sequence[Record]) -> None:
         """The same from a thread, with pauses in which other threads have the interpreter."""
-        with _publishing(records) as traceparent:
+        with publishing(records) as traceparent:
             for may_try_again in (True, False):
                 confirmed = threading.Event()
-                batch = _Batch(confirmed.set)
+                batch = Batch(confirmed.set)
                 native = self._connected()
                 for pause_seconds in _hand_over(native, batch, records, traceparent):
                     time.sleep(pause_seconds or LEAST_PAUSE_SECONDS)
@@ -105,6 +104,11 @@ class Producer:
         except KafkaException:
             return False
         return True
+
+    def _waker_of(self, loop: asyncio.AbstractEventLoop) -> Waker:
+        if self._waker is None or self._waker.loop is not loop:
+            self._waker = Waker(loop)
+        return self._waker
 
     def _connected(self) -> confluent_kafka.Producer:
         with self._lock:
@@ -131,7 +135,7 @@ class Producer:
         self._trouble = f" (librdkafka says: {error.str()})"
 
     def _is_settled(
-        self, native: confluent_kafka.Producer, batch: _Batch, records: Sequence[Record], may_try_again: bool
+        self, native: confluent_kafka.Producer, batch: Batch, records: Sequence[Record], may_try_again: bool
     ) -> bool:
         """False if it is to be published again, by another producer. Raises NotConfirmed."""
         topics = {one.topic for one in records}
@@ -139,6 +143,7 @@ class Producer:
             count = len(records) if len(topics) == 1 else sum(one.topic == topic for one in records)
             self._published(topic, count - batch.failed[topic])
         if batch.error is None:
+            self._trouble = ""
             return True
         if batch.error.fatal() or batch.error.code() in _OF_NO_USE:
             self._replace(native, batch.error)
@@ -163,38 +168,8 @@ class Producer:
         return str(error.str())
 
 
-class _Batch:
-    """Counts what Kafka says of each record; `done` is called once all is said, perhaps twice."""
-
-    def __init__(self, done: Callable[[], None]) -> None:
-        self._done = done
-        self._reported, self._expected = 0, -1
-        self.error: KafkaError | None = None
-        self.topic = ""
-        self.failed: Counter[str] = Counter()
-
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
-        """By the thread that polls, for each record."""
-        if error is not None:
-            self.refuse(error, message.topic())
-        self._reported += 1
-        if self._reported == self._expected:
-            self._done()
-
-    def refuse(self, error: KafkaError, *topics: str) -> None:
-        self.failed.update(topics)
-        if self.error is None:
-            self.error, self.topic = error, topics[0]
-
-    def expect(self, records: int) -> None:
-        """By whoever publishes: librdkafka has taken so many, and no more will follow."""
-        self._expected = records
-        if self._reported == records:
-            self._done()
-
-
 def _hand_over(
-    native: confluent_kafka.Producer, batch: _Batch, records: Sequence[Record], traceparent: str
+    native: confluent_kafka.Producer, batch: Batch, records: Sequence[Record], traceparent: str
 ) -> Iterator[float]:
     """Gives librdkafka all records; yields how long to pause each time others should have their turn."""
     taken = 0
@@ -216,40 +191,9 @@ def _hand_over(
         batch.expect(taken)
 
 
-def _waking(loop: asyncio.AbstractEventLoop, confirmed: asyncio.Future[None]) -> Callable[[], None]:
-    def set_result() -> None:
-        if not confirmed.done():  # it may have been cancelled
-            confirmed.set_result(None)
-
-    def wake() -> None:
-        with suppress(RuntimeError):  # the loop has ended: nobody waits
-            loop.call_soon_threadsafe(set_result)
-
-    return wake
-
-
 def _abandon(native: confluent_kafka.Producer) -> None:
     """What it still holds is reported as failed, so that whoever waits for it publishes it again."""
     with suppress(KafkaException):  # of the fatal error, if it was not said yet
         native.poll(0)
     native.purge()
     native.flush(LAST_RECORDS_SECONDS)
-
-
-@contextmanager
-def _publishing(records: Sequence[Record]) -> Iterator[str]:
-    """The batch's `traceparent`: of a span if an OpenTelemetry agent watches, else one nobody records."""
-    tracer = trace.get_tracer("tuneloop")
-    if type(tracer) in _UNTRACED:
-        yield f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
-        return
-    topic = records[0].topic if records else ""
-    attributes: dict[str, str | int] = {
-        "messaging.system": "kafka",
-        "messaging.destination.name": topic,
-        "messaging.batch.message_count": len(records),
-    }
-    with tracer.start_as_current_span(f"publish {topic}", kind=SpanKind.PRODUCER, attributes=attributes):
-        carrier: dict[str, str] = {}
-        propagate.inject(carrier)
-        yield carrier.get("traceparent", "")
