@@ -102,7 +102,8 @@ class Gateways:
     ending: AsyncExitStack
     made: list[Gateway] = field(default_factory=list)
 
-    async def __call__(self, models_url: str = NOWHERE, state_folder: str = "state") -> Gateway:
+    async def __call__(self, models_url: str = NOWHERE, state_folder: str = "state", **given: Any) -> Gateway:
+        """`given` goes to its ServiceContext."""
         registry = CollectorRegistry()
         models = await self.ending.enter_async_context(ModelServer(models_url))
         published: list[Event] = []
@@ -120,6 +121,7 @@ class Gateways:
             clock=now,
             registry=registry,
             state_folder=state,
+            **given,
         )
         service = build(context)
         transport = httpx.ASGITransport(app_of(service))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from shared.broker import Broker, make_broker
 from shared.events import PredictionLogged, read
+from shared.fields import FrozenAdapter
 from shared.outbox import Delivery
 from shared.topics import declare
 from tests.servers.kafka import EmbeddedKafka
+from tests.servers.model import lora_adapter
+from tests.services.model_gateway.conftest import Gateways, added, promoted
 from tests.shared.outbox.records import outbox, predicted
 from tests.shared.outbox.test_delivery import running, until
 
@@ -53,6 +56,26 @@ async def test_what_was_answered_while_the_broker_was_away_arrives(
             await until(lambda: opened.backlog_bytes == 0, 30)
     ids = [event.prediction_id for event in await asyncio.to_thread(consumed, kafka.address, 40)]
     assert sorted(ids) == sorted(f"p-{number}" for number in range(40))
+
+
+async def test_a_gateway_that_is_told_to_stop_delivers_first(
+    kafka: EmbeddedKafka,
+    broker: Broker,
+    gateways: Gateways,
+    models_url: str,
+    freeze: Callable[[str, Path], FrozenAdapter],
+) -> None:
+    gateway = await gateways(models_url, producer=broker.producer)
+    await gateway.apply(added(), promoted(freeze("tickets-1", lora_adapter(1))))
+    working = [asyncio.create_task(work()) for work in gateway.service.background]
+    await asyncio.sleep(0)
+    answers = [await gateway.ask(f"message {number}") for number in range(5)]
+    assert gateway.service.stop is not None
+    await asyncio.wait_for(gateway.service.stop(), 10)
+    for work in working:
+        work.cancel()
+    given = {answer.headers["x-tuneloop-prediction-id"] for answer in answers}
+    assert {event.prediction_id for event in await asyncio.to_thread(consumed, kafka.address, 5)} == given
 
 
 def consumed(address: str, count: int) -> list[PredictionLogged]:
