@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from services.checks import Checks
@@ -16,6 +17,7 @@ from services.ending import LAST_ANSWERS_SECONDS, THREADS_SECONDS, end_at_the_la
 from services.gate import Gate, Openings
 from services.readiness import Readiness
 from services.stack import Stack
+from shared import VERSION
 from shared.addresses import Addresses
 from shared.events.envelope import now
 from shared.http_conventions import HttpSettings, follow_http_conventions
@@ -68,7 +70,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
 
 def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: CollectorRegistry) -> FastAPI:
     names = [service.name for service in stack.services]
-    app = FastAPI(title="tuneloop", description=", ".join(names))
+    app = FastAPI(title="tuneloop", description=", ".join(names), version=VERSION)
     answer_with_problems(app)
     app.include_router(operations(readiness, stack.checks(readiness), registry))
     for service in stack.services:
@@ -113,7 +115,7 @@ def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry
             raise Problem(503, "Not ready", said, headers={"Retry-After": "2"}, missing=listed)
         return {"status": "ready", "missing": listed}
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

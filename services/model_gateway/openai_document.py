@@ -102,10 +102,13 @@ _KEY = {
 }
 _HEADERS = {
     "x-tuneloop-prediction-id": {
-        "description": "Names the prediction for feedback and reviews.",
+        "description": "Names the prediction for feedback and reviews. Missing if it is not on record.",
         "schema": {"type": "string"},
-        "required": True,
-    }
+    },
+    "x-tuneloop-recorded": {
+        "description": "Only if the answer is not on record: nobody can review it.",
+        "schema": {"const": "no"},
+    },
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
+from services.model_gateway import openai_document as document
 from services.model_gateway import openai_replies as replies
 from services.model_gateway.answer import Answer
 from services.model_gateway.openai_limits import Unsupported
@@ -181,6 +182,14 @@ def test_a_completion_says_the_label_as_its_text() -> None:
     choice = replies.completion(ANSWER, replace(ASKED, top_logprobs=1))["choices"][0]
     assert choice["text"] == "refund"
     assert choice["logprobs"]["top_logprobs"] == [{"refund": math.log(0.75)}]
+
+
+@pytest.mark.parametrize("top", [None, 0, 3])
+def test_replies_are_as_the_document_describes_them(top: int | None) -> None:
+    asked = replace(ASKED, top_logprobs=top)
+    chat_reply, reply = replies.chat_completion(ANSWER, asked), replies.completion(ANSWER, asked)
+    assert document.ChatCompletion.model_validate(chat_reply).model_dump() == chat_reply
+    assert document.Completion.model_validate(reply).model_dump() == reply
 
 
 def test_a_stream_is_the_answer_its_end_and_done() -> None:
