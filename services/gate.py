@@ -57,7 +57,7 @@ class Gate:
         if scope["type"] == "lifespan" or self._openings.all_open or self._openings.answers(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await not_ready_yet().response()(scope, receive, send)
+            await not_ready_yet().response(scope["path"])(scope, receive, send)
         else:  # a page's connection: its client comes again by itself
             await send({"type": "websocket.close", "code": 1013})
 

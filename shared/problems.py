@@ -36,7 +36,7 @@ class Problem(Exception):
         self.status, self.title, self.detail, self.headers = status, title, detail, headers
         self.code, self.param, self.more = code, param, more
 
-    def response(self, path: str = "") -> JSONResponse:
+    def response(self, path: str) -> JSONResponse:
         """What a request for `path` is answered."""
         body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         named = {"code": self.code, "param": self.param}

@@ -1,4 +1,4 @@
-"""The process that runs services ends when it is told to."""
+"""The process that runs services says that it starts, and ends when it is told to."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ import httpx
 from fastapi import FastAPI
 
 from services.ending import LAST_ANSWERS_SECONDS
+from services.gate import Gate, Openings
 from services.run import make_server
+from shared.http_conventions import HttpSettings, follow_http_conventions
 from shared.loopback import bound_sockets
+from shared.service import Service
+
+
+async def test_before_state_is_read_a_client_of_openai_reads_why_and_when_to_come_again() -> None:
+    app = FastAPI()
+    app.add_middleware(Gate, openings=Openings([Service(name="model_gateway", consumes={})]))
+    follow_http_conventions(app, HttpSettings(cors_origins="https://app.example.org"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://starting") as client:
+        answer = await client.post("/v1/completions", headers={"origin": "https://app.example.org"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"]["message"] == answer.json()["detail"]
+    assert answer.headers["access-control-allow-origin"] == "https://app.example.org"
 
 
 async def test_a_long_poll_that_is_open_does_not_hold_up_the_end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -154,6 +155,16 @@ async def test_what_a_web_page_may_send_anywhere_is_no_request(
         "/v1/completions", content=b'{"model": "tickets", "prompt": "hi"}', headers=headers
     )
     assert (answer.status_code, answer.headers["accept"]) == (415, "application/json")
+
+
+async def test_a_body_may_be_gzip_and_is_bounded_when_inflated(gateways: Gateways) -> None:
+    gateway = await gateways()
+    await gateway.apply(added())
+    headers = JSON | {"content-encoding": "gzip"}
+    for body, status in ((b'{"model": "mail", "prompt": "hi"}', 404), (b" " * 2_000_000, 413), (None, 400)):
+        content = b"no gzip" if body is None else gzip.compress(body)
+        answer = await gateway.http.post("/v1/completions", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (status, "invalid_request_error")
 
 
 @pytest.mark.parametrize("key", ["", '""', "k" * 201, "schlüssel"])
