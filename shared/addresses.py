@@ -18,7 +18,7 @@ class Addresses(BaseSettings):
     clickhouse_url: str = "http://tuneloop@127.0.0.1:8123/tuneloop"
     """User, password, host, port and database in one."""
     models_url: str = "http://127.0.0.1:8000"
-    """An OpenAI-compatible server that loads LoRA adapters as vLLM does."""
+    """An OpenAI-compatible server that loads LoRA adapters as vLLM does; several are separated by commas."""
     files_uri: str = "file:///var/lib/tuneloop/files"
     """Where datasets and adapters lie, as an fsspec URI."""
     models_files_folder: str = ""

@@ -60,10 +60,13 @@ def free_port() -> int:
 
 @contextmanager
 def model_server(
-    *options: str, folder: Path | None = None, environment: Mapping[str, str] | None = None
+    *options: str,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[str]:
     """Our server on the real base model, ready to answer; gives its URL. It must end well when told to."""
-    port = free_port()
+    port = port or free_port()
     model = folder or base_model_folder()
     command = [sys.executable, "-m", "deploy.laptop.model_server", "--port", str(port), "--model", str(model)]
     command += ["--served-model-name", MODEL, "--stop-with-stdin", *options]

@@ -1,0 +1,21 @@
+"""The model server's HTTP API, as vLLM spells it: one server, or several that are asked as one."""
+
+from shared.model_server.answers import Scored
+from shared.model_server.client import ModelServer
+from shared.model_server.errors import (
+    AdapterNotFound,
+    ModelServerDown,
+    ModelServerRefused,
+    PromptTooLong,
+    UnknownModel,
+)
+
+__all__ = [
+    "AdapterNotFound",
+    "ModelServer",
+    "ModelServerDown",
+    "ModelServerRefused",
+    "PromptTooLong",
+    "Scored",
+    "UnknownModel",
+]

@@ -1,0 +1,320 @@
+"""Several model servers asked as one: real ones, of which one dies, joins, lacks what the others have."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from shared.model_server import (
+    AdapterNotFound,
+    ModelServer,
+    ModelServerDown,
+    ModelServerRefused,
+    UnknownModel,
+    fleet,
+)
+from shared.model_server.addresses import Address, addresses_of, is_one_address, urls_in
+from shared.model_server.choice import choice
+from shared.model_server.fleet import Fleet
+from tests.servers.model import MODEL, free_port, lora_adapter, model_server
+
+ALLOWED = [330, 354]
+
+
+@dataclass
+class Facts:
+    models: set[str] = field(default_factory=lambda: {"m"})
+    down_until: float = 0.0
+    in_flight: int = 0
+
+
+# which one is asked
+
+
+def test_the_least_busy_one_that_has_the_model_is_asked() -> None:
+    lacks, busy, idle = Facts(models=set()), Facts(in_flight=1), Facts()
+    assert choice([lacks, busy, idle], "m", 0.0, []) is idle
+    assert choice([lacks], "m", 0.0, []) is None
+
+
+def test_one_that_was_down_just_now_is_asked_when_nobody_else_is_left() -> None:
+    down, busy = Facts(down_until=5.0), Facts(in_flight=9)
+    assert choice([down, busy], "m", 4.0, []) is busy
+    assert choice([down, busy], "m", 4.0, [busy]) is down
+    assert choice([down, busy], "m", 4.0, [busy, down]) is None
+    assert choice([down, busy], "m", 6.0, []) is down
+
+
+# what MODELS_URL names
+
+
+def test_urls_are_separated_by_commas() -> None:
+    assert urls_in(" http://a:1/ , http://b:2,") == ["http://a:1", "http://b:2"]
+    assert urls_in("") == [""]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_one"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://[::1]:8000", True),
+        ("http://localhost:8000", True),
+        ("http://vllm:8000", False),
+        ("https://models.example.org", False),
+    ],
+)
+def test_a_name_may_stand_for_several_and_an_address_does_not(url: str, is_one: bool) -> None:
+    assert is_one_address(url) is is_one
+
+
+def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """The name service, which is not ours."""
+
+    async def getaddrinfo(self: object, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        if not addresses:
+            raise socket.gaierror(-2, "Name or service not known")
+        return [
+            (socket.AF_INET6 if ":" in each else socket.AF_INET, 1, 6, "", (each, port)) for each in addresses
+        ]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+async def test_each_address_of_a_name_is_one_server_under_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolves_to(monkeypatch, "10.0.0.2", "10.0.0.1", "fd00::1")
+    assert await addresses_of("http://vllm:8000") == [
+        Address("http://10.0.0.1:8000", "vllm:8000"),
+        Address("http://10.0.0.2:8000", "vllm:8000"),
+    ]
+    assert (await addresses_of("https://vllm"))[0] == Address("https://10.0.0.1", "vllm", "vllm")
+    resolves_to(monkeypatch, "fd00::2", "fd00::1")
+    assert (await addresses_of("http://vllm:8000"))[0].url == "http://[fd00::1]:8000"
+    resolves_to(monkeypatch, "10.0.0.1")
+    assert await addresses_of("http://vllm:8000") == [Address("http://vllm:8000")]
+
+
+# real servers
+
+
+@dataclass
+class Server:
+    """A model server that a test may stop and start again at its address."""
+
+    port: int = field(default_factory=free_port)
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._running.enter_context(model_server(port=self.port))
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Server, Server]]:
+    both = Server(), Server()
+    for server in both:
+        server.start()
+    yield both
+    for server in both:
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "LOOK_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(fleet, "DOWN_SECONDS", 0.2)
+
+
+@pytest.fixture
+async def models(servers: tuple[Server, Server]) -> AsyncIterator[ModelServer]:
+    for server in servers:
+        async with ModelServer(server.url) as one:
+            for name in await one.loaded() - {MODEL}:
+                await one.unload_adapter(name)
+    async with ModelServer(",".join(server.url for server in servers)) as both:
+        yield both
+
+
+async def loaded_on(server: Server) -> set[str]:
+    async with ModelServer(server.url) as one:
+        return await one.loaded()
+
+
+@contextmanager
+def noted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
+    """(server, model) of each answer that is asked for."""
+    asked: list[tuple[str, str]] = []
+    request = aiohttp.ClientSession.request
+
+    def note(self: aiohttp.ClientSession, method: str, url: str, **options: object) -> object:
+        body = options.get("json")
+        if url.endswith("/completions") and isinstance(body, dict):
+            asked.append((url.removesuffix("/v1/completions"), str(body["model"])))
+        return request(self, method, url, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aiohttp.ClientSession, "request", note)
+        yield asked
+
+
+async def test_an_adapter_is_loaded_on_each_and_unloaded_from_each(
+    servers: tuple[Server, Server], models: ModelServer
+) -> None:
+    await models.load_adapter("one", lora_adapter(1))
+    await models.load_adapter("one", lora_adapter(1))
+    assert [await loaded_on(server) for server in servers] == [{MODEL, "one"}] * 2
+    assert await models.loaded() == {MODEL, "one"}
+    assert await models.base_models() == {MODEL: 8192}
+    await models.unload_adapter("one")
+    await models.unload_adapter("one")
+    assert [await loaded_on(server) for server in servers] == [{MODEL}] * 2
+    with pytest.raises(UnknownModel):
+        await models.score("one", "parcel", ALLOWED)
+
+
+async def test_answers_come_from_both_and_are_the_same(
+    servers: tuple[Server, Server], models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await models.load_adapter("one", lora_adapter(1))
+    with noted(monkeypatch) as asked:
+        scored = [await models.score("one", "parcel", ALLOWED) for _ in range(4)]
+    assert {url for url, _ in asked} == {server.url for server in servers}
+    assert len({tuple(sorted(one.logprobs.items())) for one in scored}) == 1
+
+
+async def test_one_that_lacks_the_adapter_is_not_asked_and_gets_it(
+    servers: tuple[Server, Server], models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await models.load_adapter("one", lora_adapter(1))
+    async with ModelServer(servers[0].url) as other:
+        await other.unload_adapter("one")  # as if it had been started anew
+    await models.score(MODEL, "parcel", ALLOWED)
+    await asyncio.sleep(0.3)
+    await models.score(MODEL, "parcel", ALLOWED)  # old enough: somebody looks
+    await until(lambda: "one" in _known(models, servers[0]))
+    assert await loaded_on(servers[0]) == {MODEL, "one"}
+    with noted(monkeypatch) as asked:
+        for _ in range(4):
+            await models.score("one", "parcel", ALLOWED)
+    assert {url for url, _ in asked} == {server.url for server in servers}
+
+
+def _known(models: ModelServer, server: Server) -> set[str]:
+    assert isinstance(models._servers, Fleet)
+    return next(one.models for one in models._servers._replicas if one.address.url == server.url)
+
+
+async def until(condition: object, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+async def test_one_that_dies_stops_nobody_and_gets_what_it_lacks_before_it_is_asked_again(
+    servers: tuple[Server, Server], models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await models.load_adapter("one", lora_adapter(1))
+    servers[0].stop()
+    answers = [await models.score("one", "parcel", ALLOWED) for _ in range(6)]
+    assert len(answers) == 6
+    await models.load_adapter("two", lora_adapter(2))  # while the other one is away
+    await models.unload_adapter("one")
+    assert await models.loaded() == {MODEL, "two"}
+    await asyncio.to_thread(servers[0].start)
+    with noted(monkeypatch) as asked:
+        end = time.monotonic() + 20
+        while servers[0].url not in {url for url, _ in asked}:
+            await models.score("two", "parcel", ALLOWED)
+            assert time.monotonic() < end
+    assert await loaded_on(servers[0]) == {MODEL, "two"}
+
+
+async def test_one_that_missed_the_unloading_drops_the_adapter_when_it_is_back(
+    servers: tuple[Server, Server], models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await models.load_adapter("one", lora_adapter(1))
+    assert isinstance(models._servers, Fleet)
+    unreachable = models._servers._replicas[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(unreachable, "address", Address("http://127.0.0.1:1"))
+        patch.setattr(models._servers, "_resolve", _stays)
+        patch.setattr(
+            models._servers,
+            "_addresses",
+            {one.address.url: [one.address] for one in models._servers._replicas},
+        )
+        await models.unload_adapter("one")
+    assert "one" in {name for server in servers for name in await loaded_on(server)}
+    await asyncio.sleep(0.3)
+    await models.score(MODEL, "parcel", ALLOWED)
+    await until(lambda: not any("one" in _known(models, server) for server in servers))
+    assert [await loaded_on(server) for server in servers] == [{MODEL}] * 2
+
+
+async def _stays(_: str) -> None:
+    return None
+
+
+async def test_what_no_server_finds_says_what_to_set(
+    models: ModelServer, servers: tuple[Server, Server]
+) -> None:
+    async with ModelServer(servers[0].url) as alone:
+        for client in (models, alone):
+            with pytest.raises(AdapterNotFound, match="MODELS_FILES_FOLDER") as raised:
+                await client.load_adapter("lost", Path("/no/such/mount/adapters/lost"))
+            assert "/no/such/mount/adapters/lost" in str(raised.value)
+            assert isinstance(
+                raised.value, ModelServerDown
+            )  # whoever waits for the server waits for the mount
+
+
+async def test_what_is_no_adapter_is_refused_by_all(models: ModelServer, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelServerRefused):
+        await models.load_adapter("broken", tmp_path)
+
+
+async def test_nobody_there_is_said_with_where_was_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    async with ModelServer(",".join(urls)) as models:
+        for asks in (models.loaded(), models.score("m", "x", ALLOWED), models.load_adapter("a", Path("/a"))):
+            with pytest.raises(ModelServerDown, match=urls[1]):
+                await asks
+    resolves_to(monkeypatch)
+    async with ModelServer("http://no-such-name:8000") as models:
+        with pytest.raises(ModelServerDown, match="no-such-name"):
+            await models.score("m", "x", ALLOWED)
+
+
+async def test_two_that_load_the_same_adapter_at_once_both_succeed(
+    servers: tuple[Server, Server], models: ModelServer
+) -> None:
+    urls = ",".join(server.url for server in servers)
+    async with ModelServer(urls) as other, ModelServer(servers[0].url) as alone:
+        await asyncio.gather(*(one.load_adapter("two", lora_adapter(2)) for one in (models, other, alone)))
+    assert [await loaded_on(server) for server in servers] == [{MODEL, "two"}] * 2
+
+
+async def test_at_rest_nobody_is_asked(models: ModelServer) -> None:
+    await models.score(MODEL, "parcel", ALLOWED)
+    servers = models._servers
+    assert isinstance(servers, Fleet)
+    await until(lambda: servers._looking is None)
+    looked_at = servers._looked_at
+    await asyncio.sleep(0.6)
+    assert (servers._looking, servers._looked_at) == (None, looked_at)
