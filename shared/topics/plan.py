@@ -98,6 +98,8 @@ def _changes(topic: Topic, has: Mapping[str, str], replicas: int) -> dict[str, s
             changes["retention.bytes"] = "-1"
         if has.get("cleanup.policy", "delete") != "delete":
             changes["cleanup.policy"] = "delete"  # without a retention this deletes nothing
+    if has.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
+        changes["message.timestamp.type"] = "LogAppendTime"
     if int(has.get("min.insync.replicas", 1)) < min_insync(replicas):
         changes["min.insync.replicas"] = str(min_insync(replicas))
     if int(has.get("max.message.bytes", MOST_MESSAGE_BYTES)) < MOST_MESSAGE_BYTES:

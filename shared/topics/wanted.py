@@ -34,11 +34,16 @@ def min_insync(replicas: int) -> int:
 
 
 def settings(topic: Topic, replicas: int) -> dict[str, str]:
-    """What a new topic is created with: said in full, because a server's own defaults may be anything."""
+    """What a new topic is created with: said in full, because a server's own defaults may be anything.
+
+    LogAppendTime: Kafka deletes by a record's time, and what is published late may be older than the
+    retention. When it happened stays in the event.
+    """
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention_ms(topic)),
         "retention.bytes": "-1",
+        "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(min_insync(replicas)),
         "max.message.bytes": str(MOST_MESSAGE_BYTES),
     }

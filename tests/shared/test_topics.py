@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -23,6 +26,7 @@ from confluent_kafka.admin import (
 from shared.events.envelope import Topic
 from shared.topics import CannotUseKafka, KafkaAway, declare, declare_now
 from tests.servers.kafka import apache_kafka
+from tests.shared.consuming import produce
 
 
 @pytest.fixture
@@ -36,17 +40,27 @@ def settings_of(kafka: str, name: str) -> dict[str, str]:
     return {key: str(entry.value) for key, entry in future.result(10).items()}
 
 
+def wait_for(kafka: str, name: str, wanted: dict[str, str]) -> None:
+    """A cluster's brokers hear of a change a moment after its controller."""
+    until, has = time.monotonic() + 20, dict[str, str]()
+    while not has or not wanted.items() <= has.items():
+        assert time.monotonic() < until, has
+        with suppress(KafkaException):  # a topic that was made just now is not known to all
+            has = settings_of(kafka, name)
+        time.sleep(0.1)
+
+
 def create(kafka: str, name: str, **config: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})
     said = {key.replace("_", "."): value for key, value in config.items()}
     (future,) = admin.create_topics([NewTopic(name, 1, 1, config=said)]).values()
     future.result(10)
+    wait_for(kafka, name, said)
 
 
 def test_a_missing_topic_is_made_so_that_it_loses_nothing(kafka: str, name: str) -> None:
     declare_now([Topic(name, key="k", partitions=2, retention=None)], kafka, 0)
-    has = settings_of(kafka, name)
-    assert (has["retention.ms"], has["cleanup.policy"], has["retention.bytes"]) == ("-1", "delete", "-1")
+    wait_for(kafka, name, {"retention.ms": "-1", "cleanup.policy": "delete", "retention.bytes": "-1"})
     assert len(AdminClient({"bootstrap.servers": kafka}).list_topics(name, 10).topics[name].partitions) == 2
 
 
@@ -54,12 +68,27 @@ def test_a_state_topic_with_a_weeks_retention_is_kept_for_ever_from_the_next_sta
     kafka: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     create(kafka, name, retention_ms="604800000", max_message_bytes="65536")
+    state = [Topic(name, key="k", partitions=1, retention=None)]
     with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            declare([Topic(name, key="k", partitions=1, retention=None)], kafka, 0, 30)
-    has = settings_of(kafka, name)
-    assert (has["retention.ms"], has["max.message.bytes"]) == ("-1", "1048588")
+        declare(state, kafka, 0, 30)
+        wait_for(kafka, name, {"retention.ms": "-1", "max.message.bytes": "1048588"})
+        declare(state, kafka, 0, 30)
     assert len([line for line in caplog.messages if "is altered" in line]) == 1
+
+
+def test_what_is_published_a_month_late_is_kept_by_when_it_came(kafka: str, name: str) -> None:
+    create(kafka, name)
+    declare([Topic(name, key="k", partitions=1)], kafka, 0, 30)
+    month_ago = int((time.time() - 31 * 86400) * 1000)
+    produce(kafka, name, {0: [b"backfill"]}, timestamp=month_ago)
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(name, 0, 0)])
+    message = consumer.poll(10)
+    consumer.close()
+    assert message is not None
+    kind, appended_ms = message.timestamp()
+    assert kind == TIMESTAMP_LOG_APPEND_TIME
+    assert time.time() * 1000 - appended_ms < 60_000
 
 
 def test_three_replicas_on_one_broker_are_refused_at_once_with_the_true_cause(kafka: str, name: str) -> None:

@@ -84,6 +84,7 @@ def test_a_topic_that_is_as_it_should_be_is_left_alone() -> None:
         (STATE, {"cleanup.policy": "compact"}, {"cleanup.policy": "delete"}),
         (STATE, {"cleanup.policy": "compact,delete"}, {"cleanup.policy": "delete"}),
         (EVENTS, {"retention.ms": "604800000"}, {"retention.ms": str(MONTH)}),
+        (EVENTS, {"message.timestamp.type": "CreateTime"}, {"message.timestamp.type": "LogAppendTime"}),
         (EVENTS, {"min.insync.replicas": "1"}, {"min.insync.replicas": "2"}),
         (EVENTS, {"max.message.bytes": "65536"}, {"max.message.bytes": "1048588"}),
         (EVENTS, {"unclean.leader.election.enable": "true"}, {"unclean.leader.election.enable": "false"}),
