@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -74,5 +75,49 @@ def test_what_no_service_needs_state_for_is_answered_at_once(tmp_path: Path) -> 
             answer = process.get(path)
             assert answer is not None
             assert answer.status_code == status, path
+    finally:
+        process.kill()
+
+
+def test_a_wrong_password_ends_the_process_with_what_to_change(
+    kafka: str, database_url: str, tmp_path: Path
+) -> None:
+    password = str(urlsplit(database_url).password)
+    wrong = database_url.replace(password, "wrong")
+    process = ServiceProcess(
+        ["human_review"], tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": kafka, "CLICKHOUSE_URL": wrong}
+    )
+    process.start()
+    try:
+        assert process.await_end() == 1
+        assert "refuses user “tuneloop”" in process.log.splitlines()[-1]
+        assert "Traceback" not in process.log
+    finally:
+        process.kill()
+
+
+def test_more_replicas_than_brokers_end_the_process_with_the_true_cause(kafka: str, tmp_path: Path) -> None:
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka, "KAFKA_REPLICATION": "3"}
+    process = ServiceProcess(["human_review"], tmp_path, settings)
+    process.start()
+    try:
+        assert process.await_end() == 1
+        assert "KAFKA_REPLICATION=3 asks for 3 brokers" in process.log.splitlines()[-1]
+    finally:
+        process.kill()
+
+
+def test_while_kafka_is_away_it_is_alive_and_says_what_it_waits_for(tmp_path: Path) -> None:
+    process = ServiceProcess(["human_review"], tmp_path)
+    process.start()
+    try:
+        process.await_status("/health/live", 200)
+        until = time.monotonic() + 30
+        while (
+            "Connection refused" not in (said := process.await_status("/health/ready", 503).json())["detail"]
+        ):
+            assert time.monotonic() < until, said
+        assert said["missing"][0]["what"] == "Kafka"
+        assert process.stop() == 0
     finally:
         process.kill()
