@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import psutil
 from confluent_kafka import Producer
 
-from shared.events import FrozenFile, WorkloadAdded, record
+from shared.events import Event, FrozenAdapter, FrozenFile, ModelPromoted, WorkloadAdded, record
 from shared.topics import declare, topics_of
 from shared.workload import Review, Workload
 from tests.servers.clickhouse import start_clickhouse, wait_until_ready
 from tests.servers.kafka import ApacheKafka, EmbeddedKafka
-from tests.servers.model import ROOT, free_port
+from tests.servers.model import MODEL, ROOT, base_model_folder, free_port
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -145,6 +145,41 @@ class ServiceProcess:
         return self._process is not None
 
 
+@dataclass
+class ModelServerProcess:
+    """The laptop's model server on the real base model; it keeps its port. It takes some seconds to load."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Returns at once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "deploy.laptop.model_server", "--port", str(self.port)]
+        command += ["--model", str(base_model_folder()), "--served-model-name", MODEL]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        _kill(self._process)
+        self._process = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+
 def _kill(process: subprocess.Popen[bytes] | None) -> None:
     assert process is not None
     process.kill()
@@ -177,24 +212,47 @@ def broker_over(folder: Path, kind: str) -> EmbeddedKafka | ApacheKafka:
     return ApacheKafka(Path(home), folder)
 
 
-def environment(folder: Path, kafka: str, clickhouse_url: str) -> dict[str, str]:
+def environment(
+    folder: Path, kafka: str, clickhouse_url: str, models_url: str = "http://127.0.0.1:9"
+) -> dict[str, str]:
     """The addresses that services read."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "CLICKHOUSE_URL": clickhouse_url,
-        "MODELS_URL": "http://127.0.0.1:9",
-        "FILES_URI": f"file://{folder}/files",
+        "MODELS_URL": models_url,
+        "FILES_URI": files_uri(folder),
         "SUBJECT_KEY": "bench",
         "PYTHONPATH": str(ROOT),
     }
 
 
+def files_uri(folder: Path) -> str:
+    return f"file://{folder}/files"
+
+
 def add_workload(kafka: str, *names: str) -> None:
     """Says on Kafka that these workloads exist, as `workloads` does."""
-    declare(topics_of([WorkloadAdded]), kafka, 1, READY_SECONDS)
+    _say(kafka, *map(_added, names))
+
+
+def promote(kafka: str, workload: str, adapter: FrozenAdapter) -> None:
+    """Says on Kafka which adapter answers, as `shadow_deployment` does."""
+    promoted = ModelPromoted(
+        workload=workload,
+        revision=1,
+        champion=adapter,
+        previous=None,
+        run_id="bench",
+        promoted_at=datetime.now(UTC),
+    )
+    _say(kafka, promoted)
+
+
+def _say(kafka: str, *events: Event) -> None:
+    declare(topics_of({type(event) for event in events}), kafka, 1, READY_SECONDS)
     producer = Producer({"bootstrap.servers": kafka, "acks": "all"})
-    for name in names:
-        made = record(_added(name), "workloads")
+    for event in events:
+        made = record(event, "bench")
         producer.produce(made.topic, made.value, made.key, headers=dict(made.headers))
     assert producer.flush(READY_SECONDS) == 0
 

@@ -1,6 +1,7 @@
 """Kills everything while events come in, and looks for what was acknowledged.
 
-    python -m tests.bench.chaos [--events N] [--kills K] [--broker embedded|apache] [--seed S] [--data FOLDER]
+    python -m tests.bench.chaos [--events N] [--kills K] [--broker embedded|apache] [--seed S]
+        [--with-gateway] [--data FOLDER]
 
 Ends with 1 if anything acknowledged is missing, shows twice or shows another content. The last line is one
 JSON object; what it does meanwhile goes to standard error.
@@ -32,11 +33,19 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=8, metavar="K")
     parser.add_argument("--broker", choices=("embedded", "apache"), default="embedded")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--with-gateway", action="store_true", help="and the model server behind it")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="kept, with every log")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tuneloop-chaos-") as folder:
         outcome = asyncio.run(
-            chaos(asked.data or Path(folder), asked.events, asked.kills, asked.broker, asked.seed)
+            chaos(
+                asked.data or Path(folder),
+                asked.events,
+                asked.kills,
+                asked.broker,
+                asked.seed,
+                with_gateway=asked.with_gateway,
+            )
         )
         report(outcome)
     return 0 if outcome.is_right else 1

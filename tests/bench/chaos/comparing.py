@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.bench.chaos.content import STORED_FEEDBACK, STORED_PREDICTIONS, TOPICS, WORKLOAD, is_doubted
+from tests.bench.chaos.gateway import WORKLOAD as ANSWERS
 from tests.bench.chaos.ledger import Ledger
 from tests.bench.installation import asked
 from tests.bench.progress import Sight
@@ -46,6 +47,7 @@ def compare(url: str, ledger: Ledger) -> Comparison:
     found = Comparison()
     _compare_one(url, found, "predictions", "prediction_id", STORED_PREDICTIONS, ledger.predictions)
     _compare_one(url, found, "feedback", "feedback_id", STORED_FEEDBACK, ledger.feedback)
+    _compare_answers(url, found, ledger.answers_given)
     flagged = set(
         _ids(url, f"SELECT DISTINCT prediction_id AS id FROM flags_v1 WHERE workload = '{WORKLOAD}'")
     )
@@ -76,6 +78,17 @@ def _compare_one(
     found.visible += sum(name in seen for name in acknowledged)
     found.visible_twice += sum(count - 1 for count in contents.values())
     found.missing += [name for name in acknowledged if name not in seen]
+
+
+def _compare_answers(url: str, found: Comparison, given: Mapping[str, tuple[str, str]]) -> None:
+    sql = f"SELECT prediction_id, input, answer FROM predictions_v1 WHERE workload = '{ANSWERS}' FORMAT TSV"
+    rows = [row.split("\t") for row in asked(url, sql).splitlines()]
+    seen = {name: (text, answer) for name, text, answer in rows}
+    found.stored += sum(name in seen for name in given)
+    found.visible += sum(name in seen for name in given)
+    found.visible_twice += len(rows) - len({text for _, text, _ in rows})
+    found.wrong += [name for name, said in given.items() if seen.get(name, said) != said]
+    found.missing += [name for name in given if name not in seen]
 
 
 def _ids(url: str, sql: str) -> Iterable[str]:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from tests.bench.chaos.comparing import compare, stories
 from tests.bench.chaos.faults import phases
+from tests.bench.chaos.gateway import ANSWERED, ask_for_ever
 from tests.bench.chaos.ledger import Ledger
 from tests.bench.chaos.sources import Sources
-from tests.bench.chaos.stage import TARGETS, Stage, staged
+from tests.bench.chaos.stage import Stage, staged
+from tests.bench.installation import ServiceProcess
 from tests.bench.progress import Recovery, percentile
 
 SEND_SECONDS = 1.0  # faster than it is handled, so that faults meet a backlog
@@ -23,7 +27,9 @@ RECOVERY_SECONDS = 60.0  # how long the next fault waits for the end of the last
 FLUSH_SECONDS = 120.0
 LAG_SECONDS = 300.0
 EVENTS_PER_DRAINED_SECOND = 500  # the least that a restarted installation handles
-GOOD_ANSWERS = ("202", "503", "no answer")
+GOOD_ANSWERS = ("202", ANSWERED, "503", "no answer")
+OUTBOX_SECONDS = 60.0
+OUTBOX_EMPTY = "outbox_backlog_bytes 0.0"
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,16 @@ class Outcome:
     is_right: bool
 
 
-async def chaos(folder: Path, events: int, kills: int, broker: str, seed: int) -> Outcome:
+async def chaos(
+    folder: Path, events: int, kills: int, broker: str, seed: int, *, with_gateway: bool
+) -> Outcome:
     """Raises TimeoutError when something does not come to its end in time."""
     ledger = Ledger()
-    course = phases(kills, TARGETS, "broker", seed)
-    async with staged(folder, broker, seed) as stage:
+    async with staged(folder, broker, seed, with_gateway=with_gateway) as stage:
+        course = phases(kills, tuple(stage.targets), "broker", seed)
+        stopping, asking = asyncio.Event(), None
+        if stage.gateway is not None:
+            asking = asyncio.create_task(ask_for_ever(stage.gateway.url, ledger, stopping))
         sources = Sources(stage.broker.address, [service.url for service in stage.services], ledger, seed)
         share, rest = divmod(events, len(course) + 1)
         await sources.send(share + rest, SEND_SECONDS, SEND_SECONDS)
@@ -52,7 +63,12 @@ async def chaos(folder: Path, events: int, kills: int, broker: str, seed: int) -
                 _say(ledger, f"    gone on after {recovery.seconds and round(recovery.seconds, 1)} s")
             await sending
         _say(ledger, "a healthy restart, and waiting until nothing waits")
+        stopping.set()
+        if asking is not None:
+            await asking
         await stage.restart_services()
+        if stage.gateway is not None:
+            await _outbox_is_empty(stage.gateway)
         await sources.flush(FLUSH_SECONDS)
         await _nothing_waits(stage, LAG_SECONDS + events / EVENTS_PER_DRAINED_SECOND)
         _say(ledger, "comparing")
@@ -78,6 +94,16 @@ async def _nothing_waits(stage: Stage, seconds: float) -> None:
         await asyncio.sleep(0.2)
 
 
+async def _outbox_is_empty(gateway: ServiceProcess) -> None:
+    """What was answered before the end is on its way to Kafka. Raises TimeoutError."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(OUTBOX_SECONDS):
+        while True:
+            async with session.get(f"{gateway.url}/metrics") as answer:
+                if OUTBOX_EMPTY in await answer.text():
+                    return
+            await asyncio.sleep(0.2)
+
+
 def _outcome(stage: Stage, ledger: Ledger) -> Outcome:
     found = compare(stage.clickhouse.url, ledger)
     recoveries = stage.watch.recoveries
@@ -92,7 +118,7 @@ def _outcome(stage: Stage, ledger: Ledger) -> Outcome:
     }
     bad = sorted(answer for answer in ledger.answers if not answer.startswith(GOOD_ANSWERS))
     lines = [
-        f"answers of the intake: {dict(ledger.answers)}",
+        f"answers: {dict(ledger.answers)}",
         f"never acknowledged and not sent again: {ledger.unsure}",
         f"requests that the proxy spoilt: {stage.proxy.failed}",
         *(f"no answer for a client that did nothing wrong: {answer}" for answer in bad),

@@ -1,4 +1,4 @@
-"""Broker, ClickHouse behind its proxy and two processes of prediction_logging; faults are put on here."""
+"""Every process, and ClickHouse behind its proxy; faults are put on here."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 from tests.bench.chaos.content import TOPICS, WORKLOAD
 from tests.bench.chaos.faults import Phase
+from tests.bench.chaos.gateway import ready
 from tests.bench.chaos.proxy import Mode, StoreProxy
 from tests.bench.installation import (
     ClickHouseProcess,
     Killable,
+    ModelServerProcess,
     ServiceProcess,
     add_workload,
     broker_over,
@@ -26,7 +28,6 @@ from tests.bench.progress import Recovery, Watch
 from tests.servers.kafka import ApacheKafka, EmbeddedKafka
 
 SERVICE = "prediction_logging"
-TARGETS = ("broker", "clickhouse", "prediction_logging 1", "prediction_logging 2")
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Stage:
     proxy: StoreProxy
     services: list[ServiceProcess]
     watch: Watch
+    gateway: ServiceProcess | None
+    models: ModelServerProcess
     kills: int = 0
     store_outages: int = 0
 
@@ -46,7 +49,7 @@ class Stage:
             self.store_outages += 1
             self.proxy.mode, self.proxy.partition = Mode(phase.outage), self.store_outages % 6
             await asyncio.sleep(phase.outage_seconds / 2)
-        victims = [self._of(name) for name in phase.kills]
+        victims = [self.targets[name] for name in phase.kills]
         for victim in victims:
             await asyncio.to_thread(victim.kill)
             self.kills += 1
@@ -65,19 +68,25 @@ class Stage:
     async def restart_services(self) -> None:
         """The healthy restart at the end: not one of the kills."""
         self.proxy.mode = Mode.OPEN
-        for service in self.services:
+        services = [*self.services, *([self.gateway] if self.gateway is not None else [])]
+        for service in services:
             await asyncio.to_thread(service.stop)
             service.start()
-        for service in self.services:
+        for service in services:
             await asyncio.to_thread(service.wait_until_ready)
 
-    def _of(self, name: str) -> Killable:
-        number = TARGETS.index(name)
-        return (self.broker, self.clickhouse, *self.services)[number]
+    @property
+    def targets(self) -> dict[str, Killable]:
+        """What may be killed."""
+        named: dict[str, Killable] = {"broker": self.broker, "clickhouse": self.clickhouse}
+        named |= {f"{one.name} {number}": one for number, one in enumerate(self.services, 1)}
+        if self.gateway is not None:
+            named |= {self.gateway.name: self.gateway, "model server": self.models}
+        return named
 
 
 @asynccontextmanager
-async def staged(folder: Path, broker_kind: str, seed: int) -> AsyncIterator[Stage]:
+async def staged(folder: Path, broker_kind: str, seed: int, *, with_gateway: bool) -> AsyncIterator[Stage]:
     """All of it, ready; at the end it is killed."""
     broker = broker_over(folder / "kafka", broker_kind)
     clickhouse = ClickHouseProcess(folder / "clickhouse")
@@ -91,14 +100,19 @@ async def staged(folder: Path, broker_kind: str, seed: int) -> AsyncIterator[Sta
             netloc=f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}"
         ).geturl()
         await asyncio.to_thread(add_workload, broker.address, WORKLOAD)
-        addresses = environment(folder, broker.address, behind_proxy)
+        models = ModelServerProcess(folder / "models")
+        addresses = environment(folder, broker.address, behind_proxy, models.url)
         services = [ServiceProcess(SERVICE, folder / f"service-{n}", addresses) for n in (1, 2)]
         ending.enter_context(killed_at_the_end(*services))
         for service in services:
             service.start()
         for service in services:
             await asyncio.to_thread(service.wait_until_ready)
+        gateway = ServiceProcess("model_gateway", folder / "gateway", addresses) if with_gateway else None
+        if gateway is not None:
+            ending.enter_context(killed_at_the_end(models, gateway))
+            await ready(gateway, models, broker.address, folder)
         watch = Watch(broker.address, SERVICE, TOPICS)
         watch.start()
         ending.callback(watch.stop)
-        yield Stage(broker, clickhouse, proxy, services, watch)
+        yield Stage(broker, clickhouse, proxy, services, watch, gateway, models)

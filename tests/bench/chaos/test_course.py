@@ -6,9 +6,9 @@ import pytest
 
 from tests.bench.chaos.faults import LONG_DOWN_SECONDS, OUTAGES, phases
 from tests.bench.chaos.inserted import CannotRead, partitions_in
-from tests.bench.chaos.stage import TARGETS
 from tests.bench.progress import Recovery, Sight, percentile
 
+TARGETS = ("broker", "clickhouse", "service 1", "service 2")
 PLACES = (("predictions", 0), ("predictions", 1))
 
 
