@@ -1,7 +1,8 @@
 """`python -m tests.bench.ingest.ours SERVERS EVENTS CLICKHOUSE_URL`: prediction_logging up to its columns.
 
-Its own handlers, consumed as the runner has them consumed; what they ask ClickHouse it answers, but the
-columns of predictions are counted and dropped.
+Consumed as the runner has it consumed, read as the service has it read; the handler makes the columns and
+drops them. With a last argument `handlers` it is the service's own handlers, which find conflicts and flags
+besides; what they ask ClickHouse it answers, but the columns of predictions are counted and dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -20,13 +21,15 @@ from uuid import uuid4
 from prometheus_client import CollectorRegistry
 
 from services.prediction_logging.app import build
+from services.prediction_logging.columns import of_predictions
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse, connect
+from shared.consumer import Batch, ConsumerRecord
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
 from shared.consumer.process import ProcessConsumers
-from shared.events import now
+from shared.events import PredictionLogged, now
 from shared.files import Files
 from shared.migrations import migrate
 from shared.model_server import ModelServer
@@ -34,26 +37,40 @@ from shared.service import ServiceContext
 from tests.bench.ingest.measured import said
 
 
-class Counting(ClickHouse):
-    """Answers what it is asked; the columns of predictions it takes and counts."""
+@dataclass
+class Columns:
+    """Takes columns until there were so many rows."""
 
-    async def until(self, rows: int) -> None:
-        self._left, self._done = rows, asyncio.Event()
-        await self._done.wait()
+    left: int
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self.left -= len(columns["prediction_id"])
+        if self.left <= 0:
+            self.done.set()
+
+    async def take_events(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> None:
+        self.take(of_predictions(consumed, 0))
+
+
+class Counting(ClickHouse):
+    """Answers what it is asked; the columns of predictions it gives away."""
+
+    def __init__(self, connected: ClickHouse, columns: Columns) -> None:
+        super().__init__(connected._connection)
+        self._columns = columns
 
     async def insert_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
-        if table != "predictions":
+        if table == "predictions":
+            self._columns.take(columns)
+        else:
             await super().insert_columns(table, columns)
-            return
-        self._left -= len(columns["prediction_id"])
-        if self._left <= 0:
-            self._done.set()
 
 
-async def measure(servers: str, events: int, url: str) -> float:
+async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -> float:
     """CPU seconds of this process."""
-    registry, ownership = CollectorRegistry(), Ownership()
-    clickhouse = Counting((await connect(url))._connection)
+    registry, ownership, columns = CollectorRegistry(), Ownership(), Columns(events)
+    clickhouse = Counting(await connect(url), columns)
     await migrate(clickhouse, "prediction_logging")
     broker = make_broker(servers, "bench", registry)
     addresses = Addresses(kafka_bootstrap_servers=servers, subject_key="bench")
@@ -69,6 +86,12 @@ async def measure(servers: str, events: int, url: str) -> float:
             Path(folder),
         )
         service = replace(build(context), name=f"bench-{uuid4().hex[:8]}")
+        if not with_handlers:
+            batch = service.consumes[PredictionLogged]
+            assert isinstance(batch, Batch)
+            consumes = dict(service.consumes)
+            consumes[PredictionLogged] = replace(batch, handler=columns.take_events)
+            service = replace(service, consumes=consumes)
         await broker.connect()
         consumers = ProcessConsumers(
             [service], {service.name: ownership}, broker.producer, servers, ConsumerMetrics(registry)
@@ -77,7 +100,7 @@ async def measure(servers: str, events: int, url: str) -> float:
         await consumers.state.ready()
         began = process_time()
         running = [asyncio.create_task(consumer.run()) for consumer in consumers.others]
-        await clickhouse.until(events)
+        await columns.done.wait()
         used = process_time() - began
         for task in (state, *running):
             task.cancel()
@@ -89,4 +112,5 @@ async def measure(servers: str, events: int, url: str) -> float:
 
 
 if __name__ == "__main__":
-    said(asyncio.run(measure(sys.argv[1], int(sys.argv[2]), sys.argv[3])), int(sys.argv[2]))
+    servers, events, url, *handlers = sys.argv[1:]
+    said(asyncio.run(measure(servers, int(events), url, with_handlers=bool(handlers))), int(events))

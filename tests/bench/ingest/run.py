@@ -25,6 +25,7 @@ from tests.servers.kafka import embedded_kafka
 from tests.servers.model import ROOT
 
 OURS, ARROYO, FASTSTREAM = "ours", "arroyo_batches", "faststream_single"
+HANDLERS = "ours handlers"
 PACKAGES = (
     "confluent-kafka",
     "sentry-arroyo",
@@ -92,10 +93,11 @@ def _in_turn(
     kafka: str, url: str, events: int, rounds: int, say: Callable[[str], None]
 ) -> dict[str, list[float]]:
     """Microseconds per event of each consumer, once a round."""
-    consumed: dict[str, list[float]] = {OURS: [], ARROYO: [], FASTSTREAM: []}
+    consumed: dict[str, list[float]] = {OURS: [], ARROYO: [], FASTSTREAM: [], HANDLERS: []}
     for number in range(1, rounds + 1):
         for name, found in consumed.items():
-            found.append(measured(name, kafka, str(events), url))
+            module, *more = name.split()
+            found.append(measured(module, kafka, str(events), url, *more))
             say(f"round {number}, {name}: {found[-1]:.2f} µs CPU per event")
     return consumed
 
