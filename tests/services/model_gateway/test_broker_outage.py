@@ -67,7 +67,7 @@ async def test_a_gateway_that_is_told_to_stop_delivers_first(
 ) -> None:
     gateway = await gateways(models_url, producer=broker.producer)
     await gateway.apply(added(), promoted(freeze("tickets-1", lora_adapter(1))))
-    working = [asyncio.create_task(work()) for work in gateway.service.background]
+    working = [asyncio.ensure_future(work()) for work in gateway.service.background]
     await asyncio.sleep(0)
     answers = [await gateway.ask(f"message {number}") for number in range(5)]
     assert gateway.service.stop is not None
