@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pydantic_settings import BaseSettings
 
 from shared.addresses import Addresses
+from shared.consumer.settings import ConsumerSettings
 from shared.events.envelope import Event
 from shared.flow import FLOW
 from shared.http_conventions import HttpSettings
@@ -44,7 +45,7 @@ def settings_classes() -> list[type[BaseSettings]]:
     """What every service reads, how jobs are launched, then each service's own settings."""
     modules = [f"services.{name}.settings" for name in FLOW]
     own = [importlib.import_module(module).Settings for module in modules if find_spec(module)]
-    return [Addresses, HttpSettings, LauncherSettings, KubernetesSettings, *own]
+    return [Addresses, ConsumerSettings, HttpSettings, LauncherSettings, KubernetesSettings, *own]
 
 
 def _names(kinds: Iterable[type[Event]]) -> str:

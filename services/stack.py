@@ -20,6 +20,7 @@ from shared.clickhouse import ClickHouse, clickhouse_at
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
 from shared.consumer.process import ProcessConsumers
+from shared.consumer.settings import ConsumerSettings
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
@@ -95,7 +96,12 @@ class Stack:
         for service in self.services:
             await migrate(self._clickhouse, service.name)
         consumers = ProcessConsumers(
-            self.services, self._ownerships, self._broker.producer, servers, ConsumerMetrics(self._registry)
+            self.services,
+            self._ownerships,
+            self._broker.producer,
+            servers,
+            ConsumerMetrics(self._registry),
+            ConsumerSettings(),
         )
         waits_for("its state", "it is being read from Kafka")
         await self._broker.connect()

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from shared.addresses import Addresses
 from shared.broker import Publish
 from shared.clickhouse import ClickHouse
-from shared.consumer import Batch, Handler
+from shared.consumer import Batch, Handler, Sample
 from shared.events.envelope import Event
 from shared.files import Files
 from shared.model_server import ModelServer
@@ -53,7 +53,7 @@ class Service:
     """A built service: what it consumes, its HTTP routes, and what runs beside."""
 
     name: str
-    consumes: Mapping[type[Event], Handler | Batch]
+    consumes: Mapping[type[Event], Handler | Batch | Sample]
     workloads: Workloads | None = None
     """The workloads it knows: a record of another one waits a little until it is known, then is set aside."""
     consumes_from_now: bool = False

@@ -19,6 +19,7 @@ from services.prediction_logging.settings import Settings
 from services.prediction_logging.store import PredictionStore
 from shared.consumer import Batch
 from shared.events import FeedbackGiven, PredictionLogged, WorkloadAdded
+from shared.events.fast_prediction import read_predictions
 from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
@@ -72,7 +73,7 @@ def build(context: ServiceContext) -> Service:
         name="prediction_logging",
         consumes={
             WorkloadAdded: handlers.on_workload_added,
-            PredictionLogged: Batch(handlers.on_prediction_logged),
+            PredictionLogged: Batch(handlers.on_prediction_logged, read_predictions),
             FeedbackGiven: Batch(handlers.on_feedback_given),
         },
         workloads=workloads,

@@ -3,6 +3,6 @@
 See the decision "one consumer per service".
 """
 
-from shared.consumer.records import Batch, ConsumerRecord, Handler, Invalid
+from shared.consumer.records import Batch, ConsumerRecord, Handler, Invalid, Sample
 
-__all__ = ["Batch", "ConsumerRecord", "Handler", "Invalid"]
+__all__ = ["Batch", "ConsumerRecord", "Handler", "Invalid", "Sample"]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from shared.consumer.polling import SETTINGS, PollingThread, by_partition, on_error
+from shared.consumer.polling import SETTINGS, Delivery, PollingThread, on_error
+from shared.consumer.reading import Reader, read_messages
 from shared.consumer.records import Place
+from shared.consumer.sampling import Sampler
+from shared.consumer.waiting import Waiting
 from shared.consumer.worker import Flow, TopicWorker
+from shared.events.envelope import Event
 
 ANSWER_SECONDS = 10.0
 HANDLERS_END_SECONDS = 3.0
@@ -21,20 +27,35 @@ log = logging.getLogger(__name__)
 MakeWorker = Callable[[Flow], TopicWorker]
 
 
+@dataclass(frozen=True)
+class Followed:
+    """A topic that is read, by whom."""
+
+    kind: type[Event]
+    makers: Sequence[MakeWorker]
+    is_sampled: bool = False
+    """They need only a few of its records a second, and the number of the others."""
+
+
 class AssignedConsumer:
     """One consumer for all who read these topics in this process. Nothing is committed."""
 
     def __init__(
         self,
         name: str,
-        readers: Mapping[str, Sequence[MakeWorker]],
+        followed: Sequence[Followed],
         bootstrap_servers: str,
         *,
         from_now: bool,
         on_handled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`readers` by topic. `on_handled` is called whenever one of them has handled something."""
-        self.name, self._readers, self._servers = name, readers, bootstrap_servers
+        """`on_handled` is called whenever one of them has handled something."""
+        self.name, self._servers = name, bootstrap_servers
+        self._followed = {one.kind.topic.name: one for one in followed}
+        self._readers = {topic: Reader(one.kind) for topic, one in self._followed.items()}
+        self._samplers: dict[str, Sampler[Message]] = {
+            topic: Sampler() for topic, one in self._followed.items() if one.is_sampled
+        }
         self._from_now, self._on_handled = from_now, on_handled
         self._workers: dict[str, list[TopicWorker]] = {}
         self._missing: set[tuple[int, Place]] = set()
@@ -47,20 +68,22 @@ class AssignedConsumer:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises KafkaException if Kafka cannot be consumed from."""
-        if not self._readers:
+        if not self._followed:
             self._caught_up.set()
             return
         self._loop = asyncio.get_running_loop()
         self._missing, self._ends = set(), {}
         self._consumer = consumer = Consumer(self._settings())
-        thread = PollingThread(consumer, self.name, self._begin, self._deliver, _nothing, _nothing)
+        self._thread = thread = PollingThread(
+            consumer, self.name, self._begin, self._read, self._deliver, self._between_polls, _nothing
+        )
         # Readers share the consumer: a partition pauses when one has enough, and goes on when one wants more.
         self._workers = {
             topic: [
-                make(Flow(partial(self._handled, number), thread.pause, thread.resume))
-                for number, make in enumerate(makers)
+                make(Flow(partial(self._handled, number), thread.hold_back, thread.resume, _nobody_asks))
+                for number, make in enumerate(one.makers)
             ]
-            for topic, makers in self._readers.items()
+            for topic, one in self._followed.items()
         }
         thread.start()
         workers = [worker for of_topic in self._workers.values() for worker in of_topic]
@@ -93,7 +116,7 @@ class AssignedConsumer:
     def _begin(self) -> None:
         """On the polling thread. Ends are asked for before anything is fetched, so that no answer waits."""
         known = self._consumer.list_topics(timeout=ANSWER_SECONDS).topics
-        places = [(topic, number) for topic in self._readers for number in known[topic].partitions]
+        places = [(topic, number) for topic in self._followed for number in known[topic].partitions]
         spans = {
             place: self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_SECONDS)
             for place in places
@@ -111,8 +134,34 @@ class AssignedConsumer:
         if not self._missing:
             self._caught_up.set()
 
-    def _deliver(self, messages: Sequence[Message]) -> None:
-        for (topic, number), records in by_partition(messages).items():
+    def _read(self, messages: Sequence[Message]) -> Delivery:
+        """On the polling thread."""
+        if not self._samplers:
+            return read_messages(self._readers, messages)
+        now, wanted = time.monotonic(), []
+        for message in messages:
+            sampler = self._samplers.get(message.topic())
+            if sampler is None or sampler.takes(message, now):
+                wanted.append(message)
+        return self._counted(wanted)
+
+    def _between_polls(self) -> None:
+        """What a burst ended with is given too, so that its number is known."""
+        now = time.monotonic()
+        last = [left for sampler in self._samplers.values() if (left := sampler.left(now)) is not None]
+        if last:
+            self._loop.call_soon_threadsafe(self._deliver, self._counted(last))
+
+    def _counted(self, messages: Sequence[Message]) -> Delivery:
+        delivery = read_messages(self._readers, messages)
+        for (topic, _), records in delivery.items():
+            if (sampler := self._samplers.get(topic)) is not None:
+                for record in records:
+                    record.unseen = sampler.unseen()
+        return delivery
+
+    def _deliver(self, delivery: Delivery) -> None:
+        for (topic, number), records in delivery.items():
             for worker in self._workers[topic]:
                 worker.deliver(number, records)
 
@@ -126,3 +175,7 @@ class AssignedConsumer:
 
 def _nothing() -> None:
     return
+
+
+def _nobody_asks(place: Place, waiting: Waiting | None) -> None:
+    return  # without a group there is no offset that it could stand beside

@@ -12,18 +12,24 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from shared.backoff import pause_seconds
+from shared.backoff import SaysSeldom, pause_seconds
 from shared.consumer.adoption import adopt_offsets
 from shared.consumer.dead_letters import DeadLetters
 from shared.consumer.metrics import ConsumerMetrics, Lag
-from shared.consumer.offsets import HandledOffsets
+from shared.consumer.offsets import Committable, HandledOffsets
 from shared.consumer.ownership import Ownership, lead_topic
-from shared.consumer.polling import SETTINGS, PollingThread, by_partition, on_error
-from shared.consumer.records import Batch, Handler, Place
+from shared.consumer.polling import SETTINGS, Delivery, PollingThread, on_error
+from shared.consumer.reading import Reader, read_messages
+from shared.consumer.records import Batch, Handler, Place, Sample
+from shared.consumer.retention import ALARM_SHARE, Age, retention_used
+from shared.consumer.settings import ConsumerSettings
 from shared.consumer.unknown_workload import UnknownWorkloads
+from shared.consumer.waiting import Waiting
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
 
@@ -31,6 +37,7 @@ SESSION_MS = 10_000  # so long after a kill its partitions wait for somebody els
 METADATA_SECONDS = 10.0
 ENDS_SECONDS = 1.0  # how old the ends may be that lag is counted from
 HANDLERS_END_SECONDS = 3.0
+SAID_AFTER = timedelta(seconds=5)
 
 log = logging.getLogger(__name__)
 
@@ -41,25 +48,35 @@ class GroupConsumer:
     def __init__(
         self,
         service: str,
-        handlers: Mapping[type[Event], Handler | Batch],
+        handlers: Mapping[type[Event], Handler | Batch | Sample],
         unknown: UnknownWorkloads,
         dead_letters: DeadLetters,
+        settings: ConsumerSettings,
         metrics: ConsumerMetrics,
         ownership: Ownership,
         bootstrap_servers: str,
     ) -> None:
         """`handlers` by kind of event, state events excepted."""
         self.name, self._servers = service, bootstrap_servers
-        self._handlers, self._unknown, self._dead_letters = handlers, unknown, dead_letters
+        self._handlers, self._unknown = handlers, unknown
+        self._dead_letters, self._limit = dead_letters, settings.limit
+        self._readers = {
+            kind.topic.name: Reader(
+                kind, handler.read if isinstance(handler, Batch) else None, settings.unhandled()
+            )
+            for kind, handler in handlers.items()
+        }
         self._metrics, self._ownership = metrics, ownership
         self._lead = lead_topic(handlers)
         self._offsets, self._lock = HandledOffsets(), threading.Lock()
+        self._waiting: dict[Place, Waiting | None] = {}
         self._workers: dict[str, TopicWorker] = {}
         self._consumer: Consumer | None = None
         self._ends: dict[Place, tuple[int, int]] = {}
         self._subscribed = asyncio.Event()
         ownership.goes_by(self._lead)
         metrics.watch_lag(self._lag)
+        metrics.watch_age(self._ages)
 
     async def ready(self) -> None:
         """Returns when it has asked for its share."""
@@ -72,17 +89,24 @@ class GroupConsumer:
     async def run(self) -> None:
         """Raises KafkaException if Kafka cannot be consumed from; it may be run again."""
         self._loop = asyncio.get_running_loop()
-        self._offsets, self._ends = HandledOffsets(), {}
+        self._offsets, self._ends, self._waiting = HandledOffsets(), {}, {}
         self._ends_at = self._commit_not_before = 0.0
+        self._says = SaysSeldom()
         self._commit_failures = 0
         self._consumer = consumer = Consumer(self._settings())
-        thread = PollingThread(
-            consumer, self.name, self._begin, self._deliver, self._between_polls, self._end
+        self._thread = thread = PollingThread(
+            consumer,
+            self.name,
+            self._begin,
+            partial(read_messages, self._readers),
+            self._deliver,
+            self._between_polls,
+            self._end,
         )
-        flow = Flow(self._handled, thread.pause, thread.resume)
+        flow = Flow(self._handled, thread.hold_back, thread.resume, self._waits)
         self._workers = {
             kind.topic.name: TopicWorker(
-                self.name, kind, handler, self._unknown, self._dead_letters, self._metrics, flow
+                self.name, kind, handler, self._unknown, self._dead_letters, self._limit, self._metrics, flow
             )
             for kind, handler in self._handlers.items()
         }
@@ -141,23 +165,26 @@ class GroupConsumer:
 
         Said as an offset, for a question to the broker would stand behind a fetch that waits for records.
         """
-        starts = {_place(one): 0 for one in assigned}
+        starts: dict[Place, Committable] = {_place(one): (0, "") for one in assigned}
         try:
             committed = consumer.committed(assigned, timeout=METADATA_SECONDS) if assigned else []
         except KafkaException as failure:  # the coordinator may be moving: librdkafka asks again by itself
             log.warning("%s: the committed offsets are not known yet: %s", self.name, failure)
             consumer.incremental_assign(assigned)
         else:
-            starts |= {_place(one): max(one.offset, 0) for one in committed}
+            starts |= {_place(one): (max(one.offset, 0), one.metadata or "") for one in committed}
             consumer.incremental_assign(_as_offsets(starts))
         with self._lock:
             self._offsets.assign(starts)
+            for place in starts:
+                self._waiting.pop(place, None)
         with suppress(KafkaException):
             consumer.resume(assigned)  # they may have been paused when they were here before
         self._loop.call_soon_threadsafe(self._ownership.assigned, list(starts))
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         places = [_place(one) for one in revoked]
+        self._thread.forget(places)
         with self._lock:
             last = self._offsets.revoke(places)
         self._commit(last)
@@ -165,6 +192,7 @@ class GroupConsumer:
 
     def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
         places = [_place(one) for one in lost]
+        self._thread.forget(places)
         with self._lock:
             self._offsets.revoke(places)
         self._loop.call_soon_threadsafe(self._revoked, places)
@@ -174,12 +202,14 @@ class GroupConsumer:
         if time.monotonic() - self._ends_at > ENDS_SECONDS:
             self._ends_at = time.monotonic()
             self._look_at_ends()
+            self._warn_of_retention()
 
     def _commit_what_is_handled(self) -> None:
         """Waits for Kafka's answer. What it refuses is tried again after a while, and meanwhile polled on."""
         if time.monotonic() < self._commit_not_before:
             return
         with self._lock:
+            self._note_what_waits()
             due = self._offsets.due()
         if self._commit(due):
             self._commit_failures = 0
@@ -187,7 +217,13 @@ class GroupConsumer:
             self._commit_failures += 1
             self._commit_not_before = time.monotonic() + pause_seconds(self._commit_failures)
 
-    def _commit(self, due: Mapping[Place, int]) -> bool:
+    def _note_what_waits(self) -> None:
+        """Trouble that has lasted for seconds is written down beside the offset, and its end at once."""
+        said_since = datetime.now(UTC) - SAID_AFTER
+        for place, waiting in self._waiting.items():
+            self._offsets.note(place, waiting.to_note() if waiting and waiting.since < said_since else "")
+
+    def _commit(self, due: Mapping[Place, Committable]) -> bool:
         """Whether there was nothing to commit, or it is committed."""
         assert self._consumer is not None
         if not due:
@@ -198,7 +234,7 @@ class GroupConsumer:
         except KafkaException as failure:
             answers, refused = [], failure.args[0]
         with self._lock:
-            self._offsets.committed({_place(one): one.offset for one in answers if one.error is None})
+            self._offsets.committed({(at := _place(one)): due[at] for one in answers if one.error is None})
         if refused is not None:
             self._metrics.commit_failures.labels(self.name).inc()
             log.warning("%s: a commit failed: %s", self.name, refused.str())
@@ -220,8 +256,8 @@ class GroupConsumer:
 
     # On the event loop:
 
-    def _deliver(self, messages: Sequence[Message]) -> None:
-        for (topic, number), records in by_partition(messages).items():
+    def _deliver(self, delivery: Delivery) -> None:
+        for (topic, number), records in delivery.items():
             self._workers[topic].deliver(number, records)
 
     def _revoked(self, places: Sequence[Place]) -> None:
@@ -232,6 +268,40 @@ class GroupConsumer:
     def _handled(self, place: Place, next_offset: int) -> None:
         with self._lock:
             self._offsets.handled(place, next_offset)
+            self._waiting.setdefault(place, None)  # what a process before this one waited for is over
+
+    def _waits(self, place: Place, waiting: Waiting | None) -> None:
+        with self._lock:
+            before = Waiting.from_note(self._offsets.note_of(place))
+            if waiting is not None and before is not None and place not in self._waiting:
+                waiting = Waiting(
+                    min(before.since, waiting.since), waiting.why
+                )  # it began in another process
+            elif waiting is not None and (held := self._waiting.get(place)) is not None:
+                waiting = Waiting(min(held.since, waiting.since), waiting.why)
+            self._waiting[place] = waiting
+
+    def _ages(self) -> Iterator[Age]:
+        """Of each topic's oldest record that is here and not handled, where there is any."""
+        for kind in self._handlers:
+            worker = self._workers.get(kind.topic.name)
+            appended_at = worker.oldest_appended_at() if worker is not None else None
+            age = max(0.0, time.time() - appended_at / 1000) if appended_at is not None else 0.0
+            yield self.name, kind.topic, age
+
+    def _warn_of_retention(self) -> None:
+        for _, topic, age in self._ages():
+            if (used := retention_used(topic, age)) > ALARM_SHARE and self._says.is_due(
+                topic.name, time.monotonic()
+            ):
+                log.warning(
+                    "%s: the oldest record of %s that waits has used %.0f %% of the topic's retention (%s): "
+                    "what it waits for must be mended before Kafka deletes it",
+                    self.name,
+                    topic.name,
+                    100 * used,
+                    topic.retention,
+                )
 
     def _lag(self) -> Iterator[Lag]:
         with self._lock:
@@ -246,5 +316,8 @@ def _place(one: TopicPartition) -> Place:
     return one.topic, one.partition
 
 
-def _as_offsets(offsets: Mapping[Place, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, number, offset) for (topic, number), offset in offsets.items()]
+def _as_offsets(offsets: Mapping[Place, Committable]) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, number, offset, metadata=note)
+        for (topic, number), (offset, note) in offsets.items()
+    ]

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.consumer.retention import Age, retention_used
+
 Lag = tuple[str, str, int, int]
 """Service, topic, partition, records behind."""
 
@@ -54,6 +56,12 @@ class ConsumerMetrics:
             of,
             registry=registry,
         )
+        self.skipped = Counter(
+            "tuneloop_skipped_records",
+            "Invalid records of state or of live events, without which a process went on",
+            of,
+            registry=registry,
+        )
         self._lag = _LagCollector()
         registry.register(self._lag)
 
@@ -61,10 +69,15 @@ class ConsumerMetrics:
         """`of` is asked at every scrape."""
         self._lag.sources.append(of)
 
+    def watch_age(self, of: Callable[[], Iterable[Age]]) -> None:
+        """`of` is asked at every scrape."""
+        self._lag.ages.append(of)
+
 
 class _LagCollector(Collector):
     def __init__(self) -> None:
         self.sources: list[Callable[[], Iterable[Lag]]] = []
+        self.ages: list[Callable[[], Iterable[Age]]] = []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         lag = GaugeMetricFamily(
@@ -76,3 +89,18 @@ class _LagCollector(Collector):
             for service, topic, partition, behind in source():
                 lag.add_metric((service, topic, str(partition)), behind)
         yield lag
+        oldest = GaugeMetricFamily(
+            "tuneloop_consumer_oldest_record_seconds",
+            "For how long the oldest record that is here has waited to be handled; 0 if none waits",
+            labels=("service", "topic"),
+        )
+        used = GaugeMetricFamily(
+            "tuneloop_consumer_retention_used",
+            "The same as a share of the topic's retention: at 1 Kafka deletes what was not handled",
+            labels=("service", "topic"),
+        )
+        for ages in self.ages:
+            for service, of, seconds in ages():
+                oldest.add_metric((service, of.name), seconds)
+                used.add_metric((service, of.name), retention_used(of, seconds))
+        yield from (oldest, used)

@@ -12,9 +12,13 @@ from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from shared.consumer.reading import Records
 from shared.consumer.records import Place
 
-RECORDS_AT_ONCE = 2000
+RECORDS_AT_ONCE = 500  # they are read while the processor's cache has them
+RECORDS_PER_DELIVERY = 4000
+DELIVERIES_UNDER_WAY = 2  # to an event loop that is busy
+PATIENCE_SECONDS = 1.0  # to pause a partition makes librdkafka fetch again what it has: it is waited first
 LONGEST_POLL_SECONDS = 1.0  # how late it may notice that it is to stop
 SHORT_POLL_SECONDS = 0.05  # while handlers may soon have something to commit
 BUSY_SECONDS = 1.0  # so long after a delivery they may
@@ -33,13 +37,15 @@ SETTINGS = {
     "log_level": 2,  # what it says of its connections comes by `error_cb`
 }
 
+Delivery = dict[Place, Records]
+
 log = logging.getLogger(__name__)
 
 
 class PollingThread:
     """Owns a consumer from `begin` to its close. A call from another thread would wait until no poll is on.
 
-    `deliver` is called on the event loop, everything else on the thread.
+    `deliver` is called on the event loop with what `read` made of messages; everything else on the thread.
     """
 
     def __init__(
@@ -47,17 +53,22 @@ class PollingThread:
         consumer: Consumer,
         name: str,
         begin: Callable[[], None],
-        deliver: Callable[[Sequence[Message]], None],
+        read: Callable[[Sequence[Message]], Delivery],
+        deliver: Callable[[Delivery], None],
         between: Callable[[], None],
         end: Callable[[], None],
     ) -> None:
         """`between` two polls it does what else there is to do: seldom later than 0.05 s after a delivery."""
         self._consumer, self._name = consumer, name
-        self._begin, self._deliver, self._between, self._end = begin, deliver, between, end
+        self._begin, self._read, self._deliver = begin, read, deliver
+        self._between, self._end = between, end
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._is_stopping = threading.Event()
         self._wanted: deque[tuple[bool, Place]] = deque()
+        self._held_back: dict[Place, float] = {}
+        self._sent, self._taken, self._there_is_room = 0, 0, threading.Event()
+        self._forgotten: set[Place] = set()
         self._delivered_at = 0.0
         # A daemon: a broker that does not answer may keep librdkafka's calls for a minute.
         self._thread = threading.Thread(target=self._run, name=f"poll-{name}", daemon=True)
@@ -65,12 +76,24 @@ class PollingThread:
     def start(self) -> None:
         self._thread.start()
 
-    def pause(self, place: Place) -> None:
-        """From any thread. It takes effect with the next poll."""
-        self._wanted.append((True, place))
+    def hold_back(self, place: Place, for_long: bool) -> None:
+        """From any thread: no more of this partition; at once, or unless it soon resumes."""
+        if for_long:
+            self._held_back.pop(place, None)
+            self._wanted.append((True, place))
+        else:
+            self._held_back[place] = time.monotonic() + PATIENCE_SECONDS
 
     def resume(self, place: Place) -> None:
-        self._wanted.append((False, place))
+        if self._held_back.pop(place, None) is None:
+            self._wanted.append((False, place))
+        self._there_is_room.set()
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """On the thread, while it polls: these partitions are revoked."""
+        for place in places:
+            self._forgotten.add(place)
+            self._held_back.pop(place, None)
 
     async def ended(self) -> None:
         """Returns once it has stopped; raises what ended it before."""
@@ -100,15 +123,48 @@ class PollingThread:
             self._loop.call_soon_threadsafe(self._settle, failure)
 
     def _poll(self) -> None:
+        if not self._has_room():
+            self._there_is_room.clear()
+            if not self._has_room():
+                self._there_is_room.wait(SHORT_POLL_SECONDS)
+            return
         is_busy = time.monotonic() - self._delivered_at < BUSY_SECONDS
         first = self._consumer.poll(SHORT_POLL_SECONDS if is_busy else LONGEST_POLL_SECONDS)
         if first is None:
             return
-        messages = [first, *self._consumer.consume(RECORDS_AT_ONCE, 0)]
-        good = [message for message in messages if not self._is_error(message)]
-        if good:
-            self._loop.call_soon_threadsafe(self._deliver, good)
+        self._forgotten.clear()
+        delivery = self._some([first])
+        for _ in range(RECORDS_PER_DELIVERY // RECORDS_AT_ONCE):
+            more = self._consumer.consume(RECORDS_AT_ONCE, 0)
+            while self._forgotten:  # revoked by this very call: what came before is somebody else's
+                delivery.pop(self._forgotten.pop(), None)
+            for place, records in self._some(more).items():
+                delivery.setdefault(place, []).extend(records)
+            if len(more) < RECORDS_AT_ONCE:
+                break
+        if delivery:
+            self._sent += 1
+            self._loop.call_soon_threadsafe(self._take, delivery)
             self._delivered_at = time.monotonic()
+
+    def _some(self, messages: Sequence[Message]) -> Delivery:
+        if any(map(Message.error, messages)):
+            messages = [message for message in messages if not self._is_error(message)]
+        return self._read(messages)
+
+    def _take(self, delivery: Delivery) -> None:
+        """On the event loop."""
+        self._taken += 1
+        self._there_is_room.set()
+        self._deliver(delivery)
+
+    def _has_room(self) -> bool:
+        """False while the event loop has enough: rather than fetch again later it is waited a little."""
+        now = time.monotonic()
+        for place, until in list(self._held_back.items()):
+            if until <= now and self._held_back.pop(place, None) is not None:
+                self._wanted.append((True, place))
+        return not self._held_back and self._sent - self._taken < DELIVERIES_UNDER_WAY
 
     def _pause_and_resume(self) -> None:
         while self._wanted:
@@ -143,12 +199,3 @@ def on_error(name: str) -> Callable[[KafkaError], None]:
             log.warning("%s: %s", name, error.str())
 
     return report
-
-
-def by_partition(messages: Iterable[Message]) -> dict[Place, list[Message]]:
-    """Records in their order, sorted by where they came from."""
-    sorted_out: dict[Place, list[Message]] = {}
-    for message in messages:
-        place = (str(message.topic()), int(message.partition() or 0))
-        sorted_out.setdefault(place, []).append(message)
-    return sorted_out

@@ -6,17 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 
-from confluent_kafka import Message
-
-from shared.consumer.reading import read_record
-from shared.consumer.records import ConsumerRecord
+from shared.consumer.invalid_limit import InvalidSeen
+from shared.consumer.reading import Records
+from shared.consumer.records import ConsumerRecord, Invalid
 from shared.consumer.unknown_workload import REASON, UnknownWorkloads
-from shared.events.envelope import Event, InvalidMessage
 
-MOST_HELD = 4000  # of a partition, in memory; from there on Kafka is asked for no more of it
-MOST_HELD_BYTES = 16 << 20
+MOST_HELD = 40_000  # records of one topic in memory: a batch that is handled, and one that gathers
+MOST_HELD_BYTES = 48 << 20
+LEAST_HELD, LEAST_HELD_BYTES = 1000, 2 << 20  # of a partition, however many there are
 
 
 @dataclass
@@ -24,71 +24,98 @@ class Partition:
     """Records of one partition that have come and are not handled, the oldest first."""
 
     number: int
-    held: deque[Message] = field(default_factory=deque)
+    held: deque[ConsumerRecord[object]] = field(default_factory=deque)
     held_bytes: int = 0
+    seen: InvalidSeen = field(default_factory=InvalidSeen)
     failures: int = 0
     """In a row."""
-    invalid_in_a_row: int = 0
-    is_paused: bool = False
+    in_trouble_since: datetime | None = None
+    is_held_back: bool = False
     """Kafka is asked for no more of it."""
     apart: asyncio.Task[None] | None = None
     """It is in trouble, and tried again by this task, so that the others need not wait."""
     is_revoked: bool = False
 
-    def hold(self, messages: Sequence[Message]) -> None:
-        self.held.extend(messages)
-        self.held_bytes += sum(map(len, messages))
+    def hold(self, records: Records) -> None:
+        self.held.extend(records)
+        self.held_bytes += sum([record.size for record in records])
 
     def drop(self, count: int) -> None:
         """Forgets the oldest: they are done with."""
-        for _ in range(count):
-            self.held_bytes -= len(self.held.popleft())
+        gone = [self.held.popleft() for _ in range(count)]
+        self.held_bytes -= sum([record.size for record in gone])
 
-    def is_full(self) -> bool:
-        return len(self.held) > MOST_HELD or self.held_bytes > MOST_HELD_BYTES
+    def is_full(self, partitions: int) -> bool:
+        """Whether it holds more than its share of what may be held, as one of so many."""
+        most = max(LEAST_HELD, MOST_HELD // partitions)
+        return len(self.held) > most or self.held_bytes > max(LEAST_HELD_BYTES, MOST_HELD_BYTES // partitions)
 
-    def wants_more(self) -> bool:
-        return len(self.held) < MOST_HELD // 2 and self.held_bytes < MOST_HELD_BYTES // 2
+    def wants_more(self, partitions: int) -> bool:
+        most = max(LEAST_HELD, MOST_HELD // partitions) // 2
+        most_bytes = max(LEAST_HELD_BYTES, MOST_HELD_BYTES // partitions) // 2
+        return len(self.held) < most and self.held_bytes < most_bytes
 
 
 @dataclass
 class Portion:
-    """The head of a partition, read: what is handled next."""
+    """The head of a partition: what is handled next."""
 
     partition: Partition
-    messages: list[Message] = field(default_factory=list)
+    records: Records
     reasons: dict[int, str] = field(default_factory=dict)
     """Offset → why that record is invalid."""
-    events: list[ConsumerRecord[Event]] = field(default_factory=list)
+    events: Records = field(default_factory=list)
+    """Those that are not."""
     wait_seconds: float = 0.0
     """Above 0: what comes next is of a workload that is not known yet, and may wait so long for it."""
 
+    def invalid(self, count: int) -> list[Invalid]:
+        """Among the first `count`."""
+        reasons = self.reasons
+        return [
+            Invalid(record, reasons[record.offset])
+            for record in self.records[:count]
+            if record.offset in reasons
+        ]
 
-def read_portion(
-    partition: Partition, kind: type[Event], unknown: UnknownWorkloads, most: int, now: float
+
+def next_portion(
+    partition: Partition, unknown: UnknownWorkloads, most: int, most_bytes: int, now: float
 ) -> Portion:
-    """The head of the partition, at most so many records, and none behind one that waits for its workload."""
-    portion = Portion(partition)
-    for message in islice(partition.held, most):
-        offset = offset_of(message)
-        try:
-            event = read_record(kind, message)
-        except InvalidMessage as invalid:
-            portion.reasons[offset] = str(invalid)
-        else:
-            waits = unknown.seconds_to_wait(event, message.timestamp()[1] / 1000, now)
-            if waits:
-                portion.wait_seconds = waits
-                break
-            if waits == 0:
-                portion.reasons[offset] = REASON
-            else:
-                portion.events.append(ConsumerRecord(event, partition.number, offset))
-        portion.messages.append(message)
+    """The head of the partition, at most so many records and bytes but at least one of them, and none behind
+    one that waits for its workload. `now` in Unix time.
+    """
+    records = list(islice(partition.held, most))
+    if partition.held_bytes > most_bytes:
+        records = records[: _within(most_bytes, records)]
+    portion = Portion(partition, records, events=[record for record in records if record.reason is None])
+    if len(portion.events) < len(records):
+        portion.reasons = {record.offset: record.reason for record in records if record.reason is not None}
+    if not unknown.all_known([record.event for record in portion.events]):
+        _wait_for_workloads(portion, unknown, now)
     return portion
 
 
-def offset_of(message: Message) -> int:
-    offset: int | None = message.offset()
-    assert offset is not None, "a record that was consumed has its place"
-    return offset
+def _within(most_bytes: int, records: Sequence[ConsumerRecord[object]]) -> int:
+    """How many of them have no more bytes than that, at least one."""
+    left = most_bytes
+    for number, record in enumerate(records):
+        left -= record.size
+        if left < 0:
+            return max(1, number)
+    return len(records)
+
+
+def _wait_for_workloads(portion: Portion, unknown: UnknownWorkloads, now: float) -> None:
+    records, portion.records, portion.events = portion.records, [], []
+    for record in records:
+        if record.reason is None:
+            waits = unknown.seconds_to_wait(record.event, record.appended_at / 1000, now)
+            if waits:
+                portion.wait_seconds = waits
+                return
+            if waits == 0:
+                portion.reasons[record.offset] = REASON
+            else:
+                portion.events.append(record)
+        portion.records.append(record)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from shared.consumer.assigned import AssignedConsumer, MakeWorker
-from shared.consumer.dead_letters import DeadLetters
+from shared.consumer.assigned import AssignedConsumer, Followed, MakeWorker
+from shared.consumer.dead_letters import DeadLetters, Skips
 from shared.consumer.group import GroupConsumer
+from shared.consumer.invalid_limit import NO_LIMIT
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
+from shared.consumer.records import Sample
+from shared.consumer.settings import ConsumerSettings
 from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
@@ -27,14 +31,17 @@ class ProcessConsumers:
         producer: Producer,
         bootstrap_servers: str,
         metrics: ConsumerMetrics,
+        settings: ConsumerSettings,
     ) -> None:
-        self._services, self._producer, self._metrics = services, producer, metrics
+        _collect_garbage_seldom()
+        self._services, self._metrics = services, metrics
         self._groups = [
             GroupConsumer(
                 service.name,
                 {kind: handler for kind, handler in service.consumes.items() if not kind.is_state},
                 UnknownWorkloads(service.workloads),
                 DeadLetters(producer, service.name, metrics),
+                settings,
                 metrics,
                 ownerships[service.name],
                 bootstrap_servers,
@@ -44,14 +51,14 @@ class ProcessConsumers:
         ]
         self._state = AssignedConsumer(
             "state",
-            self._readers(lambda service, kind: kind.is_state),
+            self._followed(lambda service, kind: kind.is_state),
             bootstrap_servers,
             from_now=False,
             on_handled=self._state_changed,
         )
         self._live = AssignedConsumer(
             "live events",
-            self._readers(lambda service, kind: service.consumes_from_now and not kind.is_state),
+            self._followed(lambda service, kind: service.consumes_from_now and not kind.is_state),
             bootstrap_servers,
             from_now=True,
         )
@@ -69,17 +76,35 @@ class ProcessConsumers:
         for group in self._groups:
             group.known_workloads_changed()
 
-    def _readers(self, wanted: Callable[[Service, type[Event]], bool]) -> dict[str, list[MakeWorker]]:
-        """By topic, whoever reads it."""
-        readers: dict[str, list[MakeWorker]] = {}
+    def _followed(self, wanted: Callable[[Service, type[Event]], bool]) -> list[Followed]:
+        """What is read without a group, and by whom."""
+        makers: dict[type[Event], list[MakeWorker]] = {}
+        sampled: dict[type[Event], bool] = {}
         for service in self._services:
-            for kind in service.consumes:
+            for kind, handler in service.consumes.items():
                 if wanted(service, kind):
-                    readers.setdefault(kind.topic.name, []).append(partial(self._worker, service, kind))
-        return readers
+                    makers.setdefault(kind, []).append(partial(self._worker, service, kind))
+                    sampled[kind] = sampled.get(kind, True) and isinstance(handler, Sample)
+        return [Followed(kind, each, sampled[kind]) for kind, each in makers.items()]
 
     def _worker(self, service: Service, kind: type[Event], flow: Flow) -> TopicWorker:
-        letters = DeadLetters(self._producer, service.name, self._metrics)
         return TopicWorker(
-            service.name, kind, service.consumes[kind], UnknownWorkloads(None), letters, self._metrics, flow
+            service.name,
+            kind,
+            service.consumes[kind],
+            UnknownWorkloads(None),
+            Skips(service.name, self._metrics),
+            NO_LIMIT,
+            self._metrics,
+            flow,
         )
+
+
+def _collect_garbage_seldom() -> None:
+    """A backlog is tens of thousands of events in memory, and no cycles among them.
+
+    By its defaults Python would look through them for garbage after every 700 objects, which takes as long as
+    all the reading.
+    """
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

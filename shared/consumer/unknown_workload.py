@@ -6,9 +6,10 @@ revision it was made under; for a revision that does not come, it is judged by a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from shared.events.envelope import Event
 from shared.projections import Workloads
 
 PATIENCE_SECONDS = 10.0
@@ -23,7 +24,23 @@ class UnknownWorkloads:
     _first_seen: dict[tuple[str, int | None], float] = field(default_factory=dict)
     """Unknown name, or revision → when a record of it was first seen: one that never comes costs one wait."""
 
-    def seconds_to_wait(self, event: Event, published_at: float, now: float) -> float | None:
+    def all_known(self, events: Iterable[Any]) -> bool:
+        """Whether for certain none of them waits: told of many at once."""
+        if self.workloads is None:
+            return True
+        if self._first_seen:
+            return False
+        try:
+            named = {(event.workload, event.revision) for event in events}
+        except AttributeError:  # events of a kind that names no revision, or no workload
+            return False
+        held = {name: self.workloads.get(name) for name, _ in named}
+        return all(
+            (of := held[name]) is not None and (revision is None or revision <= of.revision)
+            for name, revision in named
+        )
+
+    def seconds_to_wait(self, event: Any, published_at: float, now: float) -> float | None:
         """None: its workload is known. Above 0: so long it may still become known. 0: it is invalid.
 
         It may until ten seconds after it was published (Unix time, as `now`), and after the first record of

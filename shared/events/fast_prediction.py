@@ -7,7 +7,7 @@ once goes to that class, which has the word and gives the reason. Tests hold the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -60,7 +60,7 @@ class FastPrediction(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         return msgspec.json.encode(self)
 
 
-_decode = msgspec.json.Decoder(FastPrediction).decode
+_decode: Callable[[Any], FastPrediction] = msgspec.json.Decoder(FastPrediction).decode
 
 
 def read_predictions(
@@ -84,7 +84,7 @@ def read_predictions(
 
 def _decoded(value: bytes | None) -> FastPrediction | None:
     try:
-        return _decode(value)  # type: ignore[arg-type]
+        return _decode(value)
     except Exception:
         return None
 

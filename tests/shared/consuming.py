@@ -14,11 +14,13 @@ from uuid import uuid4
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from services.background import keep_running
 from shared.broker import Broker, make_broker
-from shared.consumer import Batch, Handler
+from shared.consumer import Batch, Handler, Sample
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
 from shared.consumer.process import ProcessConsumers
+from shared.consumer.settings import ConsumerSettings
 from shared.events import FeedbackGiven, PredictionLogged, Thumb, WorkloadAdded
 from shared.events.envelope import Event, Topic
 from shared.fields import FrozenFile
@@ -55,11 +57,12 @@ class Running:
 @asynccontextmanager
 async def running(
     servers: str,
-    consumes: Mapping[type[Event], Handler | Batch],
+    consumes: Mapping[type[Event], Handler | Batch | Sample],
     *,
     name: str | None = None,
     workloads: Workloads | None = None,
     from_now: bool = False,
+    settings: ConsumerSettings | None = None,
 ) -> AsyncIterator[Running]:
     """Until the block ends; then it leaves its group, as a service does that is told to stop."""
     await asyncio.to_thread(declare, topics_of(consumes), servers, 1, 30)
@@ -68,9 +71,14 @@ async def running(
     service = Service(name, consumes, workloads=workloads, consumes_from_now=from_now)
     await broker.connect()
     consumers = ProcessConsumers(
-        [service], {name: ownership}, broker.producer, servers, ConsumerMetrics(registry)
+        [service],
+        {name: ownership},
+        broker.producer,
+        servers,
+        ConsumerMetrics(registry),
+        settings or ConsumerSettings(),
     )
-    tasks = [asyncio.create_task(consumers.state.run())]
+    tasks = [asyncio.create_task(keep_running("state", consumers.state.run))]  # a new topic has no leader yet
     await asyncio.wait_for(consumers.state.ready(), 30)
     tasks += [asyncio.create_task(consumer.run()) for consumer in consumers.others]
     async with asyncio.timeout(30):

@@ -8,19 +8,10 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from shared.consumer import ConsumerRecord
 from shared.consumer.tracing import handling
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-
-
-class Published:
-    """A record with these headers."""
-
-    def __init__(self, *headers: tuple[str, bytes]) -> None:
-        self._headers = headers
-
-    def headers(self) -> Any:
-        return self._headers
 
 
 @pytest.fixture
@@ -30,8 +21,12 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
     return provider
 
 
-def traced(trace_id: str) -> Published:
-    return Published(("traceparent", f"00-{trace_id}-b7ad6b7169203331-01".encode()))
+def published(*headers: tuple[str, bytes]) -> ConsumerRecord[None]:
+    return ConsumerRecord(None, 0, 0, headers=headers)
+
+
+def traced(trace_id: str) -> ConsumerRecord[None]:
+    return published(("traceparent", f"00-{trace_id}-b7ad6b7169203331-01".encode()))
 
 
 def test_what_the_handler_of_one_record_publishes_belongs_to_the_records_trace(agent: TracerProvider) -> None:
@@ -40,7 +35,7 @@ def test_what_the_handler_of_one_record_publishes_belongs_to_the_records_trace(a
 
 
 def test_a_batch_is_linked_to_its_records_and_survives_those_without_a_trace(agent: TracerProvider) -> None:
-    records = [traced(TRACE), Published(), Published(("traceparent", b"\xff"))]
+    records = [traced(TRACE), published(), published(("traceparent", b"\xff"))]
     with handling("service", "topic", records):
         span: Any = trace.get_current_span()
         assert [f"{link.context.trace_id:032x}" for link in span.links] == [TRACE]

@@ -29,6 +29,7 @@ from shared.consumer import Batch, ConsumerRecord
 from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
 from shared.consumer.process import ProcessConsumers
+from shared.consumer.settings import ConsumerSettings
 from shared.events import PredictionLogged, now
 from shared.files import Files
 from shared.migrations import migrate
@@ -94,7 +95,12 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
             service = replace(service, consumes=consumes)
         await broker.connect()
         consumers = ProcessConsumers(
-            [service], {service.name: ownership}, broker.producer, servers, ConsumerMetrics(registry)
+            [service],
+            {service.name: ownership},
+            broker.producer,
+            servers,
+            ConsumerMetrics(registry),
+            ConsumerSettings(),
         )
         state = asyncio.create_task(consumers.state.run())
         await consumers.state.ready()

@@ -24,7 +24,7 @@ from services.stack import build
 from shared import events as e
 from shared.addresses import Addresses
 from shared.clickhouse import connect
-from shared.consumer import Batch, ConsumerRecord
+from shared.consumer import Batch, ConsumerRecord, Sample
 from shared.events.envelope import Event, now
 from shared.files import Files
 from shared.http_conventions import HttpSettings, follow_http_conventions
@@ -96,7 +96,7 @@ async def tell(service: Service, event: Event) -> None:
     handler = service.consumes.get(type(event))
     if handler is None:
         return
-    if isinstance(handler, Batch):
+    if isinstance(handler, Batch | Sample):
         await handler.handler([ConsumerRecord(event, 0, 0)])
     else:
         await handler(event)

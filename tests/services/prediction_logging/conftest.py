@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from services.prediction_logging.app import build
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse, clickhouse_at
-from shared.consumer import Batch, ConsumerRecord, Invalid
+from shared.consumer import Batch, ConsumerRecord, Invalid, Sample
 from shared.events import (
     Event,
     FeedbackGiven,
@@ -104,7 +104,7 @@ class Listed(Producer):
 
     async def publish_records(self, records: Sequence[Record]) -> None:
         kinds = {kind.topic.name: kind for kind in (PredictionLogged, FeedbackGiven)}
-        self.published += [read(kinds[one.topic], one.value, one.headers.items()) for one in records]
+        self.published += [read(kinds[one.topic], one.value, list(one.headers.items())) for one in records]
 
 
 @dataclass
@@ -122,7 +122,7 @@ class Logging:
         start = self.offset if offset is None else offset
         self.offset = max(self.offset, start + len(events))
         handler = self.service.consumes[type(events[0])]
-        if not isinstance(handler, Batch):
+        if not isinstance(handler, Batch | Sample):
             for event in events:
                 await handler(event)
             return []

@@ -18,7 +18,7 @@ from services.workloads.due_cycles import DueCycles
 from services.workloads.outbox import Outbox
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
-from shared.consumer import Batch, ConsumerRecord
+from shared.consumer import Batch, ConsumerRecord, Sample
 from shared.events import (
     CandidateJudged,
     DatasetPublished,
@@ -156,7 +156,7 @@ class Workloads:
     async def apply(self, *events: Event) -> None:
         for offset, event in enumerate(events):
             handler = self.service.consumes[type(event)]
-            if isinstance(handler, Batch):
+            if isinstance(handler, Batch | Sample):
                 await handler.handler([ConsumerRecord(event, 0, offset)])
             else:
                 await handler(event)
