@@ -120,8 +120,8 @@ def make_router(
     @router.post("", status_code=202)
     async def give_review(review: Review) -> Accepted:
         """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
-        definition = _known(workloads, review.workload).definition
-        labels = definition.labels
+        added = _known(workloads, review.workload)
+        definition, labels = added.definition, added.definition.labels
         if definition.present_label(review.right_answer) is None:
             near = get_close_matches(review.right_answer, labels, n=3, cutoff=0.5)
             raise Problem(
@@ -142,6 +142,7 @@ def make_router(
             reviewer=review.reviewer,
             right_answer=review.right_answer,
             given_at=review.given_at or clock(),
+            revision=added.revision,
         )
         await _publish_in_time(publish, given, settings.accept_seconds)
         ahead.judged(given.workload, given.prediction_id, given.reviewer)

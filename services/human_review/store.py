@@ -41,7 +41,9 @@ class ReviewStore:
         await self._clickhouse.insert("review_items", rows)
 
     async def keep_reviews(self, reviews: Iterable[ReviewGiven]) -> None:
-        await self._clickhouse.insert("reviews", [review.model_dump() for review in reviews])
+        await self._clickhouse.insert(
+            "reviews", [review.model_dump(exclude={"revision"}) for review in reviews]
+        )
 
     async def opinions(self, workload: str, prediction_ids: Sequence[str]) -> dict[str, list[Opinion]]:
         """Prediction id → one opinion per reviewer, for those predictions that have any."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from shared.events.envelope import Event, Topic
-from shared.fields import MOST_ITEMS, Id, Moment, Name, PredictionId, Share, WorkloadName
+from shared.fields import MOST_ITEMS, Id, Moment, Name, PredictionId, Share, Whole, WorkloadName
 
 
 class ReviewGiven(Event):
@@ -22,6 +22,8 @@ class ReviewGiven(Event):
     reviewer: Name
     right_answer: Name
     given_at: Moment
+    revision: Whole | None = None
+    """Of the workload's definition whose labels the reviewer chose from. Up to version 0.2 nobody said it."""
 
     def cause(self) -> tuple[str, ...]:
         return (self.workload, self.prediction_id, self.review_id)

@@ -111,6 +111,15 @@ async def test_a_review_keeps_the_id_and_the_time_it_came_with(reviewing: Review
     assert (published.review_id, published.given_at.isoformat()) == ("mine-1", "2026-03-01T07:00:00+00:00")
 
 
+async def test_a_review_says_which_revision_s_labels_it_chose_from(reviewing: Reviewing) -> None:
+    await reviewing.review("a", "mit")
+    (published,) = reviewing.published
+    assert isinstance(published, ReviewGiven)
+    assert published.revision == 1
+    await reviewing.handlers.on_review_given(batch(published))
+    assert await reviewing.clickhouse.rows("SELECT prediction_id FROM reviews_v1") == [{"prediction_id": "a"}]
+
+
 async def test_a_mind_changed_and_back_again_is_three_reviews(reviewing: Reviewing) -> None:
     for minute, label in enumerate(("mit", "gpl-2.0", "mit")):
         await reviewing.review("a", label, given_at=(NOON + timedelta(minutes=minute)).isoformat())
