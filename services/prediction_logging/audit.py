@@ -79,11 +79,11 @@ class Audit:
 
     async def _audit(self, slice_: Slice) -> None:
         """The watermark last: cut off before, all of it is done again."""
-        conflicts = await self.store.conflicts(slice_)
+        await self.store.keep_counts(slice_)
+        conflicts = await self.store.conflicts(slice_) if await self.store.repeats(slice_) else []
         if conflicts:
             log.warning("%d predictions had ids whose first write says something else", len(conflicts))
             await self.set_aside(conflicts)
-        await self.store.keep_counts(slice_)
         await self.store.keep_audited_until(slice_.until)
         for conflict in conflicts:
             self.metrics.count_conflict(conflict.workload)

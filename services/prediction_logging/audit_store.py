@@ -31,6 +31,16 @@ class AuditStore:
         )
         return [(int(row["minute"]), int(row["n"])) for row in rows]
 
+    async def repeats(self, slice_: Slice) -> int:
+        """How many arrivals of a slice that was counted are not the first write of their id."""
+        (row,) = await self._clickhouse.rows(
+            f"""SELECT (SELECT count() FROM arrivals WHERE {_IN_SLICE}) AS arrived,
+            (SELECT sum(predictions) FROM prediction_counts FINAL
+                WHERE slice_from = {_SINCE} AND slice_to = {_UNTIL}) AS counted""",
+            **vars(slice_),
+        )
+        return int(row["arrived"]) - int(row["counted"] or 0)
+
     async def conflicts(self, slice_: Slice) -> list[Conflict]:
         """Of what arrived in the slice."""
         rows = await self._clickhouse.rows(
