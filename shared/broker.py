@@ -26,6 +26,7 @@ from shared.producer import Producer
 
 MAX_MESSAGE_BYTES = 1_000_000  # Kafka's own default limit
 CONFIRMED_MS = 45_000  # a handler has 60 s: it is to hear the cause before it is cut off
+RECONNECT_MS = 1_000  # librdkafka's default is 10 s after a long outage
 QUEUE_KILOBYTES = 128 << 10  # librdkafka's default is 1 GiB
 
 
@@ -99,6 +100,7 @@ def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegis
         config={
             "log_level": 2,  # what it says of its connections: the consumers say it, and once
             "socket.nagle.disable": True,
+            "reconnect.backoff.max.ms": RECONNECT_MS,
             "message.timeout.ms": CONFIRMED_MS,
             "queue.buffering.max.kbytes": QUEUE_KILOBYTES,
         },

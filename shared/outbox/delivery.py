@@ -24,6 +24,7 @@ BITE_PAUSE_SECONDS = 0.001
 GATHERING_SECONDS = 0.05  # what comes in meanwhile goes in one batch, with one note of the place
 LOOK_FOR_ORPHANS_SECONDS = 30.0
 ALARM_SECONDS = 600.0
+LONGEST_PAUSE_SECONDS = 5.0  # a try waits for Kafka itself: this is for errors that come at once
 LOOK_SECONDS = 0.02
 
 log = logging.getLogger(__name__)
@@ -90,12 +91,13 @@ class Delivery:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                if not self._turn():
-                    self._failures = 0
+                found = self._turn()
+                self._failures = 0
+                if not found:
                     self._wait_for_more()
             except Exception as error:
                 self._failures += 1
-                pause = pause_seconds(self._failures)
+                pause = min(pause_seconds(self._failures), LONGEST_PAUSE_SECONDS)
                 log.warning(
                     "the outbox waits for Kafka; again in %.1f s: %s", pause, error,
                     exc_info=not isinstance(error, KafkaException) and self._failures in (1, 10),

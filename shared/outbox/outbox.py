@@ -20,6 +20,8 @@ from shared.events.envelope import Record
 from shared.files import write_atomically
 from shared.outbox.lines import NotARecord, lines_of, record_in
 
+BITE = 250
+
 log = logging.getLogger(__name__)
 
 
@@ -94,7 +96,11 @@ class Outbox:
         Raises NotRecorded. None of them is then in the outbox; after a failed sync they may still be.
         """
         at = int(time.time() * 1000)
-        self._write(lines_of(records, at), at)
+        lines = [lines_of(records[:BITE], at)]
+        for start in range(BITE, len(records), BITE):
+            await asyncio.sleep(0)  # so many lines at a stretch; then others have their turn
+            lines.append(lines_of(records[start : start + BITE], at))
+        self._write(b"".join(lines), at)
         self._appends += 1
         if self.settings.fsync:
             await self._sync(self._appends)
