@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from services.console.cycle_status import Round
+from services.console.waiting import Consumer, Waiting, waiting
 from shared.service_client import ServiceClient
 
 _round = TypeAdapter(Round | None)
+_consumers = TypeAdapter(list[Consumer])
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,12 @@ class Commands:
         """The one under way, else the last one."""
         status = await self.service.ask("GET", f"/workloads/{workload}/status")
         return _round.validate_python(status["round"])
+
+    async def waiting(self, now: datetime) -> list[Waiting]:
+        """What waits anywhere in the installation."""
+        consumers = _consumers.validate_python(await self.service.ask("GET", "/consumers"))
+        letters = await self.service.ask("GET", "/dead-letters", query=[("limit", "0")])
+        return waiting(consumers, int(letters["total"]), now)
 
     async def start_cycle(self, workload: str, requested_by: str, reason: str) -> tuple[int, int]:
         """How many failures and corrections it goes by."""

@@ -23,6 +23,7 @@ from shared.workload import Workload
 MARKS = {Tone.NEUTRAL: "·", Tone.CHAMPION: "◆", Tone.CANDIDATE: "○", Tone.GOOD: "▲", Tone.ERROR: "!"}
 WISHES = {"Start a cycle": ask_for_cycle, "Roll back": ask_for_rollback, "Retire": ask_for_retirement}
 SHOWN_EVENTS = 30
+WAITING_SECONDS = 30.0
 LOOK_BACK = timedelta(days=28)
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=15)  # between two readings of the tables
 LINE_LATEST = timedelta(seconds=60)  # the line reads every prediction of four weeks
@@ -52,6 +53,7 @@ class LoopPage:
                     for words, ask in WISHES.items():
                         push(words).on("click", partial(ask, self._parts.commands, self._workload.name))
             self._trouble = ui.label("").classes("banner").props("role=alert")
+            self._waiting = markup("")
             self._progress = markup("")
             self._board = markup("", classes="board")
             with ui.element("section").classes("card").props('aria-label="Over time"'):
@@ -63,6 +65,7 @@ class LoopPage:
                 self._feed = markup("")
         await self._refresh()
         ui.timer(1.0, self._refresh)
+        ui.timer(WAITING_SECONDS, self._draw_waiting)  # by itself: Kafka is asked, which may take its time
 
     async def _refresh(self) -> None:
         now, feed = self._parts.clock(), self._parts.feed
@@ -88,6 +91,14 @@ class LoopPage:
                 self._trouble.set_visibility(True)
             else:
                 self._trouble.set_visibility(False)
+
+    async def _draw_waiting(self) -> None:
+        try:
+            waiting = await self._parts.commands.waiting(self._parts.clock())
+        except (ServiceAway, ServiceRefused) as away:
+            log.warning("what waits is not known: %s", away)
+        else:
+            self._waiting.set_content(self._render("waiting.html", waiting=waiting))
 
     def _draw_live(self) -> None:
         entries = self._parts.feed.entries(self._workload.name, SHOWN_EVENTS)

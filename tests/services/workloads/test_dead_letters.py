@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from services.console.commands import Commands
 from services.workloads.app import build
 from services.workloads.dead_letters import (
     DeadLetter,
@@ -40,6 +41,7 @@ from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.projections import Workloads
 from shared.service import ServiceContext
+from shared.service_client import ServiceClient
 from shared.topics import declare, topics_of
 from tests.servers.http import serving
 from tests.servers.model import ROOT
@@ -372,3 +374,13 @@ async def test_the_command_line_lists_shows_replays_and_drops(
         assert json.loads((await tuneloop("list", *since, "--json"))[1])["total"] == 0
         code, unknown = await tuneloop("show", "nosuch")
         assert (code, len(unknown.splitlines())) == (1, 1)
+
+
+async def test_the_console_is_told_how_many_wait(app: FastAPI, aside: Aside) -> None:
+    place = put(aside.kafka, b"{}", key=b"k")
+    set_aside(aside.kafka, (b"k", b"{}", said_of("for-the-console", *place)))
+    await aside.letters(1)
+    async with serving(app) as url, ServiceClient(url) as workloads:
+        said = await Commands(workloads).waiting(now())
+    assert "dead letter" in said[-1].sentence
+    await aside.desk.post("/dead-letters/for-the-console/drop", json=WHO)
