@@ -47,7 +47,7 @@ def failures_in_a_row(before: int, ran_seconds: float) -> int:
 
 async def until_it_answers(what: str, work: Callable[[], Awaitable[None]], waits_for: WaitsFor) -> None:
     """Tries again every second while `work` raises TimeoutError, whose message says what is waited for."""
-    waits_for(what, "it was not asked yet")
+    waits_for(what, "it has not answered yet")
     said, began = SaysSeldom(), time.monotonic()
     while True:
         try:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client import CollectorRegistry
 
 from services.background import WaitsFor, keep_running, until_it_answers
@@ -92,9 +93,7 @@ class Stack:
             ),
             waits_for,
         )
-        waits_for("ClickHouse", "its tables are not as this version wants them yet")
-        for service in self.services:
-            await migrate(self._clickhouse, service.name)
+        await until_it_answers("ClickHouse", self._migrate, waits_for)
         consumers = ProcessConsumers(
             self.services,
             self._ownerships,
@@ -109,7 +108,7 @@ class Stack:
         await consumers.state.ready()
         for service in self.services:
             if service.start is not None:
-                await service.start()
+                await until_it_answers("ClickHouse", partial(tables_may_be_away, service.start), waits_for)
             on_state_read(service)
         waits_for("its share of events", "its consumers are joining")
         for consumer in consumers.others:
@@ -120,6 +119,10 @@ class Stack:
                 self._background.append(_kept_running(service.name, work))
         log.info("ready: %s", ", ".join(self._names))
 
+    async def _migrate(self) -> None:
+        for service in self.services:
+            await tables_may_be_away(partial(migrate, self._clickhouse, service.name))
+
     async def stop(self) -> None:
         """HTTP has stopped. Consumers end while services do what they must at their end; then all closes."""
         own = [in_time(f"{one.name}: its end", one.stop(), STOP_SECONDS) for one in self.services if one.stop]
@@ -128,6 +131,16 @@ class Stack:
         await in_time("publishing", self._broker.stop(), CLOSE_SECONDS)
         await in_time("the model server's client", self._models.close(), CLOSE_SECONDS)
         await in_time("ClickHouse's client", self._clickhouse.close(), CLOSE_SECONDS)
+
+
+async def tables_may_be_away(work: Callable[[], Awaitable[None]]) -> None:
+    """Raises TimeoutError if ClickHouse went away meanwhile; what it refuses is a fault of ours."""
+    try:
+        await work()
+    except (OSError, ClickHouseError) as away:
+        if getattr(away, "code", None) is not None:
+            raise
+        raise TimeoutError(str(away) or type(away).__name__) from away
 
 
 def _kept_running(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

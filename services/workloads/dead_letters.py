@@ -123,9 +123,11 @@ def counts(letters: Iterable[DeadLetter]) -> dict[tuple[str, str], int]:
 
 def is_the_original(letter: DeadLetter, kept: RawRecord, found: RawRecord | None) -> bool:
     """Whether what stands at its place now is the record it was: a topic made anew counts from 0 again."""
-    if found is None or (kept.key and found.key != kept.key):
+    if found is None:
         return False
-    return found.value == kept.value if letter.is_whole else found.value.startswith(kept.value)
+    if letter.is_whole:
+        return (found.key, found.value) == (kept.key, kept.value)
+    return (found.key or b"").startswith(kept.key or b"") and found.value.startswith(kept.value)
 
 
 def replayed(letter: DeadLetter, kept: RawRecord, original: RawRecord | None) -> Record | None:
@@ -138,7 +140,8 @@ def replayed(letter: DeadLetter, kept: RawRecord, original: RawRecord | None) ->
         return Record(letter.topic, original.key, original.value, _texts(original.headers))
     if not letter.is_whole:
         return None
-    headers = {"content-type": _content_type(kept.value)}
+    said = _texts(kept.headers).get("content-type")
+    headers = {"content-type": said or _content_type(kept.value)}
     return Record(letter.topic, kept.key, kept.value, headers)
 
 
@@ -156,7 +159,7 @@ def _texts(headers: Headers) -> dict[str, str]:
 
 
 def _content_type(value: bytes) -> str:
-    """Structured CloudEvents are told by their content, for that header went with the original."""
+    """Earlier versions did not keep it: structured CloudEvents are told by their content."""
     try:
         payload = json.loads(value)
     except (ValueError, RecursionError):

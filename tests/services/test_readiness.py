@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from services.background import WELL_SECONDS, failures_in_a_row
+from services.background import WELL_SECONDS, failures_in_a_row, until_it_answers
 from services.ending import END_SECONDS
 from services.readiness import GONE, Readiness
+from services.stack import tables_may_be_away
 from shared.backoff import SaysSeldom
 from tests.servers.clickhouse import start_clickhouse, stop, wait_until_ready
 from tests.servers.kafka import EmbeddedKafka
@@ -128,3 +132,34 @@ def test_it_ends_in_time_though_they_hung_when_it_started(stage: Stage) -> None:
     stage.freeze()
     stage.service.await_status("/health/live", 200)
     assert stage.service.stop(END_SECONDS + 5) in (0, 1)
+
+
+async def test_what_goes_away_while_tables_are_migrated_is_waited_for_and_a_refusal_is_not() -> None:
+    waited: list[tuple[str, str]] = []
+    answers: list[Exception | None] = [OperationalError("Network Error: refused"), TimeoutError("slow"), None]
+
+    async def migrates() -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    work = partial(tables_may_be_away, migrates)
+    await until_it_answers("ClickHouse", work, lambda what, why: waited.append((what, why)))
+    assert waited[1:] == [("ClickHouse", "Network Error: refused"), ("ClickHouse", "slow")]
+    answers.append(DatabaseError("syntax", code=62))
+    with pytest.raises(DatabaseError):
+        await until_it_answers("ClickHouse", work, lambda what, why: None)
+
+
+def test_a_gateway_ends_in_time_though_its_model_server_hangs(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gateway = ServiceProcess(
+            ["model_gateway"], tmp_path, {"MODELS_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        )
+        gateway.start()
+        try:
+            gateway.await_status("/health/live", 200)
+            body = gateway.await_status("/health/ready", 503).json()
+            assert "model server" in [one["what"] for one in body["missing"]]
+            assert gateway.stop(END_SECONDS + 5) == 0
+        finally:
+            gateway.kill()

@@ -132,6 +132,9 @@ def test_the_original_goes_back_as_it_was_and_a_copy_with_key_and_value() -> Non
     structured = kept(b'{"specversion": "1.0", "type": "t", "data": {}}')
     assert (again := replayed(letter(), structured, None)) is not None
     assert again.headers == {"content-type": "application/cloudevents+json"}
+    told = replace(structured, headers=[*structured.headers, ("content-type", b"application/json")])
+    assert (third := replayed(letter(), told, None)) is not None
+    assert third.headers == {"content-type": "application/json"}
     assert replayed(letter(is_whole=False), kept(b"he"), None) is None
 
 
