@@ -16,6 +16,10 @@ from shared.events import DatasetCounts, Evidence, Guardrail, Rate, Scorecard
 from shared.intervals import wilson
 from shared.workload import Workload
 
+IS_AUDITED = """prediction_id IN (
+    SELECT prediction_id FROM flags_v1 WHERE workload = {workload:String} AND reason = 'audit'
+        AND prediction_id IN (SELECT prediction_id FROM corrections_v1 WHERE workload = {workload:String}))"""
+"""Of a correction: drawn at random. A workload has many times as many flags as corrections."""
 COUNTED_SECONDS = 300  # `prediction_counts_v1` counts in stretches of so long
 
 
@@ -304,8 +308,7 @@ class ConsoleStore(Views):
         row = await self.first(
             "corrections_v1",
             "SELECT count() AS n, countIf(answer = right_answer) AS hits FROM corrections_v1 "
-            "WHERE workload = {workload:String} AND adapter = {adapter:String} AND prediction_id IN "
-            "(SELECT prediction_id FROM flags_v1 WHERE workload = {workload:String} AND reason = 'audit')",
+            f"WHERE workload = {{workload:String}} AND adapter = {{adapter:String}} AND {IS_AUDITED}",
             workload=workload,
             adapter=adapter,
         )
@@ -340,8 +343,7 @@ class ConsoleStore(Views):
                 "corrections_v1",
                 f"SELECT {bucket}, count() AS n, countIf(answer = right_answer) AS hits FROM "
                 f"corrections_v1 {scope} "
-                "AND prediction_id IN (SELECT prediction_id FROM flags_v1 "
-                "WHERE workload = {workload:String} AND reason = 'audit') GROUP BY start",
+                f"AND {IS_AUDITED} GROUP BY start",
                 **asked,
             )
             audits = {int(row["start"]): row for row in rows}

@@ -150,7 +150,7 @@ class ShadowStore:
                 SELECT prediction_id FROM pairs
                 WHERE workload = {workload:String} AND run_id = {run_id:String}
               )
-            ORDER BY arrived_at LIMIT {most:UInt32} SETTINGS max_threads = 1""",
+            ORDER BY arrived_at, predicted_at LIMIT {most:UInt32} SETTINGS max_threads = 1""",
             workload=candidate.workload,
             champion=champion,
             since=since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
@@ -173,7 +173,8 @@ class ShadowStore:
             """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
             WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
                 AND adapter = {champion:String}
-            ORDER BY predicted_at, prediction_id SETTINGS max_threads = 1""",
+            ORDER BY predicted_at, prediction_id
+            SETTINGS max_threads = 1, optimize_move_to_prewhere_if_final = 1""",
             workload=workload,
             champion=champion,
             ids=prediction_ids,

@@ -64,7 +64,8 @@ class PublishedViews:
             """SELECT count() AS n, countIf(answer = right_answer) AS hits FROM corrections_v1
             WHERE workload = {workload:String} AND adapter = {adapter:String} AND prediction_id IN (
                 SELECT prediction_id FROM flags_v1
-                WHERE workload = {workload:String} AND reason = 'audit')""",
+                WHERE workload = {workload:String} AND reason = 'audit' AND prediction_id IN (
+                    SELECT prediction_id FROM corrections_v1 WHERE workload = {workload:String}))""",
             workload=workload,
             adapter=adapter,
         )

@@ -97,6 +97,10 @@ SELECT toString(generateUUIDv4()), prediction_id, workload, 'down', true, predic
 FROM arrivals WHERE kafka_offset % 100 = 0"""
 FLAGS = """INSERT INTO flags (prediction_id, workload, reason, flagged_at)
 SELECT prediction_id, workload, 'audit', predicted_at FROM arrivals WHERE kafka_offset % 20 = 0"""
+CORRECTIONS = """INSERT INTO corrections (prediction_id, workload, predicted_at, adapter, answer, confidence,
+    right_answer, reviewers, corrected_at)
+SELECT prediction_id, workload, predicted_at, adapter, 'refund', confidence, 'refund', ['ada'], predicted_at
+FROM arrivals WHERE workload = {workload:String} AND kafka_offset % 500 = 0 LIMIT 10000"""
 BEFORE = """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
 WHERE workload = {workload:String} AND adapter = 'champion' AND prediction_id NOT IN (
     SELECT prediction_id FROM pairs WHERE workload = {workload:String})
@@ -249,6 +253,11 @@ async def count(clickhouse: ClickHouse, run_id: str) -> int:
 
 async def status_ms(clickhouse: ClickHouse, workload: str, rows: int) -> float:
     store, views = WorkloadStore(clickhouse), PublishedViews(clickhouse)
+    since = {"since": datetime.now(UTC) - DAY, "kind": "promoted", "adapter": "champion"}
+    await clickhouse.insert(
+        "alias_revisions", [since | {"workload": workload, "revision": 1, "published": 1}]
+    )
+    await clickhouse.command(CORRECTIONS, workload=workload)
     rounds = Rounds(store, views, lambda: datetime.now(UTC), on_over=lambda: None)
     await rounds.load()
     overview = Overview(store, views, rounds)

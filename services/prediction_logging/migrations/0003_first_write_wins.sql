@@ -63,9 +63,9 @@ CREATE TABLE IF NOT EXISTS arrivals (
     kafka_offset UInt64 CODEC(Delta(8), ZSTD(1))
 ) ENGINE = MergeTree
 PARTITION BY toDate(arrived_at)
-ORDER BY (workload, arrived_at)
+PRIMARY KEY (workload, arrived_at) ORDER BY (workload, arrived_at, predicted_at)
 TTL toDateTime(arrived_at) + INTERVAL 35 DAY DELETE
-SETTINGS ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1;
 CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_feed TO arrivals AS
 SELECT workload, arrived_at, prediction_id, adapter, predicted_at, confidence, content, kafka_partition, kafka_offset
 FROM predictions;

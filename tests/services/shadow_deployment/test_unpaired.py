@@ -8,7 +8,7 @@ import pytest
 
 from services.shadow_deployment.store import ShadowStore
 from shared.clickhouse import ClickHouse
-from shared.events import CandidateEvaluated, ShadowPairRecorded
+from shared.events import CandidateEvaluated, PredictionCorrected, ShadowPairRecorded
 from shared.migrations import migrate
 from tests.servers.views import views_as_tables
 from tests.services.shadow_deployment.example_events import CUTOFF, WORKLOAD, evaluated
@@ -51,10 +51,10 @@ class Requests:
     async def taken(self, now: datetime = NOW, limit: int = 4, skipped: tuple[str, ...] = ()) -> list[str]:
         """The next ones, which then have their pairs."""
         requests = await self.store.unpaired(self.candidate, "first", limit, now, skipped=skipped)
-        await self.store.keep_pairs([self._pair(one.prediction_id, one.predicted_at) for one in requests])
+        await self.store.keep_pairs([self.pair(one.prediction_id, one.predicted_at) for one in requests])
         return [one.prediction_id for one in requests]
 
-    def _pair(self, prediction_id: str, predicted_at: datetime) -> ShadowPairRecorded:
+    def pair(self, prediction_id: str, predicted_at: datetime) -> ShadowPairRecorded:
         return ShadowPairRecorded(
             run_id=self.candidate.run_id,
             workload=WORKLOAD,
@@ -120,3 +120,37 @@ async def test_after_a_restart_it_goes_on_with_what_has_no_pair(requests: Reques
     requests.store = ShadowStore(requests.clickhouse)
     assert await requests.taken(skipped=("p-3",)) == []
     assert await requests.taken() == ["p-3"]
+
+
+async def test_one_id_in_two_workloads_has_two_pairs_each_with_its_own_right_answer(
+    requests: Requests,
+) -> None:
+    await requests.arrive("p-1")
+    assert await requests.taken() == ["p-1"]
+    pair = requests.pair("p-1", CUTOFF)
+    other = pair.model_copy(update={"workload": "another"})
+    await requests.store.keep_pairs([other])
+    corrections = [
+        PredictionCorrected(
+            prediction_id="p-1",
+            workload=workload,
+            predicted_at=CUTOFF,
+            adapter="first",
+            answer="MIT",
+            confidence=0.9,
+            right_answer=right_answer,
+            reviewers=["ada"],
+            review_ids=["r"],
+            corrected_at=NOW,
+        )
+        for workload, right_answer in ((WORKLOAD, "MIT"), ("another", "GPL"))
+    ]
+    await requests.store.keep_right_answers(corrections)
+    run = requests.candidate.run_id
+    answers = [
+        [one.right_answer for one in await requests.store.pairs(workload, run)]
+        for workload in (WORKLOAD, "another")
+    ]
+    assert answers == [["MIT"], ["GPL"]]
+    assert pair.event_id != other.event_id
+    assert corrections[0].event_id != corrections[1].event_id
