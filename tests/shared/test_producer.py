@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import re
 import shutil
 import threading
 import time
@@ -250,3 +251,14 @@ def test_a_producer_that_is_not_used_has_no_thread_and_no_connection() -> None:
     before = threading.active_count()
     with producer(NOWHERE):
         assert threading.active_count() == before
+
+
+def test_librdkafkas_producer_is_made_in_one_file() -> None:
+    root = Path(__file__).parent.parent.parent
+    sources = [path for folder in ("services", "shared", "deploy") for path in (root / folder).rglob("*.py")]
+    makers = [
+        path
+        for path in sources
+        if re.search(r"confluent_kafka(\.| import .*\b)Producer\b", path.read_text("utf-8"))
+    ]
+    assert [str(path.relative_to(root)) for path in makers] == ["shared/producer/producer.py"]
