@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -117,6 +118,8 @@ class Stack:
         for service in self.services:
             for work in service.background:
                 self._background.append(_kept_running(service.name, work))
+        gc.collect()
+        gc.freeze()  # all that is here now stays: looking at it again and again costs a fifth of a busy intake
         log.info("ready: %s", ", ".join(self._names))
 
     async def _migrate(self) -> None:

@@ -21,7 +21,9 @@ class NotAccepted(Exception):
 class Acceptance:
     """Publishes in time, or leaves it to the outbox and its delivery.
 
-    Once Kafka was too slow, nobody waits for it again until it has confirmed something of the outbox.
+    What comes in the same turn of the event loop goes together: under load one wait serves many requests, and
+    without it nobody waits for others. Once Kafka was too slow, nobody waits for it again until it has
+    confirmed something of the outbox.
     """
 
     def __init__(
@@ -32,9 +34,19 @@ class Acceptance:
     ) -> None:
         self._publish, self._outbox, self._seconds = publish, outbox, publish_timeout_seconds
         self._stalled_at = outbox.published
+        self._gathering: list[Record] = []
+        self._accepting: asyncio.Task[None] | None = None
 
     async def accept(self, records: Sequence[Record]) -> None:
         """Raises NotAccepted."""
+        if self._accepting is None:
+            self._accepting = asyncio.create_task(self._accept_gathered())
+        self._gathering += records
+        await asyncio.shield(self._accepting)
+
+    async def _accept_gathered(self) -> None:
+        """Runs first in the next turn of the loop."""
+        records, self._gathering, self._accepting = self._gathering, [], None
         if self._outbox.published != self._stalled_at or self._outbox.backlog_bytes == 0:
             try:
                 async with asyncio.timeout(self._seconds):

@@ -101,7 +101,7 @@ class Intake:
         key = key_of(header, self._clock())
         if key is None:
             raise answers.no_key()
-        if self._seen.differs(_place(kind, key), body):
+        if self._seen.differs(_place(kind, key), hash(body)):
             raise answers.key_used_before()
         return key
 
@@ -120,13 +120,13 @@ class Intake:
     def _remember(self, kind: Kind[Any], key: RequestKey, body: bytes, found: Judged) -> None:
         second = time.monotonic()
         if not key.is_new:
-            self._seen.keep(_place(kind, key), body, second)
-        for _, event in found.taken:
-            self._seen.keep((kind.name, event.workload, event.id), event.content, second)
+            self._seen.keep(_place(kind, key), hash(body), second)
+        for event in found.taken:
+            self._seen.keep(event.place, event.content, second)
 
 
-def _place(kind: Kind[Any], key: RequestKey) -> tuple[str, str, str]:
-    return ("Idempotency-Key", kind.name, key.text)
+def _place(kind: Kind[Any], key: RequestKey) -> int:
+    return hash(("Idempotency-Key", kind.name, key.text))
 
 
 IdempotencyKey = Annotated[

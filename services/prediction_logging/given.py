@@ -40,7 +40,8 @@ from shared.fields import (
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}|\.[0-9]{6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    r"(?:19[7-9]|2[01][0-9])[0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}|\.[0-9]{6})?"
+    r"(?:Z|([+-][0-9]{2}:[0-9]{2}))"
 )
 """A time as nearly every program writes it. Other spellings are left to the model."""
 User = Annotated[Annotated[str, Field(max_length=MAX_TEXT_BYTES)] | None, Field(repr=False)]
@@ -101,7 +102,7 @@ class PredictionRead(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     confidence: float
     adapter: _Name
     prediction_id: str | None = None
-    predicted_at: Any = None  # read as it stands; then a datetime or None
+    predicted_at: Any = None  # read as it stands; then text in UTC as RFC 3339 has it, or None
     probabilities: dict[_Name, float] | None = None
     latency_ms: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
     tokens_in: Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)] | None = None
@@ -120,7 +121,10 @@ def read_prediction(line: bytes) -> PredictionRead:
         return _settled(_one.decode(line), len(line))
     except ValueError:  # msgspec's errors are such
         model = PredictionGiven.model_validate_json(line)
-        return PredictionRead(**{name: getattr(model, name) for name in PredictionRead.__struct_fields__})
+        read = PredictionRead(**{name: getattr(model, name) for name in PredictionRead.__struct_fields__})
+        if model.predicted_at is not None:
+            read.predicted_at = model.predicted_at.isoformat()
+        return read
 
 
 def read_predictions(array: bytes) -> list[PredictionRead] | None:
@@ -140,11 +144,12 @@ def _settled(read: PredictionRead, size: int) -> PredictionRead:
     if read.prediction_id is not None:
         if not ID.fullmatch(read.prediction_id):
             raise ValueError
-        read.prediction_id = own_id(read.prediction_id)
+        if read.prediction_id[0] == "c":  # chatcmpl-, cmpl-
+            read.prediction_id = own_id(read.prediction_id)
     if read.group_id is not None and not ID.fullmatch(read.group_id):
         raise ValueError
     if read.predicted_at is not None:
-        read.predicted_at = _moment(read.predicted_at)
+        read.predicted_at = _utc(read.predicted_at)
     if not 0 <= read.confidence <= 1:
         read.confidence = as_share(read.confidence)
     if (shares := read.probabilities) and (min(shares.values()) < 0 or max(shares.values()) > 1):
@@ -157,7 +162,12 @@ def _is_workload_name(name: str) -> bool:
     return WORKLOAD_NAME.fullmatch(name) is not None
 
 
-def _moment(text: Any) -> datetime:
-    if not isinstance(text, str) or not RFC_3339.fullmatch(text):
+def _utc(text: Any) -> str:
+    """The same time in UTC, to the millisecond. Raises ValueError."""
+    found = RFC_3339.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
         raise ValueError
-    return in_utc(datetime.fromisoformat(text))
+    moment = datetime.fromisoformat(text)  # there are months of 30 days
+    if found[1] in (None, "+00:00") and len(text) in (20, 24, 25, 29):
+        return str(text)
+    return in_utc(moment).isoformat()

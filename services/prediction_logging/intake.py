@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 
+import msgspec
 from pydantic import ValidationError
 
 from services.prediction_logging.body_lines import NotJson, array_elements, is_array, json_lines
@@ -28,13 +29,15 @@ class LineError(NamedTuple):
     problem: str
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, gc=False):
     """What a line becomes."""
 
+    line: int
     id: str
-    workload: str
-    content: Hashable
-    """What must not differ when the id comes again."""
+    place: int
+    """A hash of its kind, workload and id."""
+    content: int
+    """A hash of what must not differ when it comes again."""
     is_new: bool
     """Whether the id cannot have come before: it was made for this line."""
     record: Record
@@ -61,7 +64,7 @@ class Kind(Protocol[G]):
 class Judged:
     """A request's lines: each is taken or wrong."""
 
-    taken: list[tuple[int, Event]] = field(default_factory=list)
+    taken: list[Event] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     """Of what is taken, one for each id."""
@@ -79,66 +82,64 @@ def judged(
 ) -> Judged:
     """All lines of a body. Raises NotJson, TooManyLines.
 
-    A line of JSON Lines that is no JSON is a wrong line; an array or object that is none is no body at all.
+    A line of JSON Lines that is no JSON is a wrong line; an array or object that is none is no body at all. An
+    id may come again with the same content, in the same request too; with other content it is wrong.
     """
     found = Judged()
+    here: dict[int, tuple[int, int]] = {}
     for line, given in _read(body, kind, found.errors, is_lines=is_lines, most=most):
         event = kind.event(given, line, key, moment)
         if isinstance(event, LineError):
             found.errors.append(event)
-        elif len(event.record.value) > MOST_EVENT_BYTES:
+            continue
+        if len(event.record.value) > MOST_EVENT_BYTES:
             found.errors.append(LineError(line, "line", f"is longer than {MOST_EVENT_BYTES} bytes"))
-        else:
-            found.taken.append((line, event))
-    _one_content_for_each_id(found, kind, seen)
+            continue
+        if not event.is_new:
+            first, content = here.setdefault(event.place, (line, event.content))
+            if content != event.content:
+                said = f"stands in line {first} with other content"
+                found.errors.append(LineError(line, kind.id_field, said))
+                continue
+            if seen.differs(event.place, event.content):
+                found.errors.append(LineError(line, kind.id_field, OTHER_CONTENT))
+                continue
+            if first != line:
+                found.taken.append(event)
+                continue
+        found.records.append(event.record)
+        found.taken.append(event)
     return found
 
 
 def _read(
     body: bytes, kind: Kind[G], errors: list[LineError], *, is_lines: bool, most: int
-) -> Iterator[tuple[int, G]]:
+) -> Iterable[tuple[int, G]]:
     if is_lines:
-        lines = json_lines(body, most)
-    elif is_array(body):
-        if (all_given := kind.read_all(body)) is not None and len(all_given) <= most:
-            yield from enumerate(all_given, 1)
-            return
-        lines = array_elements(body, most)
-    else:
-        lines = [(1, body)]
+        return _read_each(json_lines(body, most), kind, errors)
+    if is_array(body):
+        all_given = kind.read_all(body)
+        if all_given is not None and len(all_given) <= most:
+            return enumerate(all_given, 1)
+        return _read_each(array_elements(body, most), kind, errors)
+    try:
+        return [(1, kind.read(body))]
+    except ValidationError as error:
+        errors += _errors(1, error)
+        if error.errors()[0]["type"] == "json_invalid":
+            raise NotJson(errors[0].problem) from None
+        return ()
+
+
+def _read_each(
+    lines: Iterable[tuple[int, bytes]], kind: Kind[G], errors: list[LineError]
+) -> Iterator[tuple[int, G]]:
+    read = kind.read
     for number, line in lines:
         try:
-            given = kind.read(line)
+            yield number, read(line)
         except ValidationError as error:
-            wrong = list(_errors(number, error))
-            if line is body and not is_lines and error.errors()[0]["type"] == "json_invalid":
-                raise NotJson(wrong[0].problem) from None
-            errors += wrong
-        else:
-            yield number, given
-
-
-def _one_content_for_each_id(found: Judged, kind: Kind[G], seen: Remembered) -> None:
-    """An id may come again with the same content, in the same request too; with other content it is wrong."""
-    here: dict[tuple[str, str], tuple[int, Hashable]] = {}
-    all_taken, found.taken = found.taken, []
-    for line, event in all_taken:
-        first = line
-        if not event.is_new:
-            place = (event.workload, event.id)
-            first, content = here.setdefault(place, (line, event.content))
-            if content != event.content:
-                found.errors.append(
-                    LineError(line, kind.id_field, f"stands in line {first} with other content")
-                )
-                continue
-            if seen.differs((kind.name, *place), event.content):
-                found.errors.append(LineError(line, kind.id_field, OTHER_CONTENT))
-                continue
-        if first == line:
-            found.records.append(event.record)
-        found.taken.append((line, event))
-    found.errors.sort(key=lambda error: error.line)
+            errors += _errors(number, error)
 
 
 def _errors(line: int, error: ValidationError) -> Iterator[LineError]:

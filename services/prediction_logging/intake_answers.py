@@ -50,12 +50,12 @@ class PartlyAccepted(BaseModel):
 def answer(judged: Judged) -> Response:
     """202 when every line was taken, 207 (RFC 4918) when some were."""
     if not judged.errors:
-        body: dict[str, Any] = {"ids": [event.id for _, event in judged.taken]}
+        body: dict[str, Any] = {"ids": [event.id for event in judged.taken]}
         return Response(_encode(body), 202, media_type="application/json")
     wrong: dict[int, list[dict[str, str]]] = {}
     for error in judged.errors:
         wrong.setdefault(error.line, []).append({"field": error.field, "problem": error.problem})
-    results: list[dict[str, Any]] = [{"line": line, "id": event.id} for line, event in judged.taken]
+    results: list[dict[str, Any]] = [{"line": event.line, "id": event.id} for event in judged.taken]
     results += [{"line": line, "errors": errors} for line, errors in wrong.items()]
     results.sort(key=lambda result: result["line"])
     body = {"accepted": len(judged.taken), "refused": len(wrong), "results": results}
@@ -95,7 +95,7 @@ def not_accepted(judged: Judged, key: RequestKey) -> Problem:
         "Neither Kafka nor the disk confirmed in time. Send the same body again, best with this "
         "Idempotency-Key: the ids will be these, and what did arrive is not counted twice.",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        ids=[event.id for _, event in judged.taken],
+        ids=[event.id for event in judged.taken],
         idempotency_key=key.text,
     )
 

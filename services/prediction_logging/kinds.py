@@ -44,14 +44,22 @@ class Predictions:
         if (problem := why_invalid(given, labels)) is not None:
             where, _, said = problem.partition(": ")
             return LineError(line, where, said)
-        made = given.prediction_id or key.id_of(self.name, given.workload, line)
+        workload, made = given.workload, given.prediction_id
+        is_new = made is None and key.is_new
+        if made is None:
+            made = key.id_of(self.name, workload, line)
         return Event(
+            line,
             made,
-            given.workload,
-            (given.input, given.answer, given.adapter, given.confidence),
-            given.prediction_id is None and key.is_new,
+            hash((self.name, workload, made)),
+            hash((given.input, given.answer, given.adapter, given.confidence)),
+            is_new,
             prediction_record(
-                given, made, given.predicted_at or moment, self.subject_of(given.user), added.revision
+                given,
+                made,
+                given.predicted_at or moment.isoformat(),
+                self.subject_of(given.user),
+                added.revision,
             ),
         )
 
@@ -86,11 +94,11 @@ class Feedback:
             group_id=given.group_id,
             given_at=moment,
         )
-        content = (given.prediction_id, given.thumb, given.score, given.comment)
         return Event(
+            line,
             made,
-            given.workload,
-            content,
+            hash((self.name, given.workload, made)),
+            hash((given.prediction_id, given.thumb, given.score, given.comment)),
             given.feedback_id is None and key.is_new,
             record(event, "prediction_logging"),
         )

@@ -5,8 +5,6 @@ The record reads as the very event that `shared.events.record` would have writte
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from services.prediction_logging.given import PredictionRead
@@ -41,10 +39,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def prediction_record(
-    read: PredictionRead, prediction_id: str, moment: datetime, subject_id: str | None, revision: int
+    read: PredictionRead, prediction_id: str, time: str, subject_id: str | None, revision: int
 ) -> Record:
-    """The record of a prediction made at `moment`, under this revision of its workload's definition."""
-    time = moment.isoformat()
+    """The record of a prediction made at `time`, under this revision of its workload's definition."""
     value = _Value(
         prediction_id,
         read.workload,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 
 class Remembered:
     """For each key the content it came with, for `seconds` at least, as long as no more than `most` come.
 
-    Both are kept as Python's own hashes (SipHash under a secret of this process): of a million keys the
-    chance that two are taken for one is 3 in 10⁸. One costs about 160 bytes.
+    Both are Python's own hashes (SipHash under a secret of this process): of a million keys the chance that
+    two are taken for one is 3 in 10⁸. One costs about 160 bytes.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
@@ -21,16 +19,15 @@ class Remembered:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def differs(self, key: Hashable, content: Hashable) -> bool:
+    def differs(self, key: int, content: int) -> bool:
         """Whether the key came before, with other content."""
-        hashed = hash(key)
-        held = self._young.get(hashed)
+        held = self._young.get(key)
         if held is None:
-            held = self._old.get(hashed)
-        return held is not None and held != hash(content)
+            held = self._old.get(key)
+        return held is not None and held != content
 
-    def keep(self, key: Hashable, content: Hashable, second: float) -> None:
+    def keep(self, key: int, content: int, second: float) -> None:
         """`second`: of any clock that only goes forward."""
         if len(self._young) * 2 >= self._most or second - self._since >= self._seconds:
             self._young, self._old, self._since = {}, self._young, second
-        self._young.setdefault(hash(key), hash(content))
+        self._young.setdefault(key, content)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
+import msgspec
 from pydantic import ValidationError
 
 from shared.fields import Part
@@ -77,8 +78,7 @@ class Event(Part):
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One event as it goes to Kafka."""
 
     topic: str

@@ -43,3 +43,9 @@ def test_the_ingest_bench_ends_with_its_figures() -> None:
     ]  # fmt: skip
     assert (told["lost"], told["visible_twice"]) == (0, 0)
     assert all(told[name] > 0 for name in list(told)[:7])
+
+
+def test_the_intake_bench_ends_with_its_figures() -> None:
+    told = last_line("intake", "--events", "5000", "--rounds", "1", seconds=INGEST_SECONDS)
+    assert list(told) == ["single_per_s_core", "batch_per_s_core"]
+    assert told["batch_per_s_core"] > 3 * told["single_per_s_core"] > 0

@@ -121,6 +121,8 @@ def by_msgspec(line: bytes) -> dict[str, Any] | None:
         settled = _settled(_one.decode(line), len(line))
     except ValueError:
         return None
+    if settled.predicted_at is not None:
+        settled.predicted_at = datetime.fromisoformat(settled.predicted_at)
     return {
         name: PredictionGiven.model_fields[name].get_default(call_default_factory=True)
         if value is None
