@@ -119,7 +119,7 @@ class Stack:
             for work in service.background:
                 self._background.append(_kept_running(service.name, work))
         gc.collect()
-        gc.freeze()  # all that is here now stays: looking at it again and again costs a fifth of a busy intake
+        gc.freeze()  # what is here now stays: to look at it again and again costs a fifth of a busy intake
         log.info("ready: %s", ", ".join(self._names))
 
     async def _migrate(self) -> None:

@@ -82,8 +82,8 @@ def judged(
 ) -> Judged:
     """All lines of a body. Raises NotJson, TooManyLines.
 
-    A line of JSON Lines that is no JSON is a wrong line; an array or object that is none is no body at all. An
-    id may come again with the same content, in the same request too; with other content it is wrong.
+    A line of JSON Lines that is no JSON is a wrong line; an array or object that is none is no body at all.
+    An id may come again with the same content, in the same request too; with other content it is wrong.
     """
     found = Judged()
     here: dict[int, tuple[int, int]] = {}
