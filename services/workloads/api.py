@@ -24,6 +24,7 @@ from services.workloads.submission import read_submission
 from services.workloads.tables_away import of_tables
 from shared.broker import Publish
 from shared.events import RollbackRequested, WorkloadAdded, derived_id
+from shared.files import FilesUnreachable
 from shared.model_server import ModelServerDown, ModelServerRefused
 from shared.problems import Problem
 from shared.projections import Workloads
@@ -203,6 +204,10 @@ async def _of_workload(work: Awaitable[T]) -> T:
             f"{down}. Try again in a moment.",
             headers={"Retry-After": "2"},
         ) from down
+    except FilesUnreachable as away:
+        raise Problem(
+            503, "No answer from the files", f"{away}. Try again in a moment.", headers={"Retry-After": "2"}
+        ) from away
 
 
 async def _publish_in_time(parts: Parts, requested: RollbackRequested) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from shared.files import Files
+from shared.files.store import Store
 from shared.model_server import (
     AdapterNotFound,
     ModelServer,
@@ -25,6 +27,7 @@ from shared.model_server.addresses import Address, addresses_of, is_one_address,
 from shared.model_server.choice import choice
 from shared.model_server.fleet import Fleet
 from tests.servers.model import MODEL, free_port, lora_adapter, model_server
+from tests.servers.s3 import BUCKET, s3_server
 
 ALLOWED = [330, 354]
 
@@ -280,6 +283,27 @@ async def test_what_no_server_finds_says_what_to_set(
             assert isinstance(
                 raised.value, ModelServerDown
             )  # whoever waits for the server waits for the mount
+
+
+async def test_an_adapter_in_an_object_store_is_loaded_from_where_the_server_sees_the_bucket(
+    models: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount = tmp_path / "mnt"
+    with s3_server() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        root = f"s3://{BUCKET}/files"
+        files = Files(root, tmp_path / "cache", f"{mount}/files")
+        adapter = files.freeze_adapter("two", lora_adapter(2), MODEL)
+        folder = await asyncio.to_thread(files.folder_for_models, adapter)
+        with pytest.raises(AdapterNotFound, match=str(mount)):
+            await models.load_adapter(adapter.name, folder)
+        store = Store(root)
+        for name in store.names_below(store.root):  # what mounting the bucket does
+            store.fetch(f"{store.root}/{name}", mount / "files" / name)
+        await models.load_adapter(adapter.name, folder)
+    assert folder == mount / "files" / "adapters" / adapter.name
+    await models.score(adapter.name, "parcel", ALLOWED)
 
 
 async def test_what_is_no_adapter_is_refused_by_all(models: ModelServer, tmp_path: Path) -> None:
