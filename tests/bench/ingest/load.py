@@ -31,7 +31,7 @@ def load(servers: str, run: str, rate: float, seconds: float) -> dict[str, objec
         {
             "bootstrap.servers": servers,
             "enable.idempotence": True,
-            "linger.ms": 10,
+            "linger.ms": 50,
             "delivery.report.only.error": True,  # a call of Python for each event is no part of a load
             "queue.buffering.max.messages": 1_000_000,
         }
