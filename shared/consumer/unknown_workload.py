@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from shared.projections import Workloads
 
 PATIENCE_SECONDS = 10.0
+_NAMED = attrgetter("workload", "revision")
 REASON = "its workload is not known"
 
 
@@ -31,7 +33,7 @@ class UnknownWorkloads:
         if self._first_seen:
             return False
         try:
-            named = {(event.workload, event.revision) for event in events}
+            named = set(map(_NAMED, events))
         except AttributeError:  # events of a kind that names no revision, or no workload
             return False
         held = {name: self.workloads.get(name) for name, _ in named}
