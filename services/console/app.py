@@ -13,7 +13,7 @@ from services.console.parts import Parts
 from services.console.review_client import ReviewClient
 from services.console.settings import Settings
 from services.console.store import ConsoleStore
-from shared.consumer import Batch, Handler
+from shared.consumer import Handler, Sample
 from shared.events import EVENTS, ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
 from shared.projections import Champions, Workloads
@@ -57,9 +57,10 @@ def build(context: ServiceContext) -> Service:
     )
 
 
-def _wiring(handlers: Handlers) -> dict[type[Event], Handler | Batch]:
-    wiring: dict[type[Event], Handler | Batch] = {
-        kind: Batch(handlers.on_many) if kind.topic.name in PLENTY else handlers.on_event for kind in EVENTS
+def _wiring(handlers: Handlers) -> dict[type[Event], Handler | Sample]:
+    wiring: dict[type[Event], Handler | Sample] = {
+        kind: Sample(handlers.on_sample) if kind.topic.name in PLENTY else handlers.on_event
+        for kind in EVENTS
     }
     wiring[WorkloadAdded] = handlers.on_workload_added
     wiring[ModelPromoted] = wiring[ModelRolledBack] = handlers.on_champion_changed

@@ -39,6 +39,8 @@ class Entry:
     times: int
     since: datetime
     """When the first of them happened."""
+    is_estimate: bool = False
+    """Not all of them were read: those between were counted, and taken to be of the same workload."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class Feed:
         self.turns = 0
         """Grows with those that are no mere traffic: only then the tables are worth reading at once."""
 
-    def add(self, event: Event) -> None:
-        """Adds an event. The same event again changes nothing."""
+    def add(self, event: Event, unseen: int = 0) -> None:
+        """Adds an event, and as many alike as came before it and were not read. The same one again adds
+        nothing.
+        """
         if self._is_known(event.event_id):
             return
         self.changes += 1
@@ -82,7 +86,7 @@ class Feed:
         if isinstance(event, e.CandidateEvaluated | e.TrainingFailed):
             self._end(event.workload, event.run_id)
         self.turns += event.topic.name not in PLENTY
-        self._add(entry(event))
+        self._add(entry(event, unseen))
 
     def entries(self, workload: str | None = None, most: int = MOST_ENTRIES) -> list[Entry]:
         """Newest first by the time it happened, of one workload or of all."""
@@ -122,20 +126,29 @@ class Feed:
             if held.workload != new.workload:
                 continue
             if held.kind == new.kind and new.kind in PLENTY and new.at - held.since < ONE_LINE:
-                merged = replace(held, at=max(held.at, new.at), times=held.times + 1)
-                self._entries[index] = replace(merged, sentence=many(new.kind, merged.times))
+                merged = replace(
+                    held,
+                    at=max(held.at, new.at),
+                    times=held.times + new.times,
+                    is_estimate=held.is_estimate or new.is_estimate,
+                )
+                sentence = many(new.kind, merged.times, is_estimate=merged.is_estimate)
+                self._entries[index] = replace(merged, sentence=sentence)
                 return
             if held.kind not in PLENTY or held.kind == new.kind:
                 break
         self._entries.appendleft(new)
 
 
-def entry(event: Event) -> Entry:
+def entry(event: Event, unseen: int = 0) -> Entry:
     """The event's line. Raises ValueError for an event that this console does not know."""
     sentence, tone = _line(event)
+    times, kind = 1 + unseen, event.topic.name
+    if unseen:
+        sentence = many(kind, times, is_estimate=True)
     workload = event.name if isinstance(event, e.WorkloadAdded) else str(event.workload)  # type: ignore[attr-defined]
     at = event.happened_at()
-    return Entry(at, workload, event.topic.name, sentence, tone, times=1, since=at)
+    return Entry(at, workload, kind, sentence, tone, times, since=at, is_estimate=unseen > 0)
 
 
 PLENTY: dict[str, tuple[str, str]] = {
@@ -149,9 +162,9 @@ PLENTY: dict[str, tuple[str, str]] = {
 """Topics of many events, told by their number."""
 
 
-def many(kind: str, times: int) -> str:
+def many(kind: str, times: int, *, is_estimate: bool = False) -> str:
     """ "37 requests answered", for a topic in PLENTY."""
-    return count(times, *PLENTY[kind])
+    return f"{'about ' if is_estimate else ''}{count(times, *PLENTY[kind])}"
 
 
 def _line(event: Event) -> tuple[str, Tone]:

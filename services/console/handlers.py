@@ -29,6 +29,6 @@ class Handlers:
     async def on_event(self, event: Event) -> None:
         self.feed.add(event)
 
-    async def on_many(self, consumed: list[ConsumerRecord[Any]]) -> None:
+    async def on_sample(self, consumed: list[ConsumerRecord[Any]]) -> None:
         for one in consumed:
-            self.feed.add(one.event)
+            self.feed.add(one.event, unseen=one.unseen)

@@ -288,3 +288,16 @@ def test_progress_never_runs_backwards() -> None:
 
 def test_plenty_names_real_topics() -> None:
     assert set(PLENTY) <= {kind.topic.name for kind in e.EVENTS}
+
+
+def test_events_that_were_counted_and_not_read_are_told_by_about_how_many() -> None:
+    feed = Feed()
+    feed.add(predicted(1))
+    feed.add(predicted(2), unseen=1998)
+    feed.add(predicted(2), unseen=1998)  # consumed again
+    feed.add(predicted(3))
+    (line,) = feed.entries()
+    assert (line.times, line.sentence) == (2001, "about 2,001 requests answered")
+    alone = Feed()
+    alone.add(predicted(1), unseen=4)
+    assert alone.entries()[0].sentence == "about 5 requests answered"
