@@ -102,9 +102,16 @@ def own_topic(kind: type[Event], partitions: int = 3, name: str | None = None) -
     return type(kind.__name__, (kind,), {"topic": topic, "__module__": __name__})
 
 
-def produce(servers: str, topic: str, values: Mapping[int, list[bytes]], **more: Any) -> None:
+def produce(
+    servers: str,
+    topic: str,
+    values: Mapping[int, list[bytes]],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> None:
     """Raw records by partition."""
-    producer = Producer({"bootstrap.servers": servers})
+    producer = Producer({"bootstrap.servers": servers, **(settings or {})})
     for partition, records in values.items():
         for value in records:
             producer.produce(topic, value, partition=partition, **more)
