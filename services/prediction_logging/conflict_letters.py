@@ -24,7 +24,7 @@ class Conflict:
 
 
 def conflict_letter(conflict: Conflict, moment: datetime) -> Record:
-    """Its value is empty: the record itself is in the topic still, at the place that the headers name."""
-    where = (PredictionLogged.topic, SERVICE, conflict.partition, conflict.offset)
+    """The record itself is in the topic still, at the place that the headers name."""
+    where = (conflict.partition, conflict.offset, ANOTHER_CAME_FIRST, moment)
     key = conflict.prediction_id.encode()
-    return reference(dead_letter(*where, ANOTHER_CAME_FIRST, moment, b"", key))
+    return reference(dead_letter(PredictionLogged.topic, SERVICE, *where, None, key))
