@@ -42,10 +42,10 @@ class Handlers:
         valid, invalid = self._sorted_out(consumed)
         first, conflicts = first_writes(valid)
         good = list(first.values())
-        await self._keep(good)
+        arrival = await self._keep(good)
         self.metrics.count_predictions(good)
         self.metrics.count_conflicts(conflicts)
-        disliked = await self._feedback_that_waited(first)
+        disliked = await self._feedback_that_waited(first, arrival)
         await self._flag([*self._looked_at(good), *(self._disliked(first[key].event) for key in disliked)])
         return [*invalid, *conflicts]
 
@@ -73,21 +73,24 @@ class Handlers:
                 invalid.append(Invalid(one, reason))
         return good, invalid
 
-    async def _keep(self, good: Sequence[ConsumerRecord[PredictionLogged]]) -> None:
+    async def _keep(self, good: Sequence[ConsumerRecord[PredictionLogged]]) -> int:
+        """When they arrived: other batches may be stored at the same time."""
         spans = offset_spans(good)
         if not self.arrivals.goes_on(spans):
             self.arrivals.follow(await self.store.latest_arrival())
-        await self.store.keep_predictions(good, self.arrivals.arrival(self.clock()))
+        arrival = self.arrivals.arrival(self.clock())
+        await self.store.keep_predictions(good, arrival)
         self.arrivals.stored(spans)
         self.on_stored(len(good))
+        return arrival
 
     async def _feedback_that_waited(
-        self, first: dict[Key, ConsumerRecord[PredictionLogged]]
+        self, first: dict[Key, ConsumerRecord[PredictionLogged]], arrival: int
     ) -> Collection[Key]:
         """Of which of the predictions that were just stored negative feedback was there before."""
         if not first:
             return ()
-        waiting = await self.store.waiting_for({workload for workload, _ in first}, self.arrivals.latest)
+        waiting = await self.store.waiting_for({workload for workload, _ in first}, arrival)
         here = met(waiting, first.keys())
         workload_of = {name: workload for workload, name in first}
         elsewhere = found_elsewhere((one for one in waiting if one.key not in first), workload_of)

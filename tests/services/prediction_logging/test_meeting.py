@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +89,13 @@ async def test_a_prediction_that_is_stored_between_two_looks_is_found(
     await process.apply(feedback("p-1"))
     assert process.flags() == [("tickets", "p-1", "disliked")]
     assert await unmatched(clickhouse) == []
+
+
+async def test_batches_that_are_stored_at_once_each_meet_their_own_feedback(process: Process) -> None:
+    ids = [f"p-{number}" for number in range(6)]
+    await process.apply(*(feedback(name) for name in ids))
+    await asyncio.gather(*(process.apply(logged(name)) for name in ids))
+    assert sorted(process.flags()) == [("tickets", name, "disliked") for name in ids]
 
 
 async def test_feedback_that_version_0_2_stored_beside_us_meets_its_prediction(
