@@ -57,15 +57,21 @@ def add_workloads(kafka: str) -> None:
     assert producer.flush(30) == 0
 
 
-def test_no_request_is_answered_otherwise_than_the_documents_say(services: ServiceProcess) -> None:
+def test_no_request_is_answered_otherwise_than_the_documents_say(
+    services: ServiceProcess, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")]
     command += ["run", f"{services.url}/openapi.json", "--phases", "coverage,fuzzing", "--warnings", "off"]
     command += ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-shrink", "--no-color"]
     command += ["--continue-on-failure", "--request-timeout", "30", "--suppress-health-check", "all"]
     done = subprocess.run(
         command,
-        cwd=ROOT,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.services.openapi_hooks"},
+        cwd=tmp_path,  # it keeps a cache where it runs
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.services.openapi_hooks",
+        },
         capture_output=True,
         text=True,
         timeout=240,
