@@ -20,7 +20,7 @@ from services.stack import Stack
 from shared import VERSION
 from shared.addresses import Addresses
 from shared.events.envelope import now
-from shared.http_conventions import HttpSettings, follow_http_conventions
+from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions
 from shared.http_server import HttpServer
 from shared.loopback import bound_sockets
 from shared.problems import Problem, answer_with_problems
@@ -70,7 +70,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
 
 def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: CollectorRegistry) -> FastAPI:
     names = [service.name for service in stack.services]
-    app = FastAPI(title="tuneloop", description=", ".join(names), version=VERSION)
+    app = FastAPI(title="tuneloop", description=", ".join(names), version=VERSION, telemetry=TRACES_ONLY)
     answer_with_problems(app)
     app.include_router(operations(readiness, stack.checks(readiness), registry))
     for service in stack.services:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.datastructures import Headers
@@ -17,6 +18,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ANSWERED_HEADERS = ("x-tuneloop-prediction-id", "retry-after")
 """What a script of an allowed origin may read besides what every script may."""
 PREFLIGHT_SECONDS = 600
+TRACES_ONLY: TelemetryConfig = {"metrics": False, "logs": False}
+"""Of FastAPI's own OpenTelemetry. Each kind asks the environment at every request, and /metrics has ours."""
 
 
 class HttpSettings(BaseSettings):

@@ -27,15 +27,17 @@ async def body_of(request: Request, most_bytes: int, seconds: float = BODY_SECON
     when it does not come within `seconds`; 415 for another coding or charset than gzip and UTF-8; 400 for
     gzip that is none.
     """
-    headers = request.headers
-    _, charset = content_type_of(request)
-    if charset not in UTF_8:
-        raise Problem(415, "Not UTF-8", "Send JSON in UTF-8, as RFC 8259 has it, and no other charset.")
-    announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > most_bytes:
+    announced, coding = b"", "identity"
+    for name, value in request.scope["headers"]:  # as ASGI has them, in small letters: one look, not three
+        if name == b"content-length":
+            announced = value
+        elif name == b"content-encoding":
+            coding = value.decode("latin-1").strip().lower()
+        elif name == b"content-type" and b"charset" in value.lower() and not _is_utf_8(request):
+            raise Problem(415, "Not UTF-8", "Send JSON in UTF-8, as RFC 8259 has it, and no other charset.")
+    if announced.isdigit() and int(announced[:19]) > most_bytes:
         raise _too_large(most_bytes)
     body: _Plain | _Gzip = _Plain(most_bytes)
-    coding = headers.get("content-encoding", "identity").strip().lower()
     if coding in GZIP:
         body = _Gzip(most_bytes)
     elif coding not in ("identity", ""):
@@ -56,6 +58,10 @@ async def body_of(request: Request, most_bytes: int, seconds: float = BODY_SECON
             headers={"Connection": "close"},
         ) from None
     return body.whole().removeprefix(BYTE_ORDER_MARK)
+
+
+def _is_utf_8(request: Request) -> bool:
+    return content_type_of(request)[1] in UTF_8
 
 
 def content_type_of(request: Request) -> tuple[str, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import cache, partial
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 
 from services.model_gateway import openai_document as document
 from services.model_gateway import openai_replies as replies
@@ -24,21 +25,33 @@ from services.model_gateway.openai_requests import (
     TextTooLong,
 )
 from services.model_gateway.recording import recorded_headers
-from services.model_gateway.sent_again import Sent, WrongKey
+from services.model_gateway.sent_again import LONGEST_KEY, Sent, WrongKey
+from shared.asgi_route import AsgiRoute, answered_by
 from shared.events import WorkloadAdded
 from shared.problems import Problem, is_json, wrong_content_type
 from shared.request_bodies import body_of, parsed
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="The same key and request again: the same answer under the same id, and one record.",
+        min_length=1,
+        max_length=LONGEST_KEY,
+        pattern="^[!-~]+$",
+    ),
+]
 
 Kind = type[ChatRequest] | type[CompletionRequest]
 Whole = Callable[[Answer, Asked], dict[str, Any]]
 Chunks = Callable[[Answer, Asked], list[dict[str, Any]]]
 
 
-def routes(answering: Answering, repeats: Repeats, body_most_bytes: int) -> APIRouter:
-    router = APIRouter(tags=["answers"])
+def answer_routes(answering: Answering, repeats: Repeats, body_most_bytes: int) -> APIRouter:
+    router = APIRouter(tags=["answers"], route_class=AsgiRoute)
     metrics, alias = answering.metrics, answering.alias
+    requests, request_seconds = cache(metrics.requests.labels), cache(metrics.request_seconds.labels)
 
-    async def answered(request: Request, kind: Kind, whole: Whole, chunks: Chunks) -> Response:
+    async def answered(kind: Kind, whole: Whole, chunks: Chunks, request: Request) -> Response:
         began = time.perf_counter()
         workload, status = "unknown", 500
         try:
@@ -52,8 +65,8 @@ def routes(answering: Answering, repeats: Repeats, body_most_bytes: int) -> APIR
             status = problem.status
             raise
         finally:
-            metrics.requests.labels(workload, str(status)).inc()
-            metrics.request_seconds.labels(workload).observe(time.perf_counter() - began)
+            requests(workload, status).inc()
+            request_seconds(workload).observe(time.perf_counter() - began)
         headers = recorded_headers(answer)
         if asked.stream:
             content = replies.server_sent(chunks(answer, asked))
@@ -73,15 +86,26 @@ def routes(answering: Answering, repeats: Repeats, body_most_bytes: int) -> APIR
             metrics.repeats.labels(asked.workload).inc()
         return answer
 
-    @router.post("/v1/chat/completions", response_class=Response, **document.CHAT)
-    async def chat_completions(request: Request) -> Response:
+    @router.post("/v1/chat/completions", responses=document.ANSWERED)
+    @answered_by(partial(answered, ChatRequest, replies.chat_completion, replies.chat_chunks))
+    def chat_completions(
+        body: ChatRequest, idempotency_key: IdempotencyKey = None
+    ) -> document.ChatCompletion:
         """The label of the last user message. Options that only steer free text are ignored."""
-        return await answered(request, ChatRequest, replies.chat_completion, replies.chat_chunks)
+        raise NotImplementedError
 
-    @router.post("/v1/completions", response_class=Response, **document.COMPLETIONS)
-    async def completions(request: Request) -> Response:
+    @router.post("/v1/completions", responses=document.ANSWERED)
+    @answered_by(partial(answered, CompletionRequest, replies.completion, replies.completion_chunks))
+    def completions(body: CompletionRequest, idempotency_key: IdempotencyKey = None) -> document.Completion:
         """The label of the prompt. Options that only steer free text are ignored."""
-        return await answered(request, CompletionRequest, replies.completion, replies.completion_chunks)
+        raise NotImplementedError
+
+    return router
+
+
+def model_routes(answering: Answering) -> APIRouter:
+    router = APIRouter(tags=["answers"])
+    alias = answering.alias
 
     @router.get("/v1/models", response_model=document.ModelList)
     async def models() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from services.model_gateway.alias_switch import AliasSwitch
 from services.model_gateway.answering import Answering
-from services.model_gateway.api import routes
+from services.model_gateway.api import answer_routes, model_routes
 from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.handlers import Handlers
 from services.model_gateway.held_answers import Repeats
@@ -74,7 +74,7 @@ def build(context: ServiceContext) -> Service:
         },
         stands_on=["model server"],
         answers_before_ready=bool(alias.serving),
-        routers=[routes(answering, repeats, settings.body_most_bytes)],
+        routers=[answer_routes(answering, repeats, settings.body_most_bytes), model_routes(answering)],
         start=start,
         background=[alias_switch.run_for_ever, delivery.run_for_ever],
         stop=partial(delivery.drain, settings.outbox_drain_seconds),

@@ -6,9 +6,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from services.model_gateway.openai_requests import ChatRequest, CompletionRequest
-from shared.openapi_bodies import schema_of
-
 
 class Model(BaseModel):
     """A workload that is answered for."""
@@ -93,38 +90,19 @@ class Completion(_Reply):
     choices: list[CompletionChoice]
 
 
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key and request again: the same answer under the same id, and one record.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-}
-_HEADERS = {
-    "x-tuneloop-prediction-id": {
-        "description": "Names the prediction for feedback and reviews. Missing if it is not on record.",
-        "schema": {"type": "string"},
-    },
-    "x-tuneloop-recorded": {
-        "description": "Only if the answer is not on record: nobody can review it.",
-        "schema": {"const": "no"},
-    },
-}
-
-
-def _operation(asked: type[BaseModel], replied: type[BaseModel]) -> dict[str, Any]:
-    """The arguments that a route is declared with."""
-    reply = schema_of(replied, answers=True)
-    content = {
-        "application/json": {"schema": reply},
-        "text/event-stream": {"schema": {"type": "string", "description": "With `stream`."}},
+ANSWERED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer.",
+        "headers": {
+            "x-tuneloop-prediction-id": {
+                "description": "Names the prediction for feedback. Missing if it is not on record.",
+                "schema": {"type": "string"},
+            },
+            "x-tuneloop-recorded": {
+                "description": "Only if the answer is not on record: nobody can review it.",
+                "schema": {"const": "no"},
+            },
+        },
+        "content": {"text/event-stream": {"schema": {"type": "string", "description": "With `stream`."}}},
     }
-    body = {"required": True, "content": {"application/json": {"schema": schema_of(asked)}}}
-    return {
-        "responses": {200: {"description": "The answer.", "headers": _HEADERS, "content": content}},
-        "openapi_extra": {"requestBody": body, "parameters": [_KEY]},
-    }
-
-
-CHAT = _operation(ChatRequest, ChatCompletion)
-COMPLETIONS = _operation(CompletionRequest, Completion)
+}

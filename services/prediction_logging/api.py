@@ -10,7 +10,6 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from services.prediction_logging import intake_answers as answers
 from services.prediction_logging.acceptance import Acceptance, NotAccepted
-from services.prediction_logging.asgi_route import AsgiRoute, answered_by
 from services.prediction_logging.body_lines import JSON_LINES, NotJson, TooManyLines, is_json
 from services.prediction_logging.given import FeedbackOnAnswer, PredictionGiven
 from services.prediction_logging.intake import Judged, Kind, judged
@@ -20,6 +19,7 @@ from services.prediction_logging.kinds import Feedback, Predictions
 from services.prediction_logging.remembered import Remembered
 from services.prediction_logging.request_keys import LONGEST_KEY, Refused, RequestKey, key_of, new_key
 from services.prediction_logging.settings import Settings
+from shared.asgi_route import AsgiRoute, answered_by
 from shared.projections import Workloads
 from shared.request_bodies import body_of, content_type_of, not_json
 from shared.service import Clock

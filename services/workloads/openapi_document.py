@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.fields import Text
-from shared.openapi_bodies import schema_of
 
 
 class Row(BaseModel):
@@ -26,6 +25,24 @@ class Body(BaseModel):
     rows_uri: str | None = Field(None, description="A CSV or JSON Lines file below FILES_URI.")
 
 
+def _schema_of(kind: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a body, whole in itself."""
+    schema = kind.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def whole(node: Any) -> Any:
+        if isinstance(node, list):
+            return [whole(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return whole(parts[str(node["$ref"]).rpartition("/")[2]])
+        return {name: whole(one) for name, one in node.items()}
+
+    made: dict[str, Any] = whole(schema)
+    return made
+
+
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 _FILES = {
     "type": "object",
@@ -39,7 +56,7 @@ SUBMISSION: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": schema_of(Body)},
+            "application/json": {"schema": _schema_of(Body)},
             "multipart/form-data": {"schema": _FILES},
         },
     }

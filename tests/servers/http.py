@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from shared.http_conventions import HttpSettings, follow_http_conventions
+from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions
 from shared.problems import answer_with_problems
 from shared.service import Service
 from tests.servers.model import free_port
@@ -17,7 +17,7 @@ from tests.servers.model import free_port
 
 def app_of(service: Service) -> FastAPI:
     """Its HTTP, as the runner puts it together."""
-    app = FastAPI()
+    app = FastAPI(telemetry=TRACES_ONLY)
     answer_with_problems(app)
     for router in service.routers:
         app.include_router(router)

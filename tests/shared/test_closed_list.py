@@ -38,7 +38,7 @@ CLOSED_LIST = {
     "service",
     "service_client",
     "projections",
-    "openapi_bodies",
+    "asgi_route",
     "subject_ids",
     "clickhouse",
     "time_ordered_ids",
