@@ -23,7 +23,7 @@ from shared.events import (
     WorkloadAdded,
     now,
 )
-from shared.files import DigestMismatch, Files
+from shared.files import JOB_PATIENCE_SECONDS, DigestMismatch, Files
 from shared.job_protocol import JobProgress, Order, Refused, Report, run_job
 from shared.redaction.rules import cannot_redact
 
@@ -211,7 +211,9 @@ async def _make(task: Mapping[str, Any], addresses: Addresses, report: Report) -
     added = WorkloadAdded.model_validate(task["added"])
     clickhouse = await connect(addresses.clickhouse_url)
     try:
-        files = Files(addresses.files_uri, addresses.state_folder / "cache")
+        files = Files(
+            addresses.files_uri, addresses.state_folder / "cache", patience_seconds=JOB_PATIENCE_SECONDS
+        )
         maker = DatasetMaker(added, task["dataset_id"], DatasetStore(clickhouse), files, report)
         if task["found"] is None:
             return await maker.from_rows()

@@ -12,7 +12,7 @@ from services.failure_clustering.store import FailureStore
 from services.failure_clustering.task import Task
 from shared.addresses import Addresses
 from shared.clickhouse import connect
-from shared.files import Files
+from shared.files import JOB_PATIENCE_SECONDS, Files
 from shared.job_protocol import JobProgress, Order, Report, run_job
 
 
@@ -22,7 +22,9 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
 
 
 async def _cluster(task: Task, addresses: Addresses, report: Report) -> dict[str, Any]:
-    files = Files(addresses.files_uri, addresses.state_folder / "cache")
+    files = Files(
+        addresses.files_uri, addresses.state_folder / "cache", patience_seconds=JOB_PATIENCE_SECONDS
+    )
     clickhouse = await connect(addresses.clickhouse_url)
 
     def progress(phase: str, done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from services.retraining.job_messages import EVALUATE, TRAIN, EvaluateResult, EvaluateTask, TrainTask
 from services.retraining.settings import Settings
 from shared.addresses import Addresses
-from shared.files import DigestMismatch, Files
+from shared.files import JOB_PATIENCE_SECONDS, DigestMismatch, Files
 from shared.job_protocol import Order, Refused, Report, run_job
 from shared.model_server import ModelServer
 
@@ -19,7 +19,12 @@ from shared.model_server import ModelServer
 def work(order: Order, report: Report) -> Mapping[str, Any]:
     """Does one order; raises Refused, or anything else to be started again."""
     addresses, settings = Addresses(), Settings()
-    files = Files(addresses.files_uri, addresses.state_folder / "cache", addresses.models_files_folder)
+    files = Files(
+        addresses.files_uri,
+        addresses.state_folder / "cache",
+        addresses.models_files_folder,
+        JOB_PATIENCE_SECONDS,
+    )
     try:
         if order.kind == TRAIN:
             from services.retraining.candidate_training import train_candidate

@@ -1,8 +1,15 @@
 """Bulk in files, addressed by URI and proved by digest; in a folder or in an object store."""
 
 from shared.files.atomic import write_atomically
-from shared.files.frozen import Files
+from shared.files.frozen import JOB_PATIENCE_SECONDS, Files
 from shared.files.manifest import DigestMismatch
 from shared.files.store import CannotUseFiles, FilesUnreachable
 
-__all__ = ["CannotUseFiles", "DigestMismatch", "Files", "FilesUnreachable", "write_atomically"]
+__all__ = [
+    "JOB_PATIENCE_SECONDS",
+    "CannotUseFiles",
+    "DigestMismatch",
+    "Files",
+    "FilesUnreachable",
+    "write_atomically",
+]

@@ -16,6 +16,8 @@ from shared.files.manifest import DigestMismatch, files_of, folder_digest, manif
 from shared.files.store import Store
 
 MANIFEST, UNFINISHED = ".manifest.json", ".unfinished"
+JOB_PATIENCE_SECONDS = 300.0
+"""For an object store that does not answer: nobody waits for a job, and a few crashes end it for good."""
 LEFTOVER_AGE = timedelta(days=1)  # no upload takes so long
 
 
@@ -27,12 +29,14 @@ class Files:
     An adapter in an object store is there when its manifest is, which is written last.
     """
 
-    def __init__(self, root_uri: str, cache: Path, models_folder: str = "") -> None:
+    def __init__(
+        self, root_uri: str, cache: Path, models_folder: str = "", patience_seconds: float = 0.0
+    ) -> None:
         """`models_folder` is where the model server sees the root, if it sees it elsewhere than we do.
 
-        Raises CannotUseFiles.
+        An object store that does not answer is asked again for `patience_seconds`. Raises CannotUseFiles.
         """
-        self._store = Store(root_uri)
+        self._store = Store(root_uri, patience_seconds)
         self._cache = AdapterCache(cache / "adapters")
         self._models_folder = models_folder.rstrip("/")
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 
 import fsspec
 
 EXTRAS = {"s3": "s3", "s3a": "s3"}
+PAUSE_SECONDS = 2.0
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class CannotUseFiles(Exception):
@@ -28,8 +36,9 @@ class Store:
     Nothing it was told about what is there is kept: other processes write too.
     """
 
-    def __init__(self, uri: str) -> None:
-        """Raises CannotUseFiles."""
+    def __init__(self, uri: str, patience_seconds: float = 0.0) -> None:
+        """One that does not answer is asked again for `patience_seconds`. Raises CannotUseFiles."""
+        self._patience_seconds = patience_seconds
         try:
             self._filesystem, root = fsspec.core.url_to_fs(uri, use_listings_cache=False)
         except ImportError as missing:
@@ -46,73 +55,78 @@ class Store:
         self.root: str = (unquote(root) if uri.startswith("file:") else root).rstrip("/")
 
     def exists(self, path: str) -> bool:
-        with self._asking():
-            return bool(self._filesystem.exists(path))
+        return self._ask(lambda: bool(self._filesystem.exists(path)))
 
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError, FilesUnreachable."""
-        with self._asking():
-            return bytes(self._filesystem.cat_file(path))
+        return self._ask(lambda: bytes(self._filesystem.cat_file(path)))
 
     def write(self, path: str, content: bytes) -> None:
-        with self._asking():
-            if not self.is_folder:
-                self._filesystem.pipe_file(path, content)
-                return
-            partial = f"{path}.{uuid.uuid4().hex}.partial"
-            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._filesystem.pipe_file(partial, content)
-            self._filesystem.mv(partial, path)
+        if not self.is_folder:
+            self._ask(lambda: self._filesystem.pipe_file(path, content))
+            return
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
+        self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._filesystem.pipe_file(partial, content)
+        self._filesystem.mv(partial, path)
 
     def put(self, local: Path, path: str) -> None:
         """A file of this machine. (`put` on a whole folder takes a [ or * in a path for a pattern.)"""
-        with self._asking():
-            if self.is_folder:
-                self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._filesystem.put_file(str(local), path)
+        if self.is_folder:
+            self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._ask(lambda: self._filesystem.put_file(str(local), path))
 
     def move_folder(self, path: str, to: str) -> None:
         """In one step: only a folder of this machine can do that."""
         assert self.is_folder
-        with self._asking():
-            self._filesystem.mv(path, to, recursive=True)
+        self._filesystem.mv(path, to, recursive=True)
 
     def fetch(self, path: str, local: Path) -> None:
         """Raises FileNotFoundError, FilesUnreachable."""
         local.parent.mkdir(parents=True, exist_ok=True)
-        with self._asking():
-            self._filesystem.get_file(path, str(local))
+        self._ask(lambda: self._filesystem.get_file(path, str(local)))
 
     def names_below(self, path: str) -> list[str]:
         """Every file below a folder, by its path from there; none if there is no such folder."""
-        with self._asking():
-            found: list[str] = self._filesystem.find(path)
+        found: list[str] = self._ask(lambda: self._filesystem.find(path))
         return [each.lstrip("/").removeprefix(f"{path.lstrip('/')}/") for each in found]
 
     def older_than(self, age: timedelta, folder: str, suffix: str) -> list[str]:
         """The files right in a folder that end so and were last written before that long."""
-        with self._asking():
-            if not self._filesystem.exists(folder):
-                return []
-            found = [path for path in self._filesystem.ls(folder, detail=False) if str(path).endswith(suffix)]
-            return [path for path in found if self._written_at(path) < datetime.now(UTC) - age]
+        if not self.exists(folder):
+            return []
+        found: list[str] = self._ask(lambda: self._filesystem.ls(folder, detail=False))
+        named = [path for path in found if path.endswith(suffix)]
+        return [path for path in named if self._written_at(path) < datetime.now(UTC) - age]
 
     def _written_at(self, path: str) -> datetime:
-        written: datetime = self._filesystem.modified(path)
+        """Now, if somebody has just removed it."""
+        try:
+            written: datetime = self._ask(lambda: self._filesystem.modified(path))
+        except FileNotFoundError:
+            return datetime.now(UTC)
         return written if written.tzinfo else written.replace(tzinfo=UTC)
 
     def remove(self, path: str) -> None:
         """A file, or all files below a folder; what is gone already is fine."""
-        with self._asking():
-            if self._filesystem.exists(path):
-                self._filesystem.rm(path, recursive=True)
+        if self.exists(path):
+            with suppress(FileNotFoundError):
+                self._ask(lambda: self._filesystem.rm(path, recursive=True))
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Each store's client has errors of its own; those of the operating system pass as they are."""
-        try:
-            yield
-        except OSError:
-            raise
-        except Exception as error:
-            raise FilesUnreachable(f"{self.uri} does not answer as it should: {error}") from error
+    def _ask(self, work: Callable[[], T]) -> T:
+        """Each store's client has errors of its own. What a store says of a file passes as it is; that it
+        does not answer, or cannot now, is FilesUnreachable once patience is over.
+        """
+        until = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return work()
+            except (FileNotFoundError, PermissionError):
+                raise
+            except Exception as error:
+                if self.is_folder:
+                    raise
+                if time.monotonic() >= until:
+                    raise FilesUnreachable(f"{self.uri} does not answer as it should: {error}") from error
+                log.warning("%s does not answer as it should, and is asked again: %s", self.uri, error)
+                time.sleep(PAUSE_SECONDS)

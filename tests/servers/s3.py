@@ -19,10 +19,10 @@ PATIENCE_SECONDS = 30.0
 
 
 @contextmanager
-def s3_server() -> Iterator[Mapping[str, str]]:
+def s3_server(port: int | None = None) -> Iterator[Mapping[str, str]]:
     """The environment that leads every client of S3 to it; it has a bucket called BUCKET."""
     S3FileSystem.clear_instance_cache()  # one that was made before goes on asking the server of then
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],

@@ -18,6 +18,7 @@ from shared.fields import FrozenAdapter
 from shared.files import DigestMismatch, Files, frozen
 from shared.files.adapter_cache import AdapterCache
 from shared.files.store import Store
+from tests.servers.model import free_port
 from tests.servers.s3 import BUCKET, s3_server
 
 ROOT = f"s3://{BUCKET}/files"
@@ -270,6 +271,31 @@ async def test_files_are_used_from_threads_of_a_running_loop(
     lora = await asyncio.to_thread(files.freeze_adapter, "t", adapter, "small")
     folders = await asyncio.gather(*(asyncio.to_thread(files.adapter_folder, lora) for _ in range(4)))
     assert len(set(folders)) == 1
+
+
+def test_a_job_waits_for_a_store_that_is_away_for_a_while(tmp_path: Path) -> None:
+    port = free_port()
+    program = f"""
+from pathlib import Path
+from shared.files import JOB_PATIENCE_SECONDS, Files
+files = Files("s3://{BUCKET}/files", Path({str(tmp_path)!r}), patience_seconds=JOB_PATIENCE_SECONDS)
+print(list(files.rows(files.freeze_rows("rows", [{{"text": "a"}}]))))
+"""
+    there = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, env={**os.environ, **there}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as job:
+        assert job.stderr is not None
+        assert "is asked again" in job.stderr.readline()
+        with s3_server(port):
+            said, _ = job.communicate(timeout=60)
+    assert said == "[{'text': 'a'}]\n"
 
 
 @pytest.mark.parametrize(
