@@ -69,17 +69,20 @@ class Waits:
 
 
 async def what_waits(asked: WaitingClient) -> Waits:
-    """While Kafka is away the rest of the status is shown all the same. Raises ServiceAway."""
+    """While Kafka or ClickHouse is away the rest is shown all the same. Raises ServiceAway."""
+    consumers, letters, trouble = None, None, ""
     try:
-        return Waits(await asked.consumers(), await asked.listed(Narrowed(), 0))
+        consumers = await asked.consumers()
+        letters = await asked.listed(Narrowed(), 0)
     except ServiceRefused as refused:
-        return Waits(None, None, str(refused))
+        trouble = str(refused)
+    return Waits(consumers, letters, trouble)
 
 
 def print_what_waits(console: Console, waits: Waits) -> None:
     """Nothing, while all goes well."""
     if waits.trouble:
-        _say(console, f"What waits is not known. {waits.trouble}")
+        _say(console, f"Not all that waits is known. {waits.trouble}")
     if behind := waiting(waits.consumers or ()):
         console.print()
         print_table(console, CONSUMERS, consumer_rows(behind, datetime.now(UTC)))

@@ -42,6 +42,7 @@ from shared.projections import Workloads
 from shared.service import Service, ServiceContext
 
 NAME = "workloads"
+READ_SECONDS = 10.0  # of what somebody waits for at a terminal or a page
 
 
 def build(context: ServiceContext) -> Service:
@@ -56,7 +57,8 @@ def build(context: ServiceContext) -> Service:
     outbox = Outbox(store, rounds, context.publish, context.owns, stored)
     due_cycles = DueCycles(store, cycles, rounds, workloads, context.clock, context.owns, due)
     handlers = Handlers(store, workloads, rounds, cycles, due)
-    overview = Overview(store, views, rounds)
+    quick = context.clickhouse.patient(READ_SECONDS)
+    overview = Overview(WorkloadStore(quick), PublishedViews(quick), rounds)
     parts = Parts(
         workloads,
         revising,
@@ -72,7 +74,7 @@ def build(context: ServiceContext) -> Service:
 
     offsets = ConsumerOffsets(group_topics(), context.addresses.kafka_bootstrap_servers)
     desk = DeadLetterDesk(
-        store,
+        WorkloadStore(quick),
         DeadLetterTopics(
             [kind.topic.dead_letters for kind in EVENTS], context.addresses.kafka_bootstrap_servers
         ),

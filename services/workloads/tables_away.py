@@ -20,5 +20,11 @@ async def of_tables(work: Awaitable[T]) -> T:
         return await work
     except (ClickHouseError, OSError) as away:
         log.warning("ClickHouse: %s", away)
-        said = f"ClickHouse: {type(away).__name__}. Try again in a moment."
-        raise Problem(503, "Tables away", said, headers={"Retry-After": "2"}) from away
+        why = (
+            str(away)
+            if isinstance(away, TimeoutError) and str(away)
+            else f"ClickHouse: {type(away).__name__}"
+        )
+        raise Problem(
+            503, "Tables away", f"{why}. Try again in a moment.", headers={"Retry-After": "2"}
+        ) from away

@@ -69,7 +69,7 @@ def test_dead_letters_are_counted_by_where_they_came_from_with_the_command_that_
 
 def test_without_kafka_the_status_says_so_and_its_json_has_null() -> None:
     waits = Waits(None, None, "Kafka: no answer. Try again in a moment.")
-    assert printed(waits) == "What waits is not known. Kafka: no answer. Try again in a moment.\n"
+    assert printed(waits) == "Not all that waits is known. Kafka: no answer. Try again in a moment.\n"
     document = json.loads(status_as_json("http://here", [], waits))
     assert (document["consumers"], document["dead_letters"]) == (None, None)
 

@@ -330,7 +330,7 @@ async def test_status_lists_and_retiring(place: Place) -> None:
     code, output = await place.run("status")
     first, last = output.splitlines()
     assert (code, first) == (0, "No workload yet. Add one: tuneloop workload add FILE.toml")
-    assert last.startswith("What waits is not known. Kafka: ")  # there is none here
+    assert last.startswith("Not all that waits is known. Kafka: ")  # there is none here
     await place.added()
     code, output = await place.run("status")
     assert (code, len(output.splitlines())) == (0, 3)
