@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from shared.consumer.waiting import Waiting
 from shared.flow import FLOW
 
 Place = tuple[str, int]
@@ -76,8 +76,8 @@ def lag_of(
             following = max(at.offset, span.start)
             if following < span.end:
                 behind[number] = span.end - following, following
-            if (stands := set_apart(number, at.metadata)) is not None:
-                apart.append(stands)
+            if (stands := Waiting.from_note(at.metadata)) is not None:
+                apart.append(SetApart(number, stands.since, stands.why))
         found.append(
             TopicLag(
                 service,
@@ -88,16 +88,3 @@ def lag_of(
             )
         )
     return found
-
-
-def set_apart(partition: int, metadata: str) -> SetApart | None:
-    """As the consumer notes it with its offset; None: all is well."""
-    if not metadata:
-        return None
-    try:
-        said = json.loads(metadata)
-        since = datetime.fromisoformat(said["since"])
-        why = str(said["why"])
-    except (ValueError, TypeError, KeyError):
-        return None  # somebody else's note
-    return SetApart(partition, since if since.tzinfo else since.replace(tzinfo=UTC), why)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime
 
 import httpx
 from confluent_kafka import Consumer, TopicPartition
 from fastapi import FastAPI
 
-from services.workloads.consumer_lag import Committed, SetApart, Span, group_topics, lag_of, set_apart
+from services.workloads.consumer_lag import Committed, SetApart, Span, group_topics, lag_of
 from services.workloads.consumer_offsets import ConsumerOffsets
 from services.workloads.consumers_api import consumer_routes
+from shared.consumer.waiting import Waiting
 from shared.events import FeedbackGiven
-from shared.events.envelope import now
+from shared.events.envelope import now, record
 from shared.problems import answer_with_problems
 from shared.topics import declare, topics_of
-from tests.shared.consuming import own_topic, produce
+from tests.shared.consuming import eventually, feedback, own_topic, produce, running
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-NOTE = json.dumps({"since": NOON.isoformat(), "why": "ClickHouseError"})
+NOTE = Waiting(NOON, "ClickHouseError").to_note()
 
 
 def test_lag_is_counted_from_what_is_committed_and_still_there() -> None:
@@ -36,9 +36,10 @@ def test_a_group_that_never_committed_has_everything_before_it() -> None:
 
 
 def test_what_stands_apart_is_read_from_the_note_at_the_offset() -> None:
-    assert set_apart(1, NOTE) == SetApart(1, NOON, "ClickHouseError")
-    for other in ("", "a note of somebody else's", '{"since": 1}', "[]", '{"since": "x", "why": ""}'):
-        assert set_apart(1, other) is None
+    spans = {("t", 0): Span(0, 9), ("t", 1): Span(0, 9)}
+    committed = {("t", 0): Committed(3, NOTE), ("t", 1): Committed(3, "a note of somebody else's")}
+    (lag,) = lag_of("s", ["t"], committed, spans)
+    assert lag.set_apart == (SetApart(0, NOON, "ClickHouseError"),)
 
 
 def test_whoever_only_watches_or_reads_state_has_no_lag() -> None:
@@ -68,6 +69,37 @@ async def test_it_says_of_each_service_what_waits_and_since_when(kafka: str) -> 
     (apart,) = found[0]["set_apart"]
     assert apart == {"partition": 0, "since": "2026-01-01T12:00:00Z", "why": "ClickHouseError"}
     assert 0 <= found[0]["oldest_seconds"] < 60
+
+
+async def test_a_partition_whose_handler_fails_is_seen_from_outside_until_it_goes_on(kafka: str) -> None:
+    kind = own_topic(FeedbackGiven, partitions=2)
+    topic, mended = kind.topic.name, asyncio.Event()
+
+    async def handle(event: FeedbackGiven) -> None:
+        if not mended.is_set():
+            raise ConnectionError("the store is away")
+
+    async with running(kafka, {kind: handle}) as service:
+        offsets = ConsumerOffsets({service.name: [topic]}, kafka)
+
+        def stands_still() -> bool:
+            (lag,) = offsets.lag()
+            return [apart.partition for apart in lag.set_apart] == [1]
+
+        def is_done() -> bool:
+            (lag,) = offsets.lag()
+            return not lag.set_apart and not lag.behind
+
+        await service_publishes(kafka, topic)
+        await eventually(stands_still)
+        assert "ConnectionError" in offsets.lag()[0].set_apart[0].why
+        mended.set()
+        await eventually(is_done, 30)
+
+
+async def service_publishes(kafka: str, topic: str) -> None:
+    value = record(feedback("f", "p"), "test").value
+    await asyncio.to_thread(produce, kafka, topic, {1: [value]})
 
 
 async def test_while_kafka_is_away_it_is_to_be_asked_again() -> None:
