@@ -46,7 +46,7 @@ class Watch:
 async def watching(bootstrap_servers: str, kinds: Iterable[type[Event]] = EVENTS) -> AsyncIterator[Watch]:
     """A watch on these kinds of events, with nothing published afterwards missed."""
     kinds = tuple(kinds)
-    await asyncio.to_thread(declare, topics_of(kinds), bootstrap_servers, 1, 30)
+    await asyncio.to_thread(declare, topics_of(kinds), bootstrap_servers, 0, 30)
     watch, loop, stop, assigned = Watch(), asyncio.get_running_loop(), threading.Event(), threading.Event()
     by_topic = {kind.topic.name: kind for kind in kinds}
 

@@ -80,6 +80,7 @@ def build(context: ServiceContext) -> Service:
         ),
         context.producer.publish_records,
         context.clock,
+        settings.publish_seconds,
     )
 
     def look_again() -> None:
@@ -113,7 +114,7 @@ def build(context: ServiceContext) -> Service:
         workloads=workloads,
         routers=[
             routes(parts),
-            dead_letter_routes(desk, settings.publish_seconds),
+            dead_letter_routes(desk),
             consumer_routes(offsets, context.clock),
         ],
         start=start,

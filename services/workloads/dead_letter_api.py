@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Annotated, Self, TypeVar
 
-from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.workloads.dead_letter_desk import DeadLetterDesk, OnlyItsHead
+from services.workloads.dead_letter_desk import DeadLetterDesk, NotConfirmed, OnlyItsHead
 from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
 from services.workloads.kafka_silent import KafkaSilent
 from services.workloads.replies import Wish
 from services.workloads.tables_away import of_tables
 from shared.problems import Problem
 
-MOST_AT_ONCE = 1000
+MOST_LISTED = 1000
 T = TypeVar("T")
 
 
@@ -70,7 +68,7 @@ class Many(Wish):
     topic: str | None = None
     service: str | None = None
     since: AwareDatetime | None = None
-    count: int = Field(ge=1, le=MOST_AT_ONCE)
+    count: int = Field(ge=1)
 
     def wanted(self) -> Wanted:
         return Wanted(self.topic, self.service, self.since)
@@ -80,7 +78,7 @@ class Decided(BaseModel):
     count: int
 
 
-def dead_letter_routes(desk: DeadLetterDesk, publish_seconds: float) -> APIRouter:
+def dead_letter_routes(desk: DeadLetterDesk) -> APIRouter:
     router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
 
     @router.get("")
@@ -88,7 +86,7 @@ def dead_letter_routes(desk: DeadLetterDesk, publish_seconds: float) -> APIRoute
         topic: str | None = None,
         service: str | None = None,
         since: AwareDatetime | None = None,
-        limit: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 100,
+        limit: Annotated[int, Query(ge=0, le=MOST_LISTED)] = 100,
     ) -> Letters:
         """Those that nobody has decided about. What they hold is not told."""
         found = await _of_kafka(desk.undecided(Wanted(topic, service, since)))
@@ -113,7 +111,7 @@ def dead_letter_routes(desk: DeadLetterDesk, publish_seconds: float) -> APIRoute
     async def replay_many(many: Many) -> Decided:
         """Publishes all that match on the topics they came from."""
         found = await _confirmed(desk, many)
-        await _published(desk.replay(found, many.requested_by, many.reason), publish_seconds)
+        await _of_kafka(desk.replay(found, many.requested_by, many.reason))
         return Decided(count=len(found))
 
     @router.post("/drop")
@@ -126,7 +124,7 @@ def dead_letter_routes(desk: DeadLetterDesk, publish_seconds: float) -> APIRoute
     @router.post("/{letter_id}/replay")
     async def replay(letter_id: str, wish: Wish) -> Decided:
         letter = await _named(desk, letter_id)
-        await _published(desk.replay([letter], wish.requested_by, wish.reason), publish_seconds)
+        await _of_kafka(desk.replay([letter], wish.requested_by, wish.reason))
         return Decided(count=1)
 
     @router.post("/{letter_id}/drop")
@@ -153,8 +151,7 @@ async def _confirmed(desk: DeadLetterDesk, many: Many) -> Sequence[DeadLetter]:
         raise Problem(
             409,
             "Another number",
-            f"{len(found)} dead letters match now, not {many.count}. Look at them again, and say that number "
-            f"(at most {MOST_AT_ONCE} at once: narrow them down by topic, service and since).",
+            f"{len(found)} dead letters match now, not {many.count}. Look again, and say that number.",
             total=len(found),
         )
     return found
@@ -167,6 +164,13 @@ async def _of_kafka(work: Awaitable[T]) -> T:
         raise Problem(
             503, "Kafka away", f"Kafka: {silent}. Try again in a moment.", headers={"Retry-After": "2"}
         ) from silent
+    except NotConfirmed as error:
+        raise Problem(
+            503,
+            "Not replayed for sure",
+            "Kafka did not confirm in time. Replay what is still listed: what did arrive counts once.",
+            headers={"Retry-After": "5"},
+        ) from error
     except OnlyItsHead as gone:
         raise Problem(
             409,
@@ -174,16 +178,3 @@ async def _of_kafka(work: Awaitable[T]) -> T:
             f"Of {gone} only the head was set aside, and Kafka does not keep the record any more. Send it "
             "again from where it came, and drop this.",
         ) from None
-
-
-async def _published(work: Awaitable[None], seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await _of_kafka(work)
-    except (TimeoutError, KafkaException) as error:
-        raise Problem(
-            503,
-            "Not replayed for sure",
-            "Kafka did not confirm in time. Replay them again: what did arrive counts once.",
-            headers={"Retry-After": "5"},
-        ) from error

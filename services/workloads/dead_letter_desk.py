@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from confluent_kafka import KafkaException
+
 from services.workloads.dead_letter_topics import DeadLetterTopics
 from services.workloads.dead_letters import (
     DeadLetter,
@@ -21,11 +23,16 @@ from services.workloads.store import WorkloadStore
 from shared.events.envelope import Record
 from shared.service import Clock
 
+TOGETHER = 100  # one may be a megabyte
 PublishRecords = Callable[[Sequence[Record]], Awaitable[None]]
 
 
 class OnlyItsHead(Exception):
     """It was too big to be set aside whole, and Kafka does not keep the record itself any more."""
+
+
+class NotConfirmed(Exception):
+    """Kafka did not confirm some in time: they are listed still, and may be replayed again."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class DeadLetterDesk:
     topics: DeadLetterTopics
     publish_records: PublishRecords
     clock: Clock
+    publish_seconds: float
 
     async def undecided(self, wanted: Wanted) -> list[DeadLetter]:
         """The newest first. Raises KafkaSilent."""
@@ -62,23 +70,33 @@ class DeadLetterDesk:
         return Payload(letter, original or kept, original is not None)
 
     async def replay(self, letters: Sequence[DeadLetter], by: str, reason: str) -> None:
-        """In the order in which they stood. Published, then noted: killed in between, it is done again.
+        """In the order in which they stood, some at a time: published, then noted. Killed in between, the rest
+        is listed still.
 
-        Raises OnlyItsHead before anything is published, KafkaSilent, and what publishing raises.
+        Raises OnlyItsHead, KafkaSilent, NotConfirmed.
         """
         in_order = sorted(letters, key=lambda one: (one.topic, one.partition, one.offset))
-        records = []
-        for letter, found in zip(in_order, await self._kept_and_original(in_order), strict=True):
-            record = replayed(letter, *found)
-            if record is None:
-                raise OnlyItsHead(letter.id)
-            records.append(record)
-        await self.publish_records(records)
-        await self.store.keep_decisions(in_order, Decision.REPLAYED, by, reason, self.clock())
+        for start in range(0, len(in_order), TOGETHER):
+            some = in_order[start : start + TOGETHER]
+            records = [
+                replayed(letter, *found)
+                for letter, found in zip(some, await self._kept_and_original(some), strict=True)
+            ]
+            if lost := [letter.id for letter, record in zip(some, records, strict=True) if record is None]:
+                raise OnlyItsHead(lost[0])
+            await self._publish([record for record in records if record is not None])
+            await self.store.keep_decisions(some, Decision.REPLAYED, by, reason, self.clock())
 
     async def drop(self, letters: Sequence[DeadLetter], by: str, reason: str) -> None:
         """They are listed no more; Kafka forgets them when their retention is over."""
         await self.store.keep_decisions(letters, Decision.DROPPED, by, reason, self.clock())
+
+    async def _publish(self, records: Sequence[Record]) -> None:
+        try:
+            async with asyncio.timeout(self.publish_seconds):
+                await self.publish_records(records)
+        except (TimeoutError, KafkaException) as error:
+            raise NotConfirmed(str(error)) from error
 
     async def _kept_and_original(
         self, letters: Sequence[DeadLetter]

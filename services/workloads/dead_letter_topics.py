@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from services.workloads.kafka_silent import KafkaSilent
 
 ANSWER_SECONDS = 5.0
 READ_SECONDS = 20.0
+NEAR = 500  # records that are read past rather than asking anew
 MOST_LETTERS = 100_000  # remembered, without their payloads
 Place = tuple[str, int]
 Stands = tuple[str, int, int]
@@ -39,26 +41,17 @@ class DeadLetterTopics:
 
     def records(self, places: Iterable[Stands]) -> dict[Stands, RawRecord]:
         """What stands at these places, where something still does. Raises KafkaSilent."""
+        by_partition: dict[Place, set[int]] = {}
+        for topic, partition, offset in places:
+            by_partition.setdefault((topic, partition), set()).add(offset)
         found = {}
         with self._consumer() as consumer:
             known = consumer.list_topics(timeout=ANSWER_SECONDS).topics
-            for topic, partition, offset in places:
-                if topic not in known or partition not in known[topic].partitions:
-                    continue
-                raw = self._at(consumer, topic, partition, offset)
-                if raw is not None:
-                    found[topic, partition, offset] = raw
+            for (topic, partition), offsets in by_partition.items():
+                if topic in known and partition in known[topic].partitions:
+                    for offset, raw in _of_partition(consumer, topic, partition, offsets):
+                        found[topic, partition, offset] = raw
         return found
-
-    def _at(self, consumer: Consumer, topic: str, partition: int, offset: int) -> RawRecord | None:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)
-        if not low <= offset < high:
-            return None
-        consumer.assign([TopicPartition(topic, partition, offset)])
-        message = consumer.poll(ANSWER_SECONDS)
-        if message is None or message.error() is not None:
-            raise KafkaSilent(f"{topic}/{partition}@{offset} was not given in time")
-        return _raw(message) if message.offset() == offset else None
 
     def _forget_what_is_gone(self, consumer: Consumer) -> dict[Place, int]:
         """The end of each partition; a topic that was deleted or made anew is read anew."""
@@ -118,6 +111,28 @@ class DeadLetterTopics:
             raise KafkaSilent(failure.args[0].str()) from failure
         finally:
             consumer.close()
+
+
+def _of_partition(
+    consumer: Consumer, topic: str, partition: int, offsets: Iterable[int]
+) -> Iterator[tuple[int, RawRecord]]:
+    """Reads on where the next one is near, and begins anew where it is far."""
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)
+    wanted = deque(sorted(offset for offset in offsets if low <= offset < high))
+    following = None
+    while wanted:
+        if following is None or not following <= wanted[0] <= following + NEAR:
+            consumer.assign([TopicPartition(topic, partition, wanted[0])])
+        first = consumer.poll(ANSWER_SECONDS)
+        if first is None or first.error() is not None:
+            raise KafkaSilent(f"{topic}/{partition}@{wanted[0]} was not given in time")
+        for message in (first, *consumer.consume(NEAR, 0)):
+            offset = int(message.offset() or 0)
+            while wanted and wanted[0] < offset:
+                wanted.popleft()  # it is gone
+            if wanted and wanted[0] == offset:
+                yield wanted.popleft(), _raw(message)
+            following = offset + 1
 
 
 def _raw(message: Message) -> RawRecord:
