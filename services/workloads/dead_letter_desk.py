@@ -70,8 +70,8 @@ class DeadLetterDesk:
         return Payload(letter, original or kept, original is not None)
 
     async def replay(self, letters: Sequence[DeadLetter], by: str, reason: str) -> None:
-        """In the order in which they stood, some at a time: published, then noted. Killed in between, the rest
-        is listed still.
+        """In the order in which they stood, some at a time: published, then noted. Killed in between, what is
+        left is listed still.
 
         Raises OnlyItsHead, KafkaSilent, NotConfirmed.
         """
