@@ -68,12 +68,15 @@ class Stage:
     async def restart_services(self) -> None:
         """The healthy restart at the end: not one of the kills."""
         self.proxy.mode = Mode.OPEN
-        services = [*self.services, *([self.gateway] if self.gateway is not None else [])]
-        for service in services:
+        for service in self.every_service:
             await asyncio.to_thread(service.stop)
             service.start()
-        for service in services:
+        for service in self.every_service:
             await asyncio.to_thread(service.wait_until_ready)
+
+    @property
+    def every_service(self) -> list[ServiceProcess]:
+        return [*self.services, *([] if self.gateway is None else [self.gateway])]
 
     @property
     def targets(self) -> dict[str, Killable]:
