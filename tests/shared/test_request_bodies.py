@@ -74,6 +74,7 @@ async def test_what_inflates_to_too_much_is_a_413(echo: str, body: bytes) -> Non
         zlib.compress(b"{}"),
         b"\x1f\x8b" * 9,
     ],
+    ids=["nothing", "plain", "cut short", "followed by something", "zlib", "a head only"],
 )
 async def test_gzip_that_is_none_or_stops_in_the_middle_is_a_400(echo: str, body: bytes) -> None:
     answer = await post(echo, body, content_encoding="gzip")
