@@ -43,6 +43,8 @@ def _logged(work: Callable[[], object]) -> None:
         work()
     except OSError as problem:
         logger.warning("disk: %s", problem)
+    except Exception:
+        logger.exception("disk: a fault of the broker")
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ Power loss is covered only where the broker waits for the disk (group_commit.py)
 when it is synced.
 """
 
+import logging
 import os
 import time
 from bisect import bisect_right
@@ -24,6 +25,8 @@ from deploy.laptop.kafka.retention import droppable, is_expired, is_full
 from deploy.laptop.kafka.segment import OpenFile, Segment
 from deploy.laptop.kafka.sequences import Placed
 from deploy.laptop.kafka.topic_config import TopicConfig
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_BYTES = 256 << 10  # what a start may have to read again of a partition
 
@@ -228,12 +231,15 @@ class PartitionLog:
             self._disk.later(partial(index_file.write, active.path, content))
 
     def close(self) -> None:
-        """With a last checkpoint that also holds after the machine was switched off."""
+        """With a last checkpoint that also holds after the machine was switched off, if the disk takes it."""
         active = self._active
         if active.size != self._checkpoint_bytes:
-            os.fdatasync(active.held().fd)
             content = index_file.encoded(active.checkpoint(self._producers()), is_synced=True)
-            index_file.write(active.path, content)
+            try:
+                os.fdatasync(active.held().fd)
+                index_file.write(active.path, content)
+            except OSError as problem:
+                logger.warning("%s: the next start reads more of it: %s", active.path, problem)
         for segment in self._segments:
             segment.close()
 

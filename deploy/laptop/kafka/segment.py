@@ -51,7 +51,8 @@ class Segment:
     def open(self) -> None:
         """For appending; whatever lies behind the last whole batch is cut off."""
         self._file = OpenFile(self.path, os.O_RDWR | os.O_CREAT)
-        os.ftruncate(self._file.fd, self.size)
+        if os.fstat(self._file.fd).st_size > self.size:  # else its time of writing would change
+            os.ftruncate(self._file.fd, self.size)
 
     def append(self, data: bytes, header: BatchHeader, *, shown: bool) -> BatchHeader:
         """Write one checked batch at the next offset; raises OSError and leaves the segment as it was.

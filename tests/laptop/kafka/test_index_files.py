@@ -187,6 +187,31 @@ def test_a_producer_silent_for_a_day_is_forgotten_and_may_go_on(tmp_path: Path) 
     again.close()
 
 
+def test_a_full_disk_does_not_keep_a_log_from_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = filled(tmp_path, batches=1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index_file, "write", full)
+        log.close()
+    assert "No space left" in caplog.text
+    again = opened(tmp_path)
+    assert again.append(batch(0)).base_offset == 0  # known
+    again.close()
+
+
+def test_opening_a_log_leaves_its_time_of_writing(tmp_path: Path) -> None:
+    filled(tmp_path, batches=1).close()
+    segment = next(tmp_path.glob("*.log"))
+    os.utime(segment, (1_000_000_000, 1_000_000_000))
+    opened(tmp_path).close()
+    assert segment.stat().st_mtime == 1_000_000_000
+
+
 def test_the_facts_of_a_segment_are_its_batches(tmp_path: Path) -> None:
     log = filled(tmp_path)
     log.close()
