@@ -203,6 +203,7 @@ class GroupConsumer:
             self._ends_at = time.monotonic()
             self._look_at_ends()
             self._warn_of_retention()
+            self._thread.resume_unless(lambda place: self._workers[place[0]].holds_back(place[1]))
 
     def _commit_what_is_handled(self) -> None:
         """Waits for Kafka's answer. What it refuses is tried again after a while, and meanwhile polled on."""

@@ -67,6 +67,7 @@ class PollingThread:
         self._is_stopping = threading.Event()
         self._wanted: deque[tuple[bool, Place]] = deque()
         self._held_back: dict[Place, float] = {}
+        self._paused: set[Place] = set()
         self._sent, self._taken, self._there_is_room = 0, 0, threading.Event()
         self._forgotten: set[Place] = set()
         self._delivered_at = 0.0
@@ -94,6 +95,11 @@ class PollingThread:
         for place in places:
             self._forgotten.add(place)
             self._held_back.pop(place, None)
+
+    def resume_unless(self, is_held_back: Callable[[Place], bool]) -> None:
+        """On the thread: a pause that was wanted before a partition went and came again must not last."""
+        for place in [place for place in self._paused if not is_held_back(place)]:
+            self._set_paused(False, place)
 
     async def ended(self) -> None:
         """Returns once it has stopped; raises what ended it before."""
@@ -168,9 +174,12 @@ class PollingThread:
 
     def _pause_and_resume(self) -> None:
         while self._wanted:
-            is_pause, place = self._wanted.popleft()
-            with suppress(KafkaException):  # it may have been revoked a moment ago
-                (self._consumer.pause if is_pause else self._consumer.resume)([TopicPartition(*place)])
+            self._set_paused(*self._wanted.popleft())
+
+    def _set_paused(self, is_paused: bool, place: Place) -> None:
+        (self._paused.add if is_paused else self._paused.discard)(place)
+        with suppress(KafkaException):  # it may have been revoked a moment ago
+            (self._consumer.pause if is_paused else self._consumer.resume)([TopicPartition(*place)])
 
     def _is_error(self, message: Message) -> bool:
         error = message.error()

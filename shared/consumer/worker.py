@@ -80,6 +80,11 @@ class TopicWorker:
     def topic(self) -> Topic:
         return self._kind.topic
 
+    def holds_back(self, number: int) -> bool:
+        """Whether it has enough of this partition. From any thread."""
+        partition = self._partitions.get(number)
+        return partition is not None and partition.is_held_back
+
     def oldest_appended_at(self) -> int | None:
         """When Kafka has the oldest record from that is here and not handled, in milliseconds since 1970."""
         oldest = None

@@ -52,6 +52,7 @@ class Running:
     broker: Broker
     registry: CollectorRegistry
     ownership: Ownership
+    consumers: ProcessConsumers
 
 
 @asynccontextmanager
@@ -84,7 +85,7 @@ async def running(
     async with asyncio.timeout(30):
         await asyncio.gather(*(consumer.ready() for consumer in consumers.others))
     try:
-        yield Running(name, broker, registry, ownership)
+        yield Running(name, broker, registry, ownership, consumers)
     finally:
         for task in tasks:
             task.cancel()

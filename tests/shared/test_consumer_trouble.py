@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from shared.broker import make_publish
 from shared.consumer import Batch, ConsumerRecord, Invalid, Sample
+from shared.consumer.group import GroupConsumer
 from shared.consumer.settings import ConsumerSettings
 from shared.consumer.waiting import Waiting
 from shared.events import ModelPromoted, PredictionLogged, record
@@ -219,3 +220,18 @@ async def test_how_long_the_oldest_record_waits_is_a_metric(kafka: str) -> None:
         assert 0 < metric("retention_used") < 1e-4
         may_go_on.set()
         await eventually(lambda: metric("oldest_record_seconds") == 0)
+
+
+async def test_a_pause_that_was_meant_for_an_assignment_before_this_one_does_not_last(kafka: str) -> None:
+    kind, seen = own_topic(PredictionLogged, partitions=1), list[int]()
+
+    async def store(batch: Records) -> None:
+        seen.extend(one.offset for one in batch)
+
+    async with running(kafka, {kind: Batch(store)}) as service:
+        await asyncio.to_thread(produce, kafka, kind.topic.name, {0: [VALUE]})
+        await eventually(lambda: seen == [0])
+        (group,) = (each for each in service.consumers.others if isinstance(each, GroupConsumer))
+        group._thread.hold_back((kind.topic.name, 0), True)
+        await asyncio.to_thread(produce, kafka, kind.topic.name, {0: [VALUE] * 5})
+        await eventually(lambda: seen == list(range(6)))
