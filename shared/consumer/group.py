@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -21,15 +20,15 @@ from shared.backoff import SaysSeldom, pause_seconds
 from shared.consumer.adoption import adopt_offsets
 from shared.consumer.dead_letters import DeadLetters
 from shared.consumer.metrics import ConsumerMetrics, Lag
-from shared.consumer.offsets import Committable, HandledOffsets
+from shared.consumer.offsets import UNKNOWN, Committable
 from shared.consumer.ownership import Ownership, lead_topic
 from shared.consumer.polling import SETTINGS, Delivery, PollingThread, on_error
+from shared.consumer.progress import Progress
 from shared.consumer.reading import Reader, read_messages
 from shared.consumer.records import Batch, Handler, Place, Sample
 from shared.consumer.retention import ALARM_SHARE, Age, retention_used
 from shared.consumer.settings import ConsumerSettings
 from shared.consumer.unknown_workload import UnknownWorkloads
-from shared.consumer.waiting import Waiting
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
 
@@ -37,7 +36,6 @@ SESSION_MS = 10_000  # so long after a kill its partitions wait for somebody els
 METADATA_SECONDS = 10.0
 ENDS_SECONDS = 1.0  # how old the ends may be that lag is counted from
 HANDLERS_END_SECONDS = 3.0
-SAID_AFTER = timedelta(seconds=5)
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +66,7 @@ class GroupConsumer:
         }
         self._metrics, self._ownership = metrics, ownership
         self._lead = lead_topic(handlers)
-        self._offsets, self._lock = HandledOffsets(), threading.Lock()
-        self._waiting: dict[Place, Waiting | None] = {}
+        self._progress = Progress()
         self._workers: dict[str, TopicWorker] = {}
         self._consumer: Consumer | None = None
         self._ends: dict[Place, tuple[int, int]] = {}
@@ -89,9 +86,9 @@ class GroupConsumer:
     async def run(self) -> None:
         """Raises KafkaException if Kafka cannot be consumed from; it may be run again."""
         self._loop = asyncio.get_running_loop()
-        self._offsets, self._ends, self._waiting = HandledOffsets(), {}, {}
+        self._progress, self._ends = Progress(), {}
         self._ends_at = self._commit_not_before = 0.0
-        self._says = SaysSeldom()
+        self._says: defaultdict[str, SaysSeldom] = defaultdict(SaysSeldom)
         self._commit_failures = 0
         self._consumer = consumer = Consumer(self._settings())
         self._thread = thread = PollingThread(
@@ -103,7 +100,7 @@ class GroupConsumer:
             self._between_polls,
             self._end,
         )
-        flow = Flow(self._handled, thread.hold_back, thread.resume, self._waits)
+        flow = Flow(self._progress.handled, thread.hold_back, thread.resume, self._progress.waits)
         self._workers = {
             kind.topic.name: TopicWorker(
                 self.name, kind, handler, self._unknown, self._dead_letters, self._limit, self._metrics, flow
@@ -165,7 +162,7 @@ class GroupConsumer:
 
         Said as an offset, for a question to the broker would stand behind a fetch that waits for records.
         """
-        starts: dict[Place, Committable] = {_place(one): (0, "") for one in assigned}
+        starts: dict[Place, Committable] = {_place(one): (UNKNOWN, "") for one in assigned}
         try:
             committed = consumer.committed(assigned, timeout=METADATA_SECONDS) if assigned else []
         except KafkaException as failure:  # the coordinator may be moving: librdkafka asks again by itself
@@ -174,10 +171,7 @@ class GroupConsumer:
         else:
             starts |= {_place(one): (max(one.offset, 0), one.metadata or "") for one in committed}
             consumer.incremental_assign(_as_offsets(starts))
-        with self._lock:
-            self._offsets.assign(starts)
-            for place in starts:
-                self._waiting.pop(place, None)
+        self._progress.assign(starts)
         with suppress(KafkaException):
             consumer.resume(assigned)  # they may have been paused when they were here before
         self._loop.call_soon_threadsafe(self._ownership.assigned, list(starts))
@@ -185,16 +179,13 @@ class GroupConsumer:
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         places = [_place(one) for one in revoked]
         self._thread.forget(places)
-        with self._lock:
-            last = self._offsets.revoke(places)
-        self._commit(last)
+        self._commit(self._progress.revoke(places))
         self._loop.call_soon_threadsafe(self._revoked, places)
 
     def _on_lost(self, consumer: Consumer, lost: list[TopicPartition]) -> None:
         places = [_place(one) for one in lost]
         self._thread.forget(places)
-        with self._lock:
-            self._offsets.revoke(places)
+        self._progress.revoke(places)
         self._loop.call_soon_threadsafe(self._revoked, places)
 
     def _between_polls(self) -> None:
@@ -209,20 +200,11 @@ class GroupConsumer:
         """Waits for Kafka's answer. What it refuses is tried again after a while, and meanwhile polled on."""
         if time.monotonic() < self._commit_not_before:
             return
-        with self._lock:
-            self._note_what_waits()
-            due = self._offsets.due()
-        if self._commit(due):
+        if self._commit(self._progress.due()):
             self._commit_failures = 0
         else:
             self._commit_failures += 1
             self._commit_not_before = time.monotonic() + pause_seconds(self._commit_failures)
-
-    def _note_what_waits(self) -> None:
-        """Trouble that has lasted for seconds is written down beside the offset, and its end at once."""
-        said_since = datetime.now(UTC) - SAID_AFTER
-        for place, waiting in self._waiting.items():
-            self._offsets.note(place, waiting.to_note() if waiting and waiting.since < said_since else "")
 
     def _commit(self, due: Mapping[Place, Committable]) -> bool:
         """Whether there was nothing to commit, or it is committed."""
@@ -234,8 +216,7 @@ class GroupConsumer:
             refused = next((one.error for one in answers if one.error is not None), None)
         except KafkaException as failure:
             answers, refused = [], failure.args[0]
-        with self._lock:
-            self._offsets.committed({(at := _place(one)): due[at] for one in answers if one.error is None})
+        self._progress.committed({(at := _place(one)): due[at] for one in answers if one.error is None})
         if refused is not None:
             self._metrics.commit_failures.labels(self.name).inc()
             log.warning("%s: a commit failed: %s", self.name, refused.str())
@@ -244,16 +225,12 @@ class GroupConsumer:
     def _look_at_ends(self) -> None:
         """As Kafka last said them, without asking."""
         assert self._consumer is not None
-        with self._lock:
-            places = self._offsets.places()
-        for place in places:
+        for place in self._progress.following():
             with suppress(KafkaException):
                 self._ends[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
 
     def _end(self) -> None:
-        with self._lock:
-            due = self._offsets.due()
-        self._commit(due)
+        self._commit(self._progress.due())
 
     # On the event loop:
 
@@ -266,22 +243,6 @@ class GroupConsumer:
             self._workers[topic].revoke([number])
         self._ownership.revoked(places)
 
-    def _handled(self, place: Place, next_offset: int) -> None:
-        with self._lock:
-            self._offsets.handled(place, next_offset)
-            self._waiting.setdefault(place, None)  # what a process before this one waited for is over
-
-    def _waits(self, place: Place, waiting: Waiting | None) -> None:
-        with self._lock:
-            before = Waiting.from_note(self._offsets.note_of(place))
-            if waiting is not None and before is not None and place not in self._waiting:
-                waiting = Waiting(
-                    min(before.since, waiting.since), waiting.why
-                )  # it began in another process
-            elif waiting is not None and (held := self._waiting.get(place)) is not None:
-                waiting = Waiting(min(held.since, waiting.since), waiting.why)
-            self._waiting[place] = waiting
-
     def _ages(self) -> Iterator[Age]:
         """Of each topic's oldest record that is here and not handled, where there is any."""
         for kind in self._handlers:
@@ -292,9 +253,8 @@ class GroupConsumer:
 
     def _warn_of_retention(self) -> None:
         for _, topic, age in self._ages():
-            if (used := retention_used(topic, age)) > ALARM_SHARE and self._says.is_due(
-                topic.name, time.monotonic()
-            ):
+            used = retention_used(topic, age)
+            if used > ALARM_SHARE and self._says[topic.name].is_due("retention", time.monotonic()):
                 log.warning(
                     "%s: the oldest record of %s that waits has used %.0f %% of the topic's retention (%s): "
                     "what it waits for must be mended before Kafka deletes it",
@@ -305,9 +265,7 @@ class GroupConsumer:
                 )
 
     def _lag(self) -> Iterator[Lag]:
-        with self._lock:
-            following = {place: self._offsets.next_of(place) for place in self._offsets.places()}
-        for (topic, number), offset in following.items():
+        for (topic, number), offset in self._progress.following().items():
             oldest, end = self._ends.get((topic, number), (0, -1))
             if end >= 0:
                 yield self.name, topic, number, max(0, end - max(offset, oldest))

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from shared.consumer.records import Place
 
+UNKNOWN = -1
+"""Where a partition begins if Kafka did not say: nothing is committed of it until something is handled."""
 Committable = tuple[int, str]
 """An offset, and the note that stands beside it for whoever asks Kafka."""
 
@@ -45,7 +47,8 @@ class HandledOffsets:
         return {
             place: (to, self._note[place])
             for place, to in self._next.items()
-            if to > self._committed[place][0] or self._note[place] != self._committed[place][1]
+            if to != UNKNOWN
+            and (to > self._committed[place][0] or self._note[place] != self._committed[place][1])
         }
 
     def committed(self, offsets: Mapping[Place, Committable]) -> None:

@@ -72,7 +72,12 @@ def read_messages(readers: Mapping[str, Reader], messages: Sequence[Message]) ->
     topics = list(map(Message.topic, messages))
     found: dict[Place, Records] = {}
     for topic in dict.fromkeys(topics):
-        of_topic = [one for one, name in zip(messages, topics, strict=True) if name == topic]
+        is_alone = topics.count(topic) == len(topics)
+        of_topic = (
+            messages
+            if is_alone
+            else [one for one, name in zip(messages, topics, strict=True) if name == topic]
+        )
         for number, records in readers[topic].read(of_topic).items():
             found[topic, number] = records
     return found

@@ -213,7 +213,7 @@ class TopicWorker:
         finally:
             self._paused.dec()
             partition.apart = None
-            if not partition.is_revoked:
+            if not partition.is_revoked and not self._is_stopping:  # else its trouble goes on elsewhere
                 partition.in_trouble_since = None
                 self._flow.waits(self._place(partition), None)
                 self._want_more(partition)

@@ -11,9 +11,10 @@ from shared.backoff import pause_seconds
 from shared.consumer import ConsumerRecord
 from shared.consumer.dead_letter import dead_letter, reference
 from shared.consumer.invalid_limit import InvalidLimit, InvalidSeen, TooManyInvalid
-from shared.consumer.offsets import HandledOffsets
+from shared.consumer.offsets import UNKNOWN, HandledOffsets
 from shared.consumer.ownership import Ownership, lead_topic, partition_of
 from shared.consumer.portion import Partition, next_portion
+from shared.consumer.progress import Progress
 from shared.consumer.retention import retention_used
 from shared.consumer.sampling import Sampler
 from shared.consumer.settings import ConsumerSettings
@@ -51,6 +52,30 @@ def test_a_note_is_due_at_the_same_offset_until_it_is_committed_and_goes_with_th
     assert offsets.revoke([A, B]) == {A: (6, ""), B: (3, "")}
     offsets.note(A, "of no partition any more")
     assert offsets.due() == {}
+
+
+def test_of_a_partition_whose_offset_is_unknown_nothing_is_committed_before_something_is_handled() -> None:
+    offsets = HandledOffsets()
+    offsets.assign({A: (UNKNOWN, "")})
+    offsets.note(A, "waits")
+    assert offsets.due() == {}
+    offsets.handled(A, 8)
+    assert offsets.due() == {A: (8, "waits")}
+
+
+def test_what_waited_in_another_process_has_waited_since_then_and_no_longer_once_it_goes_on() -> None:
+    earlier, later = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2))
+    progress = Progress()
+    progress.assign({A: (5, Waiting(earlier, "ValueError").to_note())})
+    assert progress.due() == {}  # the note stays until something is told of it
+    progress.waits(A, Waiting(later, "KeyError"))
+    assert progress.due() == {A: (5, Waiting(earlier, "KeyError").to_note())}
+    progress.waits(A, None)
+    assert progress.due() == {A: (5, "")}
+    progress.waits(A, Waiting(later, "KeyError"))
+    assert progress.due() == {A: (5, Waiting(later, "KeyError").to_note())}
+    progress.waits(A, Waiting(datetime.now(UTC), "brief"))
+    assert progress.revoke([A]) == {A: (5, Waiting(later, "KeyError").to_note())}
 
 
 def test_a_partition_that_was_revoked_gives_its_last_offsets_and_takes_no_more() -> None:

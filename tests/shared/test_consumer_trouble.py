@@ -103,7 +103,7 @@ async def test_predictions_are_read_many_at_a_time_with_the_invalid_among_them_s
 async def test_a_record_that_makes_the_handler_fail_for_ever_is_found_named_and_can_be_set_aside(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.consumer.group.SAID_AFTER", timedelta(seconds=0.5))
+    monkeypatch.setattr("shared.consumer.progress.SAID_AFTER", timedelta(seconds=0.5))
     kind, calls = own_topic(PredictionLogged, partitions=1), list[int]()
 
     async def store(batch: Records) -> None:
@@ -139,7 +139,7 @@ async def test_a_record_that_makes_the_handler_fail_for_ever_is_found_named_and_
 async def test_a_partition_that_stopped_at_too_many_invalid_records_goes_on_by_a_setting(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.consumer.group.SAID_AFTER", timedelta(seconds=0.5))
+    monkeypatch.setattr("shared.consumer.progress.SAID_AFTER", timedelta(seconds=0.5))
     kind = own_topic(PredictionLogged, partitions=1)
 
     async def store(batch: Records) -> None:
