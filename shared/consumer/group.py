@@ -32,7 +32,7 @@ from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
 
-SESSION_MS = 10_000  # so long after a kill its partitions wait for somebody else
+SESSION_MS = 6_000  # so long after a kill its partitions wait for somebody else; Kafka allows no less
 METADATA_SECONDS = 10.0
 ENDS_SECONDS = 1.0  # how old the ends may be that lag is counted from
 HANDLERS_END_SECONDS = 3.0
@@ -137,7 +137,7 @@ class GroupConsumer:
             "auto.offset.reset": "earliest",
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": SESSION_MS,
-            "heartbeat.interval.ms": 3_000,
+            "heartbeat.interval.ms": 2_000,
             "max.poll.interval.ms": 300_000,
             "error_cb": on_error(self.name),
         }

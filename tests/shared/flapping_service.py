@@ -16,8 +16,6 @@ from shared.consumer import Batch, ConsumerRecord
 from shared.events import PredictionLogged
 from tests.shared.consuming import own_topic, running
 
-SESSION_MS = 6_000  # the least that Apache Kafka allows
-
 
 async def main(servers: str, name: str, topic: str, file: str) -> None:
     async def store(batch: list[ConsumerRecord[Any]]) -> None:
@@ -34,6 +32,5 @@ async def main(servers: str, name: str, topic: str, file: str) -> None:
 
 if __name__ == "__main__":
     patch = pytest.MonkeyPatch()
-    patch.setattr("shared.consumer.group.SESSION_MS", SESSION_MS)
     patch.setattr("shared.consumer.worker.BATCH", 40)
     asyncio.run(main(*sys.argv[1:]))
