@@ -76,7 +76,8 @@ class ReviewStore:
         """Those of the predictions that are logged."""
         rows = await self._clickhouse.rows(
             """SELECT prediction_id, predicted_at, adapter, answer, confidence FROM predictions_v1
-            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
+            SETTINGS optimize_move_to_prewhere_if_final = 1""",
             workload=workload,
             ids=list(prediction_ids),
         )
@@ -174,7 +175,8 @@ class ReviewStore:
     async def _texts(self, workload: str, ids: list[str]) -> dict[str, tuple[str, Mapping[str, float]]]:
         rows = await self._clickhouse.rows(
             """SELECT prediction_id, input, probabilities FROM predictions_v1
-            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}""",
+            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
+            SETTINGS optimize_move_to_prewhere_if_final = 1""",
             workload=workload,
             ids=ids,
         )
