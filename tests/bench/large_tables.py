@@ -28,6 +28,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import psutil
 from prometheus_client import CollectorRegistry
 
 from services.prediction_logging.arrival_clock import ArrivalClock, nanoseconds
@@ -117,8 +118,36 @@ async def seconds(work: Awaitable[object]) -> float:
     return time.perf_counter() - started
 
 
-async def median_ms(ask: Callable[[], Awaitable[object]]) -> float:
-    return 1000 * statistics.median([await seconds(ask()) for _ in range(ASKED)])
+@dataclass(frozen=True)
+class Asked:
+    """A median in milliseconds, and what it cost ClickHouse, which hardly depends on what else runs here."""
+
+    ms: float
+    cpu_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.ms:.1f} ms (ClickHouse {self.cpu_ms:.1f} ms CPU)"
+
+
+def clickhouse_cpu_seconds() -> float:
+    """Of the server that this process started; 0 where CLICKHOUSE_URL names another."""
+    children = psutil.Process().children(recursive=True)
+    return sum(sum(child.cpu_times()[:2]) for child in children)
+
+
+async def asked(ask: Callable[[], Awaitable[object]], between: Callable[[], Awaitable[object]]) -> Asked:
+    took: list[float] = []
+    used = 0.0
+    for _ in range(ASKED):
+        before = clickhouse_cpu_seconds()
+        took.append(await seconds(ask()))
+        used += clickhouse_cpu_seconds() - before
+        await between()
+    return Asked(1000 * statistics.median(took), 1000 * used / ASKED)
+
+
+async def nothing() -> None:
+    pass
 
 
 async def fill(clickhouse: ClickHouse, rows: int, start: datetime) -> None:
@@ -214,13 +243,9 @@ class Shadowing:
     async def record(self) -> None:
         await self.store.keep_pairs(self.taken)
 
-    async def ask_ms(self) -> float:
-        """A median, with what was taken recorded in between."""
-        asked = []
-        for _ in range(ASKED):
-            asked.append(await seconds(self.take()))
-            await self.record()
-        return 1000 * statistics.median(asked)
+    async def asked(self) -> Asked:
+        """With what was taken recorded in between."""
+        return await asked(self.take, self.record)
 
 
 async def unpaired_ms(clickhouse: ClickHouse, workload: str, start: datetime) -> tuple[float, float]:
@@ -231,19 +256,19 @@ async def unpaired_ms(clickhouse: ClickHouse, workload: str, start: datetime) ->
         await behind.record()
     behind.store = ShadowStore(clickhouse)
     first = 1000 * await seconds(behind.take())
-    backlog = await behind.ask_ms()
+    backlog = await behind.asked()
     (row,) = await clickhouse.rows("SELECT max(arrived_at) AS latest FROM arrivals_v1")
     latest: datetime = row["latest"].replace(tzinfo=UTC)
     done = Shadowing(ShadowStore(clickhouse), candidate_of(workload, latest - timedelta(seconds=30), "done"))
     while await done.take(500):
         await done.record()
-    idle = await done.ask_ms()
+    idle = await done.asked()
     before = 1000 * await seconds(clickhouse.rows(BEFORE, workload=workload))
     say(
-        f"{workload}: unpaired {backlog:.1f} ms with a backlog ({first:.1f} ms after a restart), "
-        f"{idle:.1f} ms with nothing to do; asked as version 0.2 did {before:.0f} ms"
+        f"{workload}: unpaired {backlog} with a backlog, {first:.1f} ms after a restart, {idle} with nothing "
+        f"to do; asked as version 0.2 did {before:.0f} ms"
     )
-    return backlog, idle
+    return backlog.ms, idle.ms
 
 
 async def count(clickhouse: ClickHouse, run_id: str) -> int:
@@ -271,11 +296,11 @@ async def status_ms(clickhouse: ClickHouse, workload: str, rows: int) -> float:
     )
     told = (await overview.status(added)).predictions
     assert told == rows // 2, f"status says {told}, and {rows // 2} are there"
-    asked = await median_ms(lambda: overview.status(added))
+    shown = await asked(lambda: overview.status(added), nothing)
     counting = "SELECT count() AS n FROM predictions_v1 WHERE workload = {workload:String}"
     before = 1000 * await seconds(clickhouse.rows(counting, workload=workload))
-    say(f"{workload}: status {asked:.1f} ms; counting predictions as version 0.2 did {before:.0f} ms")
-    return asked
+    say(f"{workload}: status {shown}; counting predictions as version 0.2 did {before:.0f} ms")
+    return shown.ms
 
 
 def events(count: int) -> list[ConsumerRecord[PredictionLogged]]:
@@ -311,11 +336,18 @@ def events(count: int) -> list[ConsumerRecord[PredictionLogged]]:
 
 async def insert_rows_per_s(clickhouse: ClickHouse) -> float:
     store, clock = PredictionStore(clickhouse), ArrivalClock()
-    rates = []
+    rates: list[float] = []
+    client = server = 0.0
     for _ in range(6):
-        batch = events(BATCH)
+        batch, before = events(BATCH), (time.process_time(), clickhouse_cpu_seconds())
         rates.append(BATCH / await seconds(store.keep_predictions(batch, clock.arrival(datetime.now(UTC)))))
-    say(f"inserted {len(rates)} batches of {BATCH:,}, a median of {statistics.median(rates):,.0f} rows/s")
+        client += time.process_time() - before[0]
+        server += clickhouse_cpu_seconds() - before[1]
+    rows = len(rates) * BATCH
+    say(
+        f"inserted {rows:,} rows in batches, a median of {statistics.median(rates):,.0f} rows/s; "
+        f"CPU for a row: {1e6 * client / rows:.1f} µs here, {1e6 * server / rows:.1f} µs in ClickHouse"
+    )
     return statistics.median(rates)
 
 
@@ -328,12 +360,12 @@ async def measure(url: str, rows: int) -> dict[str, float]:
         start = datetime.now(UTC) - DAY
         say(f"making the rows took {await seconds(fill(clickhouse, rows, start)):.0f} s")
         await audit(clickhouse, start)
-        asked = [await unpaired_ms(clickhouse, workload, start) for workload in (ORDERED, RANDOM)]
+        unpaired = [await unpaired_ms(clickhouse, workload, start) for workload in (ORDERED, RANDOM)]
         shown = [await status_ms(clickhouse, workload, rows) for workload in (ORDERED, RANDOM)]
         inserted = await insert_rows_per_s(clickhouse)
         return {
             "rows": rows,
-            "unpaired_ms": round(max(max(pair) for pair in asked), 1),
+            "unpaired_ms": round(max(max(pair) for pair in unpaired), 1),
             "status_ms": round(max(shown), 1),
             "insert_rows_per_s": round(inserted),
         }
