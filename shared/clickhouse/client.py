@@ -77,23 +77,13 @@ class ClickHouse:
             answer = await client.query(sql, parameters=parameters, external_data=table)
         return list(answer.named_results())
 
-    async def insert(
-        self, table: str, rows: Sequence[Mapping[str, Any]], *, token: str | None = None
-    ) -> None:
+    async def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts rows of one shape in one block; returns when ClickHouse has stored them.
 
-        The same `token` within the table's deduplication window stores nothing again. It is an economy: what
-        keeps rows single is the table's key.
+        What keeps rows single is the table's key: what is stored again replaces itself.
         """
-        if not rows:
-            return
-        names = list(rows[0])
-        settings: dict[str, Any] = {"async_insert": 0}
-        if token is not None:
-            settings["insert_deduplication_token"] = token
-        columns = [[row[name] for row in rows] for name in names]
-        async with self._client() as client:
-            await client.insert(table, columns, column_names=names, column_oriented=True, settings=settings)
+        if rows:
+            await self.insert_columns(table, {name: [row[name] for row in rows] for name in rows[0]})
 
     async def insert_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Inserts in one block what stands in columns already; returns when ClickHouse has stored it."""

@@ -18,18 +18,34 @@ from shared.clickhouse.refusals import Place, refusal, too_old
 from tests.servers.clickhouse import execute, start_clickhouse, stop, wait_until_ready
 from tests.servers.model import free_port
 
-NOTES = """CREATE TABLE notes (id String, text String) ENGINE = MergeTree ORDER BY id
-SETTINGS non_replicated_deduplication_window = 100"""
+NOTES = "CREATE TABLE notes (id String, text String) ENGINE = MergeTree ORDER BY id"
 
 
-async def test_a_token_inserts_its_rows_once(clickhouse: ClickHouse) -> None:
+async def test_rows_and_columns_are_stored_alike(clickhouse: ClickHouse) -> None:
     await clickhouse.command(NOTES)
-    rows = [{"id": str(number), "text": "x"} for number in range(10)]
-    for _ in range(2):
-        await clickhouse.insert("notes", rows, token="prediction-logged-v1/0/0-9")
-    assert await clickhouse.rows("SELECT count() AS n FROM notes") == [{"n": 10}]
-    await clickhouse.insert("notes", rows, token="prediction-logged-v1/0/10-19")
-    assert await clickhouse.rows("SELECT count() AS n FROM notes") == [{"n": 20}]
+    await clickhouse.insert("notes", [{"id": "1", "text": "x"}, {"id": "2", "text": "y"}])
+    await clickhouse.insert_columns("notes", {"text": ["z"], "id": ["3"]})
+    assert await clickhouse.rows("SELECT id, text FROM notes ORDER BY id") == [
+        {"id": "1", "text": "x"}, {"id": "2", "text": "y"}, {"id": "3", "text": "z"},
+    ]  # fmt: skip
+
+
+async def test_a_question_may_be_about_any_number_of_rows_of_any_text(clickhouse: ClickHouse) -> None:
+    await clickhouse.command(NOTES)
+    texts = [
+        "tab\there",
+        "back\\slash\\n",
+        "new\nline",
+        "'quoted'",
+        *(f"{'x' * 100}{n}" for n in range(5000)),
+    ]
+    await clickhouse.insert(
+        "notes", [{"id": str(n), "text": text} for n, text in enumerate([*texts, "other"])]
+    )
+    found = await clickhouse.rows_about(
+        [(text,) for text in texts], ("text",), "SELECT id FROM notes WHERE text IN (SELECT text FROM asked)"
+    )
+    assert len(found) == len(texts)
 
 
 async def test_no_rows_are_no_insert(clickhouse: ClickHouse) -> None:

@@ -77,7 +77,7 @@ async def test_what_was_shown_is_shown_counted_and_arrived(of_0_2: ClickHouse) -
 
 async def test_code_of_0_2_goes_on_writing_and_the_first_write_holds(of_0_2: ClickHouse) -> None:
     await migrate(of_0_2, "prediction_logging")
-    await of_0_2.insert("predictions", [row("p-9", "by 0.2"), row("p-1", "again, by 0.2")], token="a-token")
+    await of_0_2.insert("predictions", [row("p-9", "by 0.2"), row("p-1", "again, by 0.2")])
     process = Process(of_0_2, datetime.now(UTC))
     await process.apply(logged("p-9", input="later"))
     assert {one["prediction_id"]: one["input"] for one in await shown(of_0_2)} == {
