@@ -11,6 +11,7 @@ from services.prediction_logging.api import Intake, routes
 from services.prediction_logging.audit import Audit, OpenRows
 from services.prediction_logging.audit_store import AuditStore
 from services.prediction_logging.conflict_letters import Conflict, conflict_letter
+from services.prediction_logging.direct_routes import answered_directly
 from services.prediction_logging.handlers import Handlers
 from services.prediction_logging.intake_metrics import IntakeMetrics
 from services.prediction_logging.kinds import Feedback, Predictions
@@ -52,6 +53,7 @@ def build(context: ServiceContext) -> Service:
         settings,
         IntakeMetrics(context.registry, delivery),
     )
+    router = routes(intake, Predictions(workloads, subject_of), Feedback(workloads, subject_of))
     store, metrics, open_rows = PredictionStore(context.clickhouse), Metrics(context.registry), OpenRows()
     handlers = Handlers(store, context.publish, context.clock, workloads, metrics, open_rows.add)
 
@@ -78,7 +80,8 @@ def build(context: ServiceContext) -> Service:
         },
         workloads=workloads,
         stands_on=(),
-        routers=[routes(intake, Predictions(workloads, subject_of), Feedback(workloads, subject_of))],
+        routers=[router],
+        mount=answered_directly(router),
         background=[delivery.run_for_ever, audit.run_for_ever],
         stop=partial(delivery.drain, DRAIN_SECONDS),
     )

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from services.prediction_logging.acceptance import Acceptance
-from services.prediction_logging.api import Intake, routes
+from services.prediction_logging.api import Intake
+from services.prediction_logging.direct_routes import DirectRoutes
 from services.prediction_logging.intake_metrics import IntakeMetrics
-from services.prediction_logging.kinds import Feedback, Predictions
+from services.prediction_logging.kinds import Predictions
 from services.prediction_logging.settings import Settings
 from services.run import make_server
+from shared.asgi_route import Answer
 from shared.broker import make_broker
 from shared.events import PredictionLogged, WorkloadAdded, now, record
 from shared.events.envelope import Record
@@ -76,12 +79,12 @@ async def serve(port: int, kafka: str, folder: Path) -> None:
     outbox = own_outbox(folder, OutboxSettings(fsync=True))
     delivery = Delivery(outbox, broker.producer.publish_and_wait)
     settings = Settings()
-    kinds = Predictions(workloads, _nobody), Feedback(workloads, _nobody)
+    predictions = Predictions(workloads, lambda user: None)
 
-    def intake(publish: Callable[[Sequence[Record]], Awaitable[None]]) -> APIRouter:
+    def intake(publish: Callable[[Sequence[Record]], Awaitable[None]]) -> Answer:
         acceptance = Acceptance(publish, outbox, settings.publish_timeout_seconds)
         metrics = IntakeMetrics(CollectorRegistry(), delivery)
-        return routes(Intake(workloads, acceptance, now, settings, metrics), *kinds)
+        return partial(Intake(workloads, acceptance, now, settings, metrics).take, predictions)
 
     async def forget(_: Sequence[Record]) -> None:
         return None
@@ -94,19 +97,18 @@ async def serve(port: int, kafka: str, folder: Path) -> None:
         return {"ids": [one.prediction_id for one in predictions]}
 
     app = FastAPI()
-    app.include_router(intake(broker.producer.publish_records))
-    app.include_router(intake(forget), prefix="/unpublished")
     app.include_router(plain)
+    answers = {
+        ("POST", "/predictions"): intake(broker.producer.publish_records),
+        ("POST", "/unpublished"): intake(forget),
+    }
+    app.add_middleware(DirectRoutes, answers=answers)
     follow_http_conventions(app, HttpSettings())
     server = make_server(app)
     server.config.host, server.config.port = "127.0.0.1", port
     gc.collect()
     gc.freeze()  # as the runner does
     await server.serve()
-
-
-def _nobody(_: str | None) -> None:
-    return None
 
 
 @contextmanager
@@ -155,7 +157,7 @@ def bodies(way: str, first: int, events: int) -> tuple[str, str, list[bytes]]:
     """Path, content type and bodies of a way to send these events."""
     made = [json.dumps(event(number)).encode() for number in range(first, first + events)]
     how, _, what = way.partition(", ")
-    path = {"plain": "/plain", "unpublished": "/unpublished/predictions"}.get(what, "/predictions")
+    path = {"plain": "/plain", "unpublished": "/unpublished"}.get(what, "/predictions")
     if how == "single":
         return path, "application/json", [b"[%b]" % one for one in made] if what == "plain" else made
     batches = [made[start : start + BATCH] for start in range(0, events, BATCH)]

@@ -159,6 +159,8 @@ async def running(clickhouse: ClickHouse, folder: Path, *, subject_key: str = SU
     app = FastAPI()
     answer_with_problems(app)
     app.include_router(service.routers[0])
+    assert service.mount is not None
+    service.mount(app)
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging")
     logging = Logging(service, http, clickhouse, published)
     await logging.apply(workload_added())
