@@ -26,7 +26,7 @@ class Addresses(BaseSettings):
     base_models: str = ""
     """A folder with base models by name, for training. Empty: the name is a model hub's id."""
     state_folder: Path = Path("/var/lib/tuneloop/state")
-    """This process's own: the gateway's records on their way to Kafka, jobs' scratch."""
+    """This process's own: the gateway's and the intake's records on their way to Kafka, jobs' scratch."""
     kafka_replication: int = Field(default=0, ge=0)
     """How many brokers keep each topic. 0: as many as there are, three at most."""
     subject_key: str = Field(default="", repr=False)

@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry, Counter
 from shared.events.envelope import Event, Record, record
 from shared.producer import Producer
 
-MAX_MESSAGE_BYTES = 1_000_000  # Kafka's own default limit
+MAX_MESSAGE_BYTES = 1_000_000  # librdkafka's default; a topic takes a little more
 CONFIRMED_MS = 45_000  # a handler has 60 s: it is to hear the cause before it is cut off
 RECONNECT_MS = 1_000  # librdkafka's default is 10 s after a long outage
 QUEUE_KILOBYTES = 128 << 10  # librdkafka's default is 1 GiB

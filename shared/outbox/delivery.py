@@ -162,7 +162,7 @@ class Delivery:
         ):
             self._alarm_at = time.monotonic() + ALARM_SECONDS
             log.error(
-                "records have waited %.1f hours for Kafka, %d bytes in all. They are kept; see that Kafka "
-                "takes them before it would delete them for their age",
+                "records have waited %.1f hours for Kafka, %d bytes in all. They are kept, and nobody else "
+                "has them before Kafka does",
                 self.oldest_seconds / 3600, self.backlog_bytes,
             )  # fmt: skip
