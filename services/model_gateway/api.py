@@ -25,9 +25,10 @@ from services.model_gateway.openai_requests import (
     TextTooLong,
 )
 from services.model_gateway.recording import recorded_headers
-from services.model_gateway.sent_again import LONGEST_KEY, Sent, WrongKey
+from services.model_gateway.sent_again import Sent, WrongKey
 from shared.asgi_route import AsgiRoute, answered_by
 from shared.events import WorkloadAdded
+from shared.idempotency_keys import LONGEST_KEY
 from shared.problems import Problem, is_json, wrong_content_type
 from shared.request_bodies import body_of, parsed
 

@@ -13,8 +13,7 @@ from hashlib import blake2b
 
 from services.model_gateway.openai_requests import Asked
 from shared.events import derived_id
-
-LONGEST_KEY = 200
+from shared.idempotency_keys import key_in
 
 
 class WrongKey(Exception):
@@ -36,7 +35,9 @@ class Sent:
         key, retries, credential = None, b"", b""
         for name, value in headers:
             if name == b"idempotency-key":
-                key = _key(value.decode("latin-1"))
+                key = key_in(value.decode("latin-1"))
+                if key is None:
+                    raise WrongKey
             elif name == b"x-stainless-retry-count":
                 retries = value
             elif name == b"authorization":
@@ -56,12 +57,3 @@ def content_of(asked: Asked, credential: bytes = b"") -> bytes:
     attributes = sorted(asked.attributes.items())
     said = repr((asked.workload, asked.text, attributes, asked.user, asked.group_id, credential))
     return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _key(header: str) -> str:
-    key = header.strip()
-    if len(key) > 1 and key[0] == key[-1] == '"':  # as the draft has it
-        key = key[1:-1]
-    if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise WrongKey
-    return key

@@ -17,9 +17,10 @@ from services.prediction_logging.intake_answers import Accepted, PartlyAccepted
 from services.prediction_logging.intake_metrics import IntakeMetrics
 from services.prediction_logging.kinds import Feedback, Predictions
 from services.prediction_logging.remembered import Remembered
-from services.prediction_logging.request_keys import LONGEST_KEY, Refused, RequestKey, key_of, new_key
+from services.prediction_logging.request_keys import Refused, RequestKey, key_of, new_key
 from services.prediction_logging.settings import Settings
 from shared.asgi_route import AsgiRoute, answered_by
+from shared.idempotency_keys import LONGEST_KEY
 from shared.projections import Workloads
 from shared.request_bodies import body_of, content_type_of, not_json
 from shared.service import Clock

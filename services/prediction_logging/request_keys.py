@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from shared.events import derived_id
+from shared.idempotency_keys import key_in
 from shared.uuid7 import RANDOM_BYTES, uuid7
 
-LONGEST_KEY = 200
 OURS = re.compile(r"tuneloop-([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f-]{21}")
 VALID_FOR = timedelta(days=7)  # a key of ours that claims another time is taken for the app's own
 
@@ -43,11 +43,9 @@ def new_key(time_ordered_id: str, moment: datetime) -> RequestKey:
 
 
 def key_of(header: str, moment: datetime) -> RequestKey | None:
-    """The key that a header names, with or without the quotes that the draft asks for; None if it is none."""
-    text = header.strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = text[1:-1]
-    if not 1 <= len(text) <= LONGEST_KEY or not text.isascii() or not text.isprintable():
+    """The key that a header names; None if it is none."""
+    text = key_in(header)
+    if text is None:
         return None
     ours = OURS.fullmatch(text)
     if ours is not None:

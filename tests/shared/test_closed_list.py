@@ -22,6 +22,7 @@ CLOSED_LIST = {
     "flow",
     "http_conventions",
     "http_server",
+    "idempotency_keys",
     "consumer",
     "intervals",
     "job_launcher",
