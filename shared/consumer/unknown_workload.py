@@ -30,17 +30,20 @@ class UnknownWorkloads:
         """Whether for certain none of them waits: told of many at once."""
         if self.workloads is None:
             return True
-        if self._first_seen:
-            return False
         try:
             named = set(map(_NAMED, events))
         except AttributeError:  # events of a kind that names no revision, or no workload
             return False
         held = {name: self.workloads.get(name) for name, _ in named}
-        return all(
+        if not all(
             (of := held[name]) is not None and (revision is None or revision <= of.revision)
             for name, revision in named
-        )
+        ):
+            return False
+        if self._first_seen:
+            for name, revision in named:
+                self._came(name, revision)
+        return True
 
     def seconds_to_wait(self, event: Any, published_at: float, now: float) -> float | None:
         """None: its workload is known. Above 0: so long it may still become known. 0: it is invalid.
@@ -54,11 +57,14 @@ class UnknownWorkloads:
         held, revision = self.workloads.get(name), getattr(event, "revision", None)
         if held is not None and (revision is None or revision <= held.revision):
             if self._first_seen:
-                self._first_seen.pop((name, None), None)
-                self._first_seen.pop((name, revision), None)
+                self._came(name, revision)
             return None
         waits_for = (name, None if held is None else revision)
         seen = self._first_seen.setdefault(waits_for, now)
         since = max(min(published_at, now), seen)
         seconds = max(0.0, since + PATIENCE_SECONDS - now)
         return seconds if held is None or seconds else None
+
+    def _came(self, name: str, revision: int | None) -> None:
+        self._first_seen.pop((name, None), None)
+        self._first_seen.pop((name, revision), None)

@@ -278,4 +278,6 @@ def test_events_of_known_workloads_and_revisions_are_told_at_once() -> None:
     assert not unknown.all_known([event, event.model_copy(update={"revision": 3})])
     assert not unknown.all_known([event, logged("p", "nobodys")])
     unknown.seconds_to_wait(logged("p", "nobodys"), 0, 0)
-    assert not unknown.all_known([event])  # somebody waits: each is looked at
+    assert unknown.all_known([event])  # a name that never comes costs those of others nothing
+    workloads.apply(added("nobodys"))
+    assert unknown.all_known([logged("p", "nobodys")])
