@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from confluent_kafka import KafkaException
 
+from shared.backoff import SaysSeldom
 from shared.events.envelope import Record
 from shared.outbox import NotRecorded, Outbox
 
@@ -36,6 +38,7 @@ class Acceptance:
         self._stalled_at = outbox.published
         self._gathering: list[Record] = []
         self._accepting: asyncio.Task[None] | None = None
+        self._says = SaysSeldom()
 
     async def accept(self, records: Sequence[Record]) -> None:
         """Raises NotAccepted."""
@@ -59,5 +62,6 @@ class Acceptance:
             await self._outbox.append(records)
             self._stalled_at = stalled_at
         except NotRecorded as error:
-            log.error("neither Kafka nor the outbox took %d events: %s", len(records), error)
+            if self._says.is_due(str(error), time.monotonic()):
+                log.error("neither Kafka nor the outbox takes events, and apps are told 503: %s", error)
             raise NotAccepted from error
