@@ -49,3 +49,10 @@ def test_the_intake_bench_ends_with_its_figures() -> None:
     told = last_line("intake", "--events", "5000", "--rounds", "1", seconds=INGEST_SECONDS)
     assert list(told) == ["single_per_s_core", "batch_per_s_core"]
     assert told["batch_per_s_core"] > 3 * told["single_per_s_core"] > 0
+
+
+def test_the_bench_of_large_tables_ends_with_its_figures() -> None:
+    told = last_line("large_tables", "--rows", "20000", seconds=INGEST_SECONDS)
+    assert list(told) == ["rows", "unpaired_ms", "status_ms", "insert_rows_per_s"]
+    assert told["rows"] == 20_000
+    assert all(figure > 0 for figure in told.values())
