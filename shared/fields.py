@@ -28,6 +28,8 @@ MAX_RECORD_BYTES = 1024 * 1024  # no record is longer: Kafka's own limit
 MOST_ITEMS = 100_000  # in a list or map: more than a record has room for, if they say anything
 ROUNDING = 1e-6  # a float32 softmax sums to 1.0000001
 EARLIEST, END_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
+WORKLOAD_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 _NANOSECONDS = re.compile(r"\.[0-9]{7}")
 _VISIBLE_ID = re.compile(
     r"(?:chatcmpl|cmpl)-([0-9a-f]{8}-[0-9a-f]{4}-[57][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\Z"
@@ -105,10 +107,10 @@ Sentence = Annotated[str, *_MEASURED]
 """What is said to people, or a word of theirs: at most 64 KiB of UTF-8, and it may be empty."""
 Paragraph = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_well_formed)]
 """A comment, a prompt: it may be empty."""
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 PredictionId = Annotated[Id, AfterValidator(own_id)]
 """OpenAI clients see our id behind `chatcmpl-` or `cmpl-`: both name the same prediction."""
-WorkloadName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+WorkloadName = Annotated[str, StringConstraints(pattern=WORKLOAD_NAME_PATTERN)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_well_formed)]
 """A label, an adapter, a reviewer."""
 Uri = Annotated[str, StringConstraints(max_length=16 * 1024), AfterValidator(_well_formed)]

@@ -16,9 +16,11 @@ from pydantic import ConfigDict, Field, model_validator
 
 from shared.events import Thumb
 from shared.fields import (
+    ID_PATTERN,
     MAX_RECORD_BYTES,
     MAX_TEXT_BYTES,
     MOST_ITEMS,
+    WORKLOAD_NAME_PATTERN,
     Attributes,
     Count,
     Id,
@@ -37,8 +39,8 @@ from shared.fields import (
     own_id,
 )
 
-ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+ID = re.compile(ID_PATTERN)
+WORKLOAD_NAME = re.compile(WORKLOAD_NAME_PATTERN)
 RFC_3339 = re.compile(
     r"(?:19[7-9]|2[01][0-9])[0-9]-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{3}|\.[0-9]{6})?"
     r"(?:Z|([+-][0-9]{2}:[0-9]{2}))"

@@ -16,12 +16,20 @@ from msgspec import Meta
 
 from shared.events.envelope import Event, Headers, InvalidMessage, derived_id, event_type, read
 from shared.events.production import PredictionLogged
-from shared.fields import EARLIEST, END_OF_TIME, MAX_RECORD_BYTES, MAX_TEXT_BYTES, MOST_ITEMS, in_utc
+from shared.fields import (
+    EARLIEST,
+    END_OF_TIME,
+    MAX_RECORD_BYTES,
+    MAX_TEXT_BYTES,
+    MOST_ITEMS,
+    WORKLOAD_NAME_PATTERN,
+    in_utc,
+)
 
 _OF_IDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 _JSON = ("content-type", b"application/json")
 _OURS = 6  # headers of an event as `record` makes it; the producer adds a trace
-_WORKLOAD = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_WORKLOAD = re.compile(WORKLOAD_NAME_PATTERN)
 _MOST_BYTES_PER_CHARACTER = 4
 
 _Id = Annotated[str, Meta(min_length=1, max_length=128)]
