@@ -12,8 +12,6 @@ from shared.events.envelope import Record, record
 from shared.outbox import Outbox, OutboxSettings, own_outbox
 from shared.outbox.lines import record_in
 
-ROOM = 1 << 30
-
 
 def prediction(number: int) -> PredictionLogged:
     return PredictionLogged(
