@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.problems import Problem
+from shared.problems import Problem, come_again
 from shared.service import Service
 
 ALWAYS = ("/health/", "/metrics", "/docs", "/openapi.json")
@@ -63,9 +63,8 @@ class Gate:
 
 
 def not_ready_yet() -> Problem:
-    return Problem(
-        503,
+    return come_again(
         "Starting",
         "This process still reads its state. Nothing was taken; send the same again in a moment.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        seconds=RETRY_AFTER_SECONDS,
     )

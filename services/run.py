@@ -23,7 +23,7 @@ from shared.events.envelope import now
 from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions
 from shared.http_server import HttpServer
 from shared.loopback import bound_sockets
-from shared.problems import Problem, answer_with_problems
+from shared.problems import answer_with_problems, come_again
 
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
 
@@ -112,7 +112,7 @@ def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry
         listed = [one.as_json() for one in missing]
         if not readiness.is_ready(now()):
             said = f"Missing: {'; '.join(map(str, missing))}."
-            raise Problem(503, "Not ready", said, headers={"Retry-After": "2"}, missing=listed)
+            raise come_again("Not ready", said, missing=listed)
         return {"status": "ready", "missing": listed}
 
     @router.get("/metrics", response_class=PlainTextResponse)

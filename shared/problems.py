@@ -72,6 +72,11 @@ def answer_with_problems(app: FastAPI) -> None:
         ).response(request.url.path)
 
 
+def come_again(title: str, detail: str, seconds: int = 2, **more: Any) -> Problem:
+    """503: not now. The same may be sent again after so many seconds."""
+    return Problem(503, title, detail, headers={"Retry-After": str(seconds)}, **more)
+
+
 def nothing_here() -> Problem:
     return Problem(404, HTTPStatus.NOT_FOUND.phrase, _NOTHING_HERE)
 

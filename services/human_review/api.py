@@ -22,7 +22,7 @@ from shared.broker import Publish
 from shared.events import Rate, ReviewGiven, WorkloadAdded, derived_id
 from shared.fields import Id, Moment, Name, WorkloadName
 from shared.intervals import wilson
-from shared.problems import Problem
+from shared.problems import Problem, come_again
 from shared.projections import Workloads
 from shared.service import Clock
 
@@ -163,11 +163,10 @@ async def _publish_in_time(publish: Publish, given: ReviewGiven, seconds: float)
         async with asyncio.timeout(seconds):
             await publish(given)
     except (TimeoutError, KafkaException) as error:
-        raise Problem(
-            503,
+        raise come_again(
             "Not accepted for sure",
             "Kafka did not confirm in time. Send the same again: if it did arrive, it still counts once.",
-            headers={"Retry-After": "5"},
+            seconds=5,
         ) from error
 
 
@@ -190,12 +189,7 @@ async def _from_tables(reading: Awaitable[T]) -> T:
         return await reading
     except (ClickHouseError, OSError) as error:
         log.warning("the tables do not answer: %s", error)
-        raise Problem(
-            503,
-            "Tables away",
-            "The tables do not answer. Try again in a moment.",
-            headers={"Retry-After": "2"},
-        ) from error
+        raise come_again("Tables away", "The tables do not answer. Try again in a moment.") from error
 
 
 def _shown(item: OpenItem, labels: Sequence[str], held_until: datetime) -> Item:

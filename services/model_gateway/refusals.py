@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shared.problems import Problem
+from shared.problems import Problem, come_again
 
 _KEY = "Idempotency-Key"
 _NO_MODEL = "model_not_found"
@@ -24,7 +24,7 @@ def unknown_workload(known: Iterable[str]) -> Problem:
 
 
 def still_reading() -> Problem:
-    return _later(2, "Starting", "The gateway still reads which workloads there are. Try again in a moment.")
+    return come_again("Starting", "The gateway still reads which workloads there are. Try again in a moment.")
 
 
 def retired(workload: str) -> Problem:
@@ -45,19 +45,21 @@ def not_listed(workload: str) -> Problem:
 
 
 def no_champion(workload: str) -> Problem:
-    return _later(
-        30,
+    return come_again(
         "No champion yet",
         f"{workload} has no model that passed its gates: its first training is under way. Try again later.",
+        seconds=30,
     )
 
 
 def champion_not_loaded(workload: str) -> Problem:
-    return _later(1, "Loading", f"The champion of {workload} is being loaded. Try again in a moment.")
+    return come_again(
+        "Loading", f"The champion of {workload} is being loaded. Try again in a moment.", seconds=1
+    )
 
 
 def model_server_down() -> Problem:
-    return _later(2, "Model server down", "The model server does not answer. Try again in a moment.")
+    return come_again("Model server down", "The model server does not answer. Try again in a moment.")
 
 
 def model_server_refused() -> Problem:
@@ -125,7 +127,3 @@ def not_recorded() -> Problem:
         "The answer could not be recorded, so it is not given. The gateway's disk needs room.",
         headers={"Retry-After": "10"},
     )
-
-
-def _later(seconds: int, title: str, detail: str) -> Problem:
-    return Problem(503, title, detail, headers={"Retry-After": str(seconds)})

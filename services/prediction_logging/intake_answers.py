@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.prediction_logging.intake import OTHER_CONTENT, Judged
 from services.prediction_logging.kinds import UNKNOWN_WORKLOAD
 from services.prediction_logging.request_keys import RequestKey
-from shared.problems import Problem
+from shared.problems import Problem, come_again
 
 MOST_ERRORS_LISTED = 100
 RETRY_AFTER_SECONDS = 5
@@ -89,12 +89,11 @@ def refusal(judged: Judged, known_workloads: Sequence[str]) -> Problem:
 
 
 def not_accepted(judged: Judged, key: RequestKey) -> Problem:
-    return Problem(
-        503,
+    return come_again(
         "Not accepted for sure",
         "Neither Kafka nor the disk confirmed in time. Send the same body again, best with this "
         "Idempotency-Key: the ids will be these, and what did arrive is not counted twice.",
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        seconds=RETRY_AFTER_SECONDS,
         ids=[event.id for event in judged.taken],
         idempotency_key=key.text,
     )

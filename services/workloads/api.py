@@ -26,7 +26,7 @@ from shared.broker import Publish
 from shared.events import RollbackRequested, WorkloadAdded, derived_id
 from shared.files import FilesUnreachable
 from shared.model_server import ModelServerDown, ModelServerRefused
-from shared.problems import Problem
+from shared.problems import Problem, come_again
 from shared.projections import Workloads
 from shared.service import Clock
 
@@ -118,9 +118,7 @@ def routes(parts: Parts) -> APIRouter:
         try:
             round_ = await of_tables(parts.rounds.follow(name, round_id, after, longest))
         except asyncio.CancelledError:  # the server ends what is still open when the process is told to stop
-            raise Problem(
-                503, "Stopping", "This process stops. Ask again in a moment.", headers={"Retry-After": "2"}
-            ) from None
+            raise come_again("Stopping", "This process stops. Ask again in a moment.") from None
         if round_ is None:
             raise Problem(404, "Unknown round", f"{name} has no such round.")
         return parts.overview.round_state(round_)
@@ -183,11 +181,9 @@ def _decided_here(parts: Parts, name: str) -> WorkloadAdded:
 
 def _decides(parts: Parts, name: str) -> None:
     if not parts.owns(name):
-        raise Problem(
-            503,
+        raise come_again(
             "Another replica decides",
             "This process does not decide about workloads now. Try again in a moment.",
-            headers={"Retry-After": "2"},
         )
 
 
@@ -198,16 +194,9 @@ async def _of_workload(work: Awaitable[T]) -> T:
         errors = [{"where": one.where, "problem": one.problem} for one in bad.complaints]
         raise Problem(422, "Bad workload", str(bad), errors=errors) from None
     except (ModelServerDown, ModelServerRefused) as down:
-        raise Problem(
-            503,
-            "No answer from the model server",
-            f"{down}. Try again in a moment.",
-            headers={"Retry-After": "2"},
-        ) from down
+        raise come_again("No answer from the model server", f"{down}. Try again in a moment.") from down
     except FilesUnreachable as away:
-        raise Problem(
-            503, "No answer from the files", f"{away}. Try again in a moment.", headers={"Retry-After": "2"}
-        ) from away
+        raise come_again("No answer from the files", f"{away}. Try again in a moment.") from away
 
 
 async def _publish_in_time(parts: Parts, requested: RollbackRequested) -> None:
@@ -215,6 +204,4 @@ async def _publish_in_time(parts: Parts, requested: RollbackRequested) -> None:
         async with asyncio.timeout(parts.settings.publish_seconds):
             await parts.publish(requested)
     except (TimeoutError, KafkaException) as error:
-        raise Problem(
-            503, "Not accepted for sure", "Kafka did not confirm in time.", headers={"Retry-After": "5"}
-        ) from error
+        raise come_again("Not accepted for sure", "Kafka did not confirm in time.", seconds=5) from error

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from services.workloads.consumer_lag import TopicLag
 from services.workloads.consumer_offsets import ConsumerOffsets
 from services.workloads.kafka_silent import KafkaSilent
-from shared.problems import Problem
+from shared.problems import come_again
 from shared.service import Clock
 
 MOST_AGES = 50
@@ -47,9 +47,7 @@ def consumer_routes(offsets: ConsumerOffsets, clock: Clock) -> APIRouter:
         try:
             lags = await asyncio.to_thread(offsets.lag)
         except KafkaSilent as silent:
-            raise Problem(
-                503, "Kafka away", f"Kafka: {silent}. Try again in a moment.", headers={"Retry-After": "2"}
-            ) from silent
+            raise come_again("Kafka away", f"Kafka: {silent}. Try again in a moment.") from silent
         places = sorted({place for lag in lags for place in _places(lag)})[:MOST_AGES]
         appended = await asyncio.to_thread(offsets.oldest, places)
         now = clock().timestamp()

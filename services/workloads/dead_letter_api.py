@@ -14,7 +14,7 @@ from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
 from services.workloads.kafka_silent import KafkaSilent
 from services.workloads.replies import Wish
 from services.workloads.tables_away import of_tables
-from shared.problems import Problem
+from shared.problems import Problem, come_again
 
 MOST_LISTED = 1000
 T = TypeVar("T")
@@ -161,15 +161,12 @@ async def _of_kafka(work: Awaitable[T]) -> T:
     try:
         return await of_tables(work)
     except KafkaSilent as silent:
-        raise Problem(
-            503, "Kafka away", f"Kafka: {silent}. Try again in a moment.", headers={"Retry-After": "2"}
-        ) from silent
+        raise come_again("Kafka away", f"Kafka: {silent}. Try again in a moment.") from silent
     except NotConfirmed as error:
-        raise Problem(
-            503,
+        raise come_again(
             "Not replayed for sure",
             "Kafka did not confirm in time. Replay what is still listed: what did arrive counts once.",
-            headers={"Retry-After": "5"},
+            seconds=5,
         ) from error
     except OnlyItsHead as gone:
         raise Problem(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from shared.problems import Problem
+from shared.problems import come_again
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -25,6 +25,4 @@ async def of_tables(work: Awaitable[T]) -> T:
             if isinstance(away, TimeoutError) and str(away)
             else f"ClickHouse: {type(away).__name__}"
         )
-        raise Problem(
-            503, "Tables away", f"{why}. Try again in a moment.", headers={"Retry-After": "2"}
-        ) from away
+        raise come_again("Tables away", f"{why}. Try again in a moment.") from away
