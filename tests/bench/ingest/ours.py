@@ -93,6 +93,7 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
             consumes = dict(service.consumes)
             consumes[PredictionLogged] = replace(batch, handler=columns.take_events)
             service = replace(service, consumes=consumes)
+        began = process_time()
         await broker.connect()
         consumers = ProcessConsumers(
             [service],
@@ -104,7 +105,6 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
         )
         state = asyncio.create_task(consumers.state.run())
         await consumers.state.ready()
-        began = process_time()
         running = [asyncio.create_task(consumer.run()) for consumer in consumers.others]
         await columns.done.wait()
         used = process_time() - began
