@@ -26,7 +26,7 @@ SHOWN_EVENTS = 30
 WAITING_SECONDS = 30.0
 LOOK_BACK = timedelta(days=28)
 SOONEST, LATEST = timedelta(seconds=2), timedelta(seconds=15)  # between two readings of the tables
-LINE_LATEST = timedelta(seconds=60)  # the line reads every prediction of four weeks
+LINE_LATEST = timedelta(seconds=60)  # the line reads the counts of four weeks
 log = logging.getLogger(__name__)
 
 
