@@ -17,6 +17,7 @@ from shared.backoff import pause_seconds
 from shared.events.envelope import Record
 from shared.outbox.lines import NotARecord, record_in
 from shared.outbox.outbox import Outbox
+from shared.producer import NotConfirmed
 
 BATCH = 1000
 BITE_BYTES = 64 << 10  # decoded at a stretch; then whoever answers has the interpreter
@@ -124,7 +125,7 @@ class Delivery:
 
     def _deliver(self, outbox: Outbox) -> bool:
         """Publishes the next batch, if there is one."""
-        records, damaged, place = list[Record](), list[bytes](), outbox.published
+        records, whole, damaged, place = list[Record](), list[bytes](), list[bytes](), outbox.published
         while len(records) < BATCH:
             lines, after = outbox.read(place, BITE_BYTES)
             if not lines:
@@ -138,17 +139,33 @@ class Delivery:
                 if not records and at is not None:
                     outbox.oldest_at = at
                 records.append(made)
+                whole.append(line)
             place = after
             time.sleep(BITE_PAUSE_SECONDS)
         if place == outbox.published:
             return False
         if records:
-            self._publish(records)
+            self._published(outbox, records, whole)
         for line in damaged:
             log.error("%s: a line is no record; it is kept in the file 'damaged'", outbox.folder)
-            outbox.set_aside(line)
+            outbox.set_aside(line, "damaged")
         outbox.mark_published(place)
         return True
+
+    def _published(self, outbox: Outbox, records: Sequence[Record], lines: Sequence[bytes]) -> None:
+        """A record that Kafka will never take is found by halves, and stops no other."""
+        try:
+            self._publish(records)
+        except NotConfirmed as error:
+            if not error.is_refusal:
+                raise
+            if len(records) == 1:
+                log.error("%s: %s; the record is kept in the file 'refused'", outbox.folder, error)
+                outbox.set_aside(lines[0], "refused")
+                return
+            half = len(records) // 2
+            self._published(outbox, records[:half], lines[:half])
+            self._published(outbox, records[half:], lines[half:])
 
     def _wait_for_more(self) -> None:
         self._outbox.written.wait(LOOK_FOR_ORPHANS_SECONDS)

@@ -155,10 +155,10 @@ class Outbox:
             partial.write_bytes(content)
             partial.rename(self.folder / "published.json")
 
-    def set_aside(self, line: bytes) -> None:
-        """Keeps a line that is no record, which only a crash of the machine can leave, in a file beside."""
-        with (self.folder / "damaged").open("ab") as damaged:
-            damaged.write(line + b"\n")
+    def set_aside(self, line: bytes, name: str) -> None:
+        """Keeps a line that cannot be published in a file of that name beside."""
+        with (self.folder / name).open("ab") as kept:
+            kept.write(line + b"\n")
 
     def close(self) -> None:
         """Somebody else may have the folder now."""

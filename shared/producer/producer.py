@@ -27,6 +27,7 @@ ROOM_SECONDS = 0.02  # when its queue is full: how long to wait before looking a
 LONGEST_WAIT_SECONDS = 1.0
 LAST_RECORDS_SECONDS = 1.0
 _NO_TOPIC = (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
+_REFUSED = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD)
 _OF_NO_USE = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
 Published = Callable[[str, int], None]
@@ -44,6 +45,11 @@ class NotConfirmed(KafkaException):  # type: ignore[misc]
 
     def __str__(self) -> str:
         return self._said
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether Kafka will not take a record of the batch, however often it is published."""
+        return self.args[0].code() in _REFUSED
 
 
 class Producer:
