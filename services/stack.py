@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from services.background import WaitsFor, keep_running, until_it_answers
 from services.checks import Checks, looks_at
 from services.ending import CLOSE_SECONDS, CONSUMERS_END_SECONDS, STOP_SECONDS, in_time
+from services.garbage import collect_seldom
 from services.readiness import Readiness
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
@@ -111,6 +111,7 @@ class Stack:
             if service.start is not None:
                 await until_it_answers("ClickHouse", partial(tables_may_be_away, service.start), waits_for)
             on_state_read(service)
+        collect_seldom()
         waits_for("its share of events", "its consumers are joining")
         for consumer in consumers.others:
             self._consuming.append(_kept_running(consumer.name, consumer.run))
@@ -118,8 +119,6 @@ class Stack:
         for service in self.services:
             for work in service.background:
                 self._background.append(_kept_running(service.name, work))
-        gc.collect()
-        gc.freeze()  # what is here now stays: to look at it again and again costs a fifth of a busy intake
         log.info("ready: %s", ", ".join(self._names))
 
     async def _migrate(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -33,7 +32,6 @@ class ProcessConsumers:
         metrics: ConsumerMetrics,
         settings: ConsumerSettings,
     ) -> None:
-        _collect_garbage_seldom()
         self._services, self._metrics = services, metrics
         self._groups = [
             GroupConsumer(
@@ -98,13 +96,3 @@ class ProcessConsumers:
             self._metrics,
             flow,
         )
-
-
-def _collect_garbage_seldom() -> None:
-    """A backlog is tens of thousands of events in memory, and no cycles among them.
-
-    By its defaults Python would look through them for garbage after every 700 objects, which takes as long as
-    all the reading.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)

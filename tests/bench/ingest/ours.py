@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
+from services.garbage import collect_seldom
 from services.prediction_logging.app import build
 from services.prediction_logging.columns import of_predictions
 from shared.addresses import Addresses
@@ -105,6 +106,7 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
         )
         state = asyncio.create_task(consumers.state.run())
         await consumers.state.ready()
+        collect_seldom()
         running = [asyncio.create_task(consumer.run()) for consumer in consumers.others]
         await columns.done.wait()
         used = process_time() - began
