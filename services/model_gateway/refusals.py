@@ -93,7 +93,7 @@ def unsupported(param: str, said: str) -> Problem:
 
 def wrong_key() -> Problem:
     return Problem(
-        422,
+        400,
         "Wrong Idempotency-Key",
         "An Idempotency-Key has 1 to 200 printable ASCII characters; a UUID is a good one.",
         param=_KEY,

@@ -116,7 +116,7 @@ def wrong_media_type() -> Problem:
 
 def no_key() -> Problem:
     return Problem(
-        400, "Invalid Idempotency-Key", "It must be 1 to 200 visible ASCII characters, quoted or not."
+        400, "Wrong Idempotency-Key", "It has 1 to 200 printable ASCII characters; a UUID is a good one."
     )
 
 
