@@ -107,15 +107,18 @@ def _within(most_bytes: int, records: Sequence[ConsumerRecord[object]]) -> int:
 
 
 def _wait_for_workloads(portion: Portion, unknown: UnknownWorkloads, now: float) -> None:
+    """All of them are asked about, so that many unknown names wait together and not one after the other."""
     records, portion.records, portion.events = portion.records, [], []
-    for record in records:
-        if record.reason is None:
-            waits = unknown.seconds_to_wait(record.event, record.appended_at / 1000, now)
-            if waits:
-                portion.wait_seconds = waits
-                return
-            if waits == 0:
-                portion.reasons[record.offset] = REASON
-            else:
-                portion.events.append(record)
+    waits = [
+        unknown.seconds_to_wait(record.event, record.appended_at / 1000, now) if record.reason is None else 0
+        for record in records
+    ]
+    for record, seconds in zip(records, waits, strict=True):
+        if seconds:
+            portion.wait_seconds = seconds
+            return
+        if seconds is None:
+            portion.events.append(record)
+        elif record.reason is None:
+            portion.reasons[record.offset] = REASON
         portion.records.append(record)

@@ -14,6 +14,7 @@ from typing import Any
 from shared.projections import Workloads
 
 PATIENCE_SECONDS = 10.0
+MOST_NAMES = 10_000  # remembered; one that is forgotten waits once more
 _NAMED = attrgetter("workload", "revision")
 REASON = "its workload is not known"
 
@@ -60,6 +61,8 @@ class UnknownWorkloads:
                 self._came(name, revision)
             return None
         waits_for = (name, None if held is None else revision)
+        if waits_for not in self._first_seen and len(self._first_seen) >= MOST_NAMES:
+            del self._first_seen[next(iter(self._first_seen))]
         seen = self._first_seen.setdefault(waits_for, now)
         since = max(min(published_at, now), seen)
         seconds = max(0.0, since + PATIENCE_SECONDS - now)

@@ -281,3 +281,20 @@ def test_events_of_known_workloads_and_revisions_are_told_at_once() -> None:
     assert unknown.all_known([event])  # a name that never comes costs those of others nothing
     workloads.apply(added("nobodys"))
     assert unknown.all_known([logged("p", "nobodys")])
+
+
+def test_many_unknown_workloads_cost_one_wait_together() -> None:
+    partition, unknown = Partition(0), UnknownWorkloads(Workloads())
+    partition.hold([ConsumerRecord(logged("p", f"no-{number}"), 0, number) for number in range(50)])
+    first = next_portion(partition, unknown, 100, 1 << 20, 1000.0)
+    assert (first.records, first.wait_seconds) == ([], 10)
+    then = next_portion(partition, unknown, 100, 1 << 20, 1011.0)
+    assert (len(then.reasons), then.wait_seconds) == (50, 0)
+
+
+def test_of_unknown_workloads_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.consumer.unknown_workload.MOST_NAMES", 3)
+    unknown = UnknownWorkloads(Workloads())
+    for number in range(10):
+        unknown.seconds_to_wait(logged("p", f"no-{number}"), 0, 0)
+    assert len(unknown._first_seen) == 3
