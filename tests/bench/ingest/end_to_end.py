@@ -30,10 +30,12 @@ from tests.servers.kafka import EmbeddedKafka
 from tests.servers.model import ROOT
 
 LOOK_SECONDS = 0.25  # how exact "visible" is
-HELD_SECONDS = 3.0  # so soon after the last event nothing may wait any more
+SHORT_HELD_SECONDS = 1.2  # a batch on its way
+HELD_SECONDS = 2.0  # so soon after the last event nothing may wait any more
 DRAIN_SECONDS = 300.0
 FLOOD_RATE, FLOOD_SECONDS = 50_000.0, 10.0
-FIRST_SHARE, UP, DOWN, TRIES = 0.9, 1.1, 0.8, 6
+SHORT, SEARCHES, NEAR = 0.25, 7, 1.08
+CONFIRMATIONS, LOWER = 10, 0.93
 LOAD = "load generator"
 
 
@@ -55,6 +57,11 @@ class Run:
     @property
     def is_held(self) -> bool:
         return self.late_seconds <= HELD_SECONDS
+
+    @property
+    def is_held_so_far(self) -> bool:
+        """Stricter, for a short run: what it is behind would grow."""
+        return self.late_seconds <= SHORT_HELD_SECONDS
 
     @property
     def events_per_s(self) -> float:
@@ -198,21 +205,39 @@ def installed(folder: Path) -> Iterator[Bench]:
 
 
 def highest_held(bench: Bench, seconds: float, say: Callable[[str], None]) -> Run:
-    """The highest rate that was tried and held: what goes through under too much load, then up or down."""
+    """The highest rate that was held for so long: looked for in short runs, then confirmed or lowered.
+
+    Raises RuntimeError where none was.
+    """
     flood = bench.run(FLOOD_RATE, min(FLOOD_SECONDS, seconds))
     say(f"flooded: {flood.events_per_s:,.0f}/s go through")
-    rate, held = flood.events_per_s * FIRST_SHARE, None
-    for _ in range(TRIES):
-        tried = bench.run(rate, seconds)
-        say(f"{rate:,.0f}/s for {seconds:.0f} s: {tried.late_seconds:.1f} s behind at its end")
+    rate = _found(bench, flood.events_per_s, seconds * SHORT, say)
+    for _ in range(CONFIRMATIONS):
+        tried = _tried(bench, rate, seconds, say)
         if tried.is_held:
-            if held is not None and held.rate > tried.rate:
-                break
-            held, rate = tried, rate * UP
-        elif held is not None:
-            break
+            return tried
+        rate *= LOWER
+    raise RuntimeError(f"not even {rate / LOWER:,.0f}/s were held for {seconds:.0f} s")
+
+
+def _found(bench: Bench, rate: float, seconds: float, say: Callable[[str], None]) -> float:
+    """About the highest rate: raised or lowered until it lies between two, then halfway."""
+    held, failed = 0.0, 0.0
+    for _ in range(SEARCHES):
+        if _tried(bench, rate, seconds, say).is_held_so_far:
+            held = rate
         else:
-            rate *= DOWN
-    if held is None:
-        raise RuntimeError(f"not even {rate / DOWN:,.0f}/s were held")
-    return held
+            failed = rate
+        if held and failed and failed / held < NEAR:
+            break
+        rate = (held + failed) / 2 if held and failed else 1.5 * held or 0.6 * failed
+    return held or rate
+
+
+def _tried(bench: Bench, rate: float, seconds: float, say: Callable[[str], None]) -> Run:
+    tried = bench.run(rate, seconds)
+    say(
+        f"{rate:,.0f}/s for {seconds:.0f} s: {tried.late_seconds:.1f} s behind at its end, "
+        f"{sum(tried.cpu_us.values()):.1f} µs CPU per event"
+    )
+    return tried
