@@ -68,6 +68,8 @@ def array_elements(body: bytes, most: int) -> list[tuple[int, bytes]]:
             raise NotJson(f"{error.msg} at line {error.lineno} column {error.colno}") from None
         except RecursionError:
             raise NotJson("it is nested too deeply") from None
+        except ValueError:  # Python reads no whole number of more than 4300 digits
+            raise NotJson("it holds a number that is too long") from None
         if len(elements) == most:
             raise TooManyLines
         elements.append((len(elements) + 1, text[at:end].encode()))

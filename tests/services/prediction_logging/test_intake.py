@@ -263,6 +263,16 @@ async def test_a_body_that_is_no_prediction_is_refused(intake: Logging, body: by
     assert (await intake.http.post("/predictions", content=body)).status_code == status
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+@pytest.mark.parametrize("around", ["%s", "[%s]"])
+async def test_a_number_of_any_length_is_refused(intake: Logging, around: str, kind: str) -> None:
+    """Python itself reads none of more than 4300 digits."""
+    body = around % json.dumps(GIVEN | {"tokens_in": 8}).replace("8}", "9" * 5000 + "}")
+    answer = await intake.http.post("/predictions", content=body, headers={"content-type": kind})
+    assert answer.status_code in (400, 422), answer.text
+    assert intake.published == []
+
+
 async def test_an_unknown_workload_is_told_the_known_ones(intake: Logging) -> None:
     answer = await post(intake, GIVEN | {"workload": "mail"})
     assert answer.status_code == 404
