@@ -28,6 +28,7 @@ from shared.time_ordered_ids import time_ordered_id
 
 DAY_SECONDS, HOUR_SECONDS = 86_400.0, 3600.0
 MOST_REFUSED_BODIES = 10_000
+YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 HUNG_UP_SECONDS = 0.1  # an app that waited longer may have gone, and will send the same again
 RESPONSES: dict[int | str, dict[str, Any]] = {
     207: {"model": PartlyAccepted},
@@ -68,6 +69,7 @@ class Intake:
 
     async def take(self, kind: Kind[Any], request: Request) -> Response:
         """Raises Problem."""
+        must_all = _must_all(request)
         media_type, _ = content_type_of(request)
         is_lines = media_type in JSON_LINES
         if not is_lines and not is_json(media_type):
@@ -76,7 +78,6 @@ class Intake:
         key = self._key(kind, request, body)
         found = self._judged(kind, key, body, is_lines=is_lines)
         self._metrics.count(kind.name, found)
-        must_all = request.query_params.get("all_or_nothing", "").lower() in ("true", "1", "yes", "on")
         if found.errors and (must_all or not found.taken):
             names = sorted(workload.name for workload in self._workloads.all())
             raise answers.refusal(found, names)
@@ -124,6 +125,14 @@ class Intake:
             self._seen.keep(_place(kind, key), hash(body), second)
         for event in found.taken:
             self._seen.keep(event.place, event.content, second)
+
+
+def _must_all(request: Request) -> bool:
+    """Raises Problem: whoever misspells it must not be taken at half."""
+    said = request.query_params.get("all_or_nothing", "false").lower()
+    if said not in YES and said not in NO:
+        raise answers.unclear_query("all_or_nothing", "true or false")
+    return said in YES
 
 
 def _place(kind: Kind[Any], key: RequestKey) -> int:

@@ -114,6 +114,10 @@ def wrong_media_type() -> Problem:
     )
 
 
+def unclear_query(name: str, allowed: str) -> Problem:
+    return Problem(422, "Invalid query", f"{name} is {allowed}.", param=name)
+
+
 def no_key() -> Problem:
     return Problem(
         400, "Wrong Idempotency-Key", "It has 1 to 200 printable ASCII characters; a UUID is a good one."

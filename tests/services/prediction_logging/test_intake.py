@@ -99,6 +99,14 @@ async def test_all_or_nothing_takes_nothing_when_one_line_is_wrong(intake: Loggi
     assert intake.published == []
 
 
+async def test_what_all_or_nothing_is_must_be_clear(intake: Logging) -> None:
+    for said, status in {"off": 207, "0": 207, "": 422, "maybe": 422, "t": 422}.items():
+        answer = await intake.http.post(f"/predictions?all_or_nothing={said}", **ndjson(*WRONG))
+        assert answer.status_code == status, said
+        if status == 422:
+            assert answer.json()["title"] == "Invalid query"
+
+
 async def test_elements_of_an_array_are_judged_one_by_one(intake: Logging) -> None:
     body = json.dumps([GIVEN, GIVEN | {"confidence": "high"}, GIVEN | {"workload": "mail"}, 7, None])
     answer = await intake.http.post("/predictions", content=f" {body}\r\n")
