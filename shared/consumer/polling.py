@@ -34,6 +34,7 @@ SETTINGS = {
     "fetch.wait.max.ms": 1000,
     "queued.max.messages.kbytes": 16_384,
     "reconnect.backoff.max.ms": 1000,
+    "topic.metadata.refresh.interval.ms": 10_000,  # so long a partition that is added waits for a reader
     "log_level": 2,  # what it says of its connections comes by `error_cb`
 }
 

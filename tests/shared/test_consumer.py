@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from shared.broker import make_publish
 from shared.consumer import Batch, ConsumerRecord, Handler, Invalid
@@ -64,6 +65,20 @@ async def test_what_is_published_is_consumed_whole_and_in_order_of_its_key(kafka
     for prediction in ("prediction-0", "prediction-1"):
         of_key = [event.feedback_id for event in back if event.prediction_id == prediction]
         assert of_key == sorted(of_key)
+
+
+async def test_a_partition_that_is_added_is_consumed_within_seconds(kafka: str) -> None:
+    """Ours are named in the log with the command that adds what they lack."""
+    kind = own_topic(FeedbackGiven, partitions=1)
+    consumed: asyncio.Queue[FeedbackGiven] = asyncio.Queue()
+    async with running(kafka, {kind: consumed.put}):
+        produce(kafka, kind.topic.name, {0: [record(feedback("f-0", "p-0"), "test").value]})
+        await asyncio.wait_for(consumed.get(), 30)  # it knows the topic, and has no cause to ask soon
+        admin = AdminClient({"bootstrap.servers": kafka})
+        added = admin.create_partitions([NewPartitions(kind.topic.name, 2)])[kind.topic.name]
+        await asyncio.to_thread(added.result, 20)
+        produce(kafka, kind.topic.name, {1: [record(feedback("f-1", "p-1"), "test").value]})
+        assert (await asyncio.wait_for(consumed.get(), 30)).feedback_id == "f-1"
 
 
 async def test_a_record_is_a_cloudevent_that_can_be_traced(kafka: str) -> None:
