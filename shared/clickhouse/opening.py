@@ -7,7 +7,7 @@ import logging
 import re
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from shared.backoff import SaysSeldom
 from shared.clickhouse.client import ClickHouse, Connection
-from shared.clickhouse.refusals import ACCESS_DENIED, READONLY, Place, refusal, too_old
+from shared.clickhouse.refusals import ACCESS_DENIED, READONLY, CannotUseClickHouse, Place, refusal, too_old
 
 TRY_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -38,17 +38,31 @@ async def connect(url: str, *, patience_seconds: float = float("inf")) -> ClickH
     return await clickhouse_at(url, patience_seconds=patience_seconds).connected()
 
 
+def _place_of(url: SplitResult) -> Place:
+    """Raises CannotUseClickHouse for a URL that names none. It quotes nothing: a password may be anywhere."""
+    database = url.path.strip("/") or "tuneloop"
+    try:
+        port = url.port or 8123
+    except ValueError:
+        raise CannotUseClickHouse(
+            "CLICKHOUSE_URL has no number where its port should be. It is http://USER:PASSWORD@HOST:PORT/"
+            "DATABASE; in the password @ is written %40, / as %2F and : as %3A."
+        ) from None
+    if not re.fullmatch(r"\w+", database):
+        raise CannotUseClickHouse(
+            "CLICKHOUSE_URL must end in a database's name of letters, digits and _, as in "
+            "http://USER:PASSWORD@HOST:PORT/DATABASE; in the password / is written %2F."
+        )
+    return Place(url.hostname or "", port, unquote(url.username or "default"), database)
+
+
 async def _open(url: str, patience_seconds: float) -> AsyncClient:
     parts = urlsplit(url)
-    database = parts.path.strip("/") or "tuneloop"
-    if not re.fullmatch(r"\w+", database):
-        raise ValueError("CLICKHOUSE_URL must end in a database's name of letters, digits and _")
-    user = unquote(parts.username or "default")
-    place = Place(parts.hostname or "", parts.port or 8123, user, database)
+    place = _place_of(parts)
     login = {
         "host": place.host,
         "port": place.port,
-        "username": user,
+        "username": place.user,
         "password": unquote(parts.password or ""),
         "secure": parts.scheme == "https",
         "autogenerate_session_id": False,

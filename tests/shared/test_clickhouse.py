@@ -93,7 +93,7 @@ async def test_patience_ends_with_a_message_that_says_where_to_look() -> None:
 
 
 async def test_a_database_name_is_never_sql() -> None:
-    with pytest.raises(ValueError, match="letters, digits and _"):
+    with pytest.raises(CannotUseClickHouse, match="letters, digits and _"):
         await connect("http://tuneloop:pw@127.0.0.1:1/x;DROP DATABASE tuneloop", patience_seconds=0)
 
 
@@ -115,6 +115,21 @@ def own_server(tmp_path: Path) -> Iterator[OwnServer]:
     execute(url, "CREATE DATABASE IF NOT EXISTS tuneloop")
     yield OwnServer(process, port, url, ensure_passwords(tmp_path / "passwords.json").reader)
     stop(process)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://reader:secret@127.0.0.1:9/my-tables", "a database's name"),
+        ("http://reader:secret@127.0.0.1:9/a/b", "a database's name"),
+        ("http://reader:sec/ret@127.0.0.1:9/tuneloop", "its port"),
+        ("http://reader:secret@127.0.0.1:99999/tuneloop", "its port"),
+    ],
+)
+async def test_a_url_that_names_no_database_is_refused_without_being_quoted(url: str, said: str) -> None:
+    with pytest.raises(CannotUseClickHouse, match=said) as refused:
+        await connect(url)
+    assert "sec" not in str(refused.value)
 
 
 PLACE = Place("tables", 8123, "tuneloop", "loop")
