@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 MEDIA_TYPE = "application/problem+json"
 OPENAI = "/v1/"
 """Below it clients of OpenAI's API read `error.message`, `error.type`, `error.param` and `error.code`."""
+UNKNOWN_PATH = "unknown_path"
+"""The `code` of a 404 that says nothing of what is asked for: the service has no such path."""
 
 
 class Problem(Exception):
@@ -61,9 +63,12 @@ def answer_with_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers) if error.headers else None
-        said = _NOTHING_HERE if error.status_code == 404 else str(error.detail)
+        if error.status_code == 404:
+            return nothing_here().response(request.url.path)
         title = HTTPStatus(error.status_code).phrase
-        return Problem(error.status_code, title, said, headers=headers).response(request.url.path)
+        return Problem(error.status_code, title, str(error.detail), headers=headers).response(
+            request.url.path
+        )
 
     @app.exception_handler(Exception)
     async def on_anything_else(request: Request, error: Exception) -> JSONResponse:
@@ -78,7 +83,8 @@ def come_again(title: str, detail: str, seconds: int = 2, **more: Any) -> Proble
 
 
 def nothing_here() -> Problem:
-    return Problem(404, HTTPStatus.NOT_FOUND.phrase, _NOTHING_HERE)
+    said = "Nothing is at this path; /docs lists what there is."
+    return Problem(404, HTTPStatus.NOT_FOUND.phrase, said, code=UNKNOWN_PATH)
 
 
 def wrong_method(allowed: str) -> Problem:
@@ -146,7 +152,6 @@ def _described(when: str) -> dict[str, Any]:
     return {"description": when, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-_NOTHING_HERE = "Nothing is at this path; /docs lists what there is."
 _COME_AGAIN = {
     **_described("Not now. Send the same again after `Retry-After` seconds."),
     "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}, "required": True}},

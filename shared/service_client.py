@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from shared.problems import UNKNOWN_PATH
+
 
 class ServiceAway(Exception):
     """Nothing answers at the address, or not in time. What was asked for may have been done."""
@@ -87,7 +89,7 @@ async def _problem(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
         body = await answer.json(content_type=None)
     except ValueError:
         body = None
-    if isinstance(body, dict) and body.get("detail") != answer.reason:
+    if isinstance(body, dict) and body.get("detail") != answer.reason and body.get("code") != UNKNOWN_PATH:
         return body
     told = f"{answer.url.origin()} answered {answer.status} {answer.reason} to {answer.url.path}"
     return {"detail": f"{told}: is it the address of the service that is meant?"}
