@@ -79,9 +79,10 @@ async def running(
         ConsumerMetrics(registry),
         settings or ConsumerSettings(),
     )
-    tasks = [asyncio.create_task(keep_running("state", consumers.state.run))]  # a new topic has no leader yet
+    # Kept running as the runner does it: on Apache Kafka a new topic has no leader yet.
+    tasks = [asyncio.create_task(keep_running("state", consumers.state.run))]
     await asyncio.wait_for(consumers.state.ready(), 30)
-    tasks += [asyncio.create_task(consumer.run()) for consumer in consumers.others]
+    tasks += [asyncio.create_task(keep_running(one.name, one.run)) for one in consumers.others]
     async with asyncio.timeout(30):
         await asyncio.gather(*(consumer.ready() for consumer in consumers.others))
     try:
