@@ -173,7 +173,7 @@ async def test_a_key_that_is_none_is_refused(gateways: Gateways, key: str) -> No
     headers = [(b"idempotency-key", key.encode())]
     body = {"model": "tickets", "prompt": "hi"}
     answer = await gateway.http.post("/v1/completions", json=body, headers=headers)
-    assert (answer.status_code, answer.json()["param"]) == (422, "Idempotency-Key")
+    assert (answer.status_code, answer.json()["param"]) == (400, "Idempotency-Key")
 
 
 async def test_a_model_that_is_not_listed_is_not_found_and_why(gateways: Gateways) -> None:
