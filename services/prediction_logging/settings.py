@@ -24,4 +24,4 @@ class Settings(BaseSettings):
     one of them is refused at once; what is not known here any more is found by the hourly audit."""
     audit_seconds: float = Field(default=3600.0, gt=0)
     """How often predictions are counted, and another content under a known id is looked for; sooner, where
-    half a million arrived."""
+    half a million arrived. What arrived in the last five minutes is left to the next time."""

@@ -285,7 +285,8 @@ class TopicWorker:
         self._failures.inc()
         since = partition.in_trouble_since = partition.in_trouble_since or now()
         place, why = f"{self.topic.name}/{partition.number}", _name(error)
-        if len(records) == 1 and not isinstance(error, TooManyInvalid):
+        is_ours = not isinstance(error, TooManyInvalid)
+        if len(records) == 1 and is_ours:
             why = f"{why}, for record {records[0].offset} alone"
         self._flow.waits(self._place(partition), Waiting(since, why))
         says = self._says.setdefault(partition.number, SaysSeldom())
@@ -297,7 +298,7 @@ class TopicWorker:
                 since.isoformat(timespec="seconds"),
                 why,
                 partition.failures,
-                exc_info=error if partition.failures in (1, 10) else None,
+                exc_info=error if is_ours and partition.failures in (1, 10) else None,
             )
 
 
