@@ -133,10 +133,6 @@ class Workload(Section):
             return label
         return self.renamed.get(label)
 
-    def has_known(self, label: str) -> bool:
-        """Whether it is a label, or was one."""
-        return self.present_label(label) is not None or label in self.removed
-
     @property
     def known_labels(self) -> frozenset[str]:
         """Its labels, and every name that one had in an earlier revision."""

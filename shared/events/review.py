@@ -48,10 +48,6 @@ class PredictionCorrected(Event):
     review_ids: Annotated[list[Id], Field(max_length=MOST_ITEMS)]
     corrected_at: Moment
 
-    @property
-    def is_confirmation(self) -> bool:
-        return self.answer == self.right_answer
-
     def cause(self) -> tuple[str, ...]:
         return (self.workload, self.prediction_id, *sorted(self.review_ids))
 
