@@ -9,7 +9,7 @@ from typing import Annotated, Self, TypeVar
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.workloads.dead_letter_desk import DeadLetterDesk, NotConfirmed, OnlyItsHead
+from services.workloads.dead_letter_desk import DeadLetterDesk, NotReplayed, OnlyItsHead
 from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
 from services.workloads.kafka_silent import KafkaSilent
 from services.workloads.replies import Wish
@@ -162,7 +162,7 @@ async def _of_kafka(work: Awaitable[T]) -> T:
         return await of_tables(work)
     except KafkaSilent as silent:
         raise come_again("Kafka away", f"Kafka: {silent}. Try again in a moment.") from silent
-    except NotConfirmed as error:
+    except NotReplayed as error:
         raise come_again(
             "Not replayed for sure",
             "Kafka did not confirm in time. Replay what is still listed: what did arrive counts once.",

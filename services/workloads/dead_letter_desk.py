@@ -31,7 +31,7 @@ class OnlyItsHead(Exception):
     """It was too big to be set aside whole, and Kafka does not keep the record itself any more."""
 
 
-class NotConfirmed(Exception):
+class NotReplayed(Exception):
     """Kafka did not confirm some in time: they are listed still, and may be replayed again."""
 
 
@@ -73,7 +73,7 @@ class DeadLetterDesk:
         """In the order in which they stood, some at a time: published, then noted. Killed in between, what is
         left is listed still.
 
-        Raises OnlyItsHead, KafkaSilent, NotConfirmed.
+        Raises OnlyItsHead, KafkaSilent, NotReplayed.
         """
         in_order = sorted(letters, key=lambda one: (one.topic, one.partition, one.offset))
         for start in range(0, len(in_order), TOGETHER):
@@ -96,7 +96,7 @@ class DeadLetterDesk:
             async with asyncio.timeout(self.publish_seconds):
                 await self.publish_records(records)
         except (TimeoutError, KafkaException) as error:
-            raise NotConfirmed(str(error)) from error
+            raise NotReplayed(str(error)) from error
 
     async def _kept_and_original(
         self, letters: Sequence[DeadLetter]
