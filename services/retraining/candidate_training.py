@@ -9,6 +9,7 @@ from pathlib import Path
 from services.retraining.adapter_card import adapter_card, adapter_name
 from services.retraining.job_messages import TrainResult, TrainTask
 from services.retraining.settings import Settings
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
@@ -26,9 +27,10 @@ def train_candidate(
     settings: Settings,
     report: Report,
 ) -> TrainResult:
-    """Trains, writes the adapter's card and freezes both. Raises Refused when there is no use in trying.
+    """Trains, writes the adapter's card and contract, and freezes all.
 
-    `report` is told of the first step, the last, and about one a second between.
+    Raises Refused when there is no use in trying. `report` is told of the first step, the last,
+    and about one a second between.
     """
     added, dataset = task.added, task.dataset
     workload, training = added.definition, added.definition.training
@@ -44,7 +46,7 @@ def train_candidate(
     planned = steps(len(rows), training)
     report(JobProgress(phase="training", done=0, total=planned))
 
-    from services.retraining.trl_trainer import BaseModelMissing, Example, train
+    from services.retraining.trl_trainer import BaseModelMissing, Example, answer_tokens, train
 
     last_reported = 0.0
 
@@ -71,6 +73,16 @@ def train_candidate(
     adapter = folder / "adapter"
     card = adapter_card(workload, dataset, planned, trained.final_loss)
     (adapter / "README.md").write_text(card, "utf-8")
+    contract = AdapterContract.of(
+        added,
+        answer_tokens(base_model, added.answers),
+        dataset_id=dataset.dataset_id,
+        dataset_digest=dataset.train.digest,
+        method=training.method,
+        training=training.model_dump(mode="json") | {"steps": planned},
+        lora_r=training.rank,
+    )
+    (adapter / CONTRACT_FILE).write_bytes(contract.written())
     return TrainResult(
         trained=CandidateTrained(
             run_id=task.run_id,

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ def train(
     last = losses[-max(1, len(losses) // 10) :]
     _save(model, base_model_name, folder / "adapter")
     return Trained(sum(last) / len(last), time.time() - started)
+
+
+def answer_tokens(base_model: str, answers: Mapping[str, str]) -> dict[str, int]:
+    """Label → the token that its answer is for this base model. Raises ValueError if one is not one token."""
+    tokenizer = AutoTokenizer.from_pretrained(base_model)
+    tokens = {}
+    for label, answer in answers.items():
+        [tokens[label]] = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return tokens
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]

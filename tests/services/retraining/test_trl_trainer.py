@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from services.retraining.job_messages import TRAIN, TrainTask
+from shared.adapters.contract import AdapterContract
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, WorkloadAdded
 from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refusal, Result, read_line
@@ -139,7 +140,12 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
         "README.md",
         "adapter_config.json",
         "adapter_model.safetensors",
+        "contract.json",
     }
+    contract = AdapterContract.read((adapter / "contract.json").read_bytes())
+    assert (contract.workload, contract.revision, contract.dataset_id) == ("tickets", 1, "d1")
+    assert [label.answer for label in contract.labels] == [" A", " B"]
+    assert contract.lora_r == config["r"]
 
 
 def _losses(folder: Path) -> list[str]:

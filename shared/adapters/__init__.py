@@ -1,0 +1,1 @@
+"""What an adapter is beside its weights: its contract, and why one is not loaded."""

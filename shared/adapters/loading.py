@@ -1,0 +1,88 @@
+"""The one way an adapter gets onto a model server: proved, understood, fitting the server, then loaded."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.refusals import AnotherBase, NoContract, OtherTokens, Tampered
+from shared.fields import FrozenAdapter
+from shared.files import DigestMismatch, Files
+from shared.model_server import ModelServer
+
+
+class Verifier(Protocol):
+    def verify(self, folder: Path) -> None:
+        """Raises NotSigned, Tampered."""
+
+
+@dataclass(frozen=True)
+class AdapterLoading:
+    files: Files
+    models: ModelServer
+    verifier: Verifier | None = None
+    """None: this installation loads what is not signed."""
+
+    async def contract_of(self, adapter: FrozenAdapter) -> AdapterContract:
+        """What the adapter's own files say, once they are proved to be those that were frozen and signed.
+
+        Raises Tampered, NotSigned, NoContract, AnotherBase, and for now: FileNotFoundError, FilesUnreachable.
+        """
+        return await asyncio.to_thread(self._contract_of, adapter)
+
+    async def load(self, adapter: FrozenAdapter) -> AdapterContract:
+        """Makes the model server answer by this adapter, and says how it is to be asked.
+
+        Raises like `contract_of`, NotForThisServer, and whatever ModelServer raises.
+        """
+        contract = await self.contract_of(adapter)
+        await self._fits_the_server(adapter, contract)
+        folder = await asyncio.to_thread(self.files.folder_for_models, adapter)
+        await self.models.load_adapter(adapter.name, folder)
+        return contract
+
+    def _contract_of(self, adapter: FrozenAdapter) -> AdapterContract:
+        try:
+            folder = self.files.adapter_folder(adapter)
+        except DigestMismatch as error:
+            raise Tampered(f"{error}. Restore its files, or train it again.") from error
+        if self.verifier is not None:
+            self.verifier.verify(folder)
+        try:
+            contract = AdapterContract.read((folder / CONTRACT_FILE).read_bytes())
+        except FileNotFoundError:
+            raise NoContract(
+                f"adapter {adapter.name} has no {CONTRACT_FILE}, so nobody knows how it is to be asked. "
+                "Train it again; a champion of version 0.1 or 0.2 gets one from shadow_deployment."
+            ) from None
+        except ValueError as error:
+            raise NoContract(
+                f"the {CONTRACT_FILE} of adapter {adapter.name} cannot be read by this version: {error}. "
+                "Update tuneloop, or train it again."
+            ) from error
+        if contract.base_model != adapter.base_model:
+            raise AnotherBase(
+                f"adapter {adapter.name} was announced for {adapter.base_model}, and its contract says "
+                f"{contract.base_model}. Train it again."
+            )
+        return contract
+
+    async def _fits_the_server(self, adapter: FrozenAdapter, contract: AdapterContract) -> None:
+        served = await self.models.base_models()
+        if contract.base_model not in served:
+            raise AnotherBase(
+                f"adapter {adapter.name} was trained on {contract.base_model}, and the model server serves "
+                f"{', '.join(sorted(served)) or 'no base model'}. Serve its base model, or train on that one."
+            )
+        answers = [each.answer for each in contract.labels]
+        tokens = await asyncio.gather(*(self.models.tokenize(contract.base_model, each) for each in answers))
+        for label, found in zip(contract.labels, tokens, strict=True):
+            if found != [label.token]:
+                raise OtherTokens(
+                    f"adapter {adapter.name} answers {label.label!r} by token {label.token} "
+                    f"({label.answer!r}), which this model server's tokenizer reads as {found}. Serve the "
+                    f"{contract.base_model} it was trained with."
+                )
