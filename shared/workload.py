@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.fields import MOST_ITEMS, Name, Number, Paragraph, Part, Sentence, Share, Whole, WorkloadName
+from shared.training.section import Training as Training
 
 
 class Section(Part):
@@ -48,17 +49,6 @@ class Split(Section):
 
     With fewer labelled rows than these need, each takes at most a fifth of them.
     """
-
-
-class Training(Section):
-    method: Annotated[str, StringConstraints(pattern="^lora$")] = "lora"
-    rank: Annotated[int, Field(ge=1, le=256)] = 16
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-3
-    batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
-    epochs: Annotated[float, Field(gt=0, le=100)] = 2.0
-    max_steps: Annotated[Whole, Field(ge=1)] = 400
-    """Optimiser steps: `epochs` over the rows, but no more than this."""
-    seed: Whole = 1
 
 
 class Promotion(Section):
@@ -108,6 +98,20 @@ class Workload(Section):
     training: Training = Training()
     promotion: Promotion = Promotion()
     privacy: Privacy = Privacy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _base_model_among_training(cls, given: Any) -> Any:
+        """`base_model` may stand in the training section, with what else is said about training."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("training"), Mapping):
+            return given
+        training = dict(given["training"])
+        base_model = training.pop("base_model", None)
+        if base_model is None:
+            return given
+        if given.get("base_model") not in (None, base_model):
+            raise ValueError("base_model and training.base_model are one setting. Remove one.")
+        return {**given, "base_model": base_model, "training": training}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -67,7 +67,7 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
     write_report(report, workload, stages.done, results, run)
     console.print(
         f"\n[bold]tuneloop demo[/] · {workload.title} · {len(workload.labels)} licences · "
-        f"{workload.base_model}, LoRA r{workload.training.rank} · {run.machine}\n",
+        f"{workload.base_model} · {run.machine}\n",
         highlight=False,
     )
     console.print(stages.summary(), highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from shared.events import DatasetPublished
+from shared.training.plan import TrainingPlan
 from shared.workload import Workload
 
 
@@ -15,9 +16,8 @@ def adapter_name(workload: Workload, version: int) -> str:
     return f"{workload.name}-{slug}-v{version}"
 
 
-def adapter_card(workload: Workload, dataset: DatasetPublished, steps: int, final_loss: float) -> str:
+def adapter_card(workload: Workload, dataset: DatasetPublished, plan: TrainingPlan, final_loss: float) -> str:
     """The README.md of an adapter, with the header that model hubs read."""
-    training = workload.training
     credit = f"\n## Credit\n\n{workload.credit}\n" if workload.credit else ""
     return f"""---
 base_model: {workload.base_model}
@@ -29,12 +29,12 @@ tags: [lora, tuneloop]
 
 {workload.title}
 
-A LoRA adapter (rank {training.rank}, all linear layers) on {workload.base_model}, trained by tuneloop to
+A LoRA adapter (rank {plan.lora_r}) on {workload.base_model}, trained by tuneloop to
 answer with one of {len(workload.labels)} labels, each one token.
 
 - dataset: version {dataset.version}, id {dataset.dataset_id}, {dataset.train.rows} rows,
   {dataset.train.digest}
-- training: {steps} steps of {training.batch_size} rows, learning rate {training.learning_rate:g},
+- training: {plan.max_steps} steps of {plan.batch_size} rows, learning rate {plan.learning_rate:g},
   final loss {final_loss:.3f}
 - the rows were redacted automatically before training; see the dataset's manifest for how
 {credit}"""

@@ -14,7 +14,8 @@ from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
-from shared.training_time import steps
+from shared.training.defaults import plan
+from shared.training.device import Device
 
 PROGRESS_SECONDS = 1.0
 
@@ -33,7 +34,7 @@ def train_candidate(
     and about one a second between.
     """
     added, dataset = task.added, task.dataset
-    workload, training = added.definition, added.definition.training
+    workload = added.definition
     base_model = _base_model(addresses.base_models, workload.base_model)
     free = shutil.disk_usage(folder).free / 1e6
     if free < settings.free_megabytes:
@@ -43,8 +44,9 @@ def train_candidate(
     rows = workload.in_present_labels(files.rows(dataset.train))
     if not rows:
         raise Refused("the dataset has no row with a label that the workload still has. Publish another.")
-    planned = steps(len(rows), training)
-    report(JobProgress(phase="training", done=0, total=planned))
+    longest = max(len(workload.prompt_for(row["text"])) for row in rows)
+    planned = plan(workload.training, len(rows), len(workload.labels), longest, 0, Device())
+    report(JobProgress(phase="training", done=0, total=planned.max_steps))
 
     from services.retraining.trl_trainer import BaseModelMissing, Example, answer_tokens, train
 
@@ -52,9 +54,9 @@ def train_candidate(
 
     def on_step(step: int, loss: float) -> None:
         nonlocal last_reported
-        if step == planned or time.monotonic() - last_reported >= PROGRESS_SECONDS:
+        if step == planned.max_steps or time.monotonic() - last_reported >= PROGRESS_SECONDS:
             last_reported = time.monotonic()
-            report(JobProgress(phase="training", done=step, total=planned, loss=loss))
+            report(JobProgress(phase="training", done=step, total=planned.max_steps, loss=loss))
 
     examples = [Example(workload.prompt_for(row["text"]), added.answers[row["label"]]) for row in rows]
     try:
@@ -62,7 +64,6 @@ def train_candidate(
             examples,
             base_model,
             workload.base_model,
-            training,
             planned,
             settings.checkpoint_every,
             folder,
@@ -78,9 +79,9 @@ def train_candidate(
         answer_tokens(base_model, added.answers),
         dataset_id=dataset.dataset_id,
         dataset_digest=dataset.train.digest,
-        method=training.method,
-        training=training.model_dump(mode="json") | {"steps": planned},
-        lora_r=training.rank,
+        method=planned.method,
+        training=planned.model_dump(mode="json"),
+        lora_r=planned.lora_r,
     )
     (adapter / CONTRACT_FILE).write_bytes(contract.written())
     return TrainResult(
@@ -93,8 +94,8 @@ def train_candidate(
             candidate=files.freeze_adapter(
                 adapter_name(workload, dataset.version), adapter, workload.base_model
             ),
-            method=training.method,
-            steps=planned,
+            method=planned.method,
+            steps=planned.max_steps,
             train_rows=len(rows),
             final_loss=trained.final_loss,
             seconds=trained.seconds,

@@ -22,7 +22,7 @@ from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from shared.cpu_dtype import cpu_dtype
-from shared.workload import Training
+from shared.training.plan import TrainingPlan
 
 STATE = "trainer_state.json"  # the last file of a checkpoint to be written
 IGNORED = -100
@@ -52,8 +52,7 @@ def train(
     examples: Sequence[Example],
     base_model: str,
     base_model_name: str,
-    training: Training,
-    steps: int,
+    training: TrainingPlan,
     checkpoint_every: int,
     folder: Path,
     on_step: Callable[[int, float], None],
@@ -73,7 +72,7 @@ def train(
         model=model,
         args=SFTConfig(
             output_dir=str(checkpoints),
-            max_steps=steps,
+            max_steps=training.max_steps,
             per_device_train_batch_size=training.batch_size,
             learning_rate=training.learning_rate,
             lr_scheduler_type="linear",
@@ -149,7 +148,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
             self._on_step(int(state.global_step), float(logs["loss"]))
 
 
-def _load(base_model: str, training: Training) -> tuple[Any, Any]:
+def _load(base_model: str, training: TrainingPlan) -> tuple[Any, Any]:
     dtype = "bfloat16" if torch.cuda.is_available() else cpu_dtype()
     try:
         tokenizer = AutoTokenizer.from_pretrained(base_model)
@@ -162,7 +161,7 @@ def _load(base_model: str, training: Training) -> tuple[Any, Any]:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     config = LoraConfig(
-        r=training.rank, lora_alpha=2 * training.rank, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=training.lora_r, lora_alpha=training.lora_alpha, target_modules="all-linear", task_type="CAUSAL_LM"
     )
     return get_peft_model(model, config, autocast_adapter_dtype=False), tokenizer
 

@@ -13,7 +13,7 @@ from services.workloads.complaints import BadWorkload, Complaint
 from services.workloads.published_views import PublishedViews
 from services.workloads.rows import LabelledRow
 from shared.model_server import ModelServer, ModelServerRefused
-from shared.training_time import expected_minutes
+from shared.training.time import expected_minutes
 from shared.workload import Workload
 
 SAMPLE = 16

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from services.workloads.complaints import Complaint
 from shared.redaction.rules import cannot_redact
+from shared.training.defaults import LORA_R
 from shared.workload import Workload
 
 BESIDES_THE_PROMPT = 2  # tokens: a first one that some models put before every text, and the answer
@@ -23,11 +24,12 @@ def complaints(workload: Workload, base_models: Mapping[str, int], lora_rank: in
                 "or start it with this one.",
             )
         )
-    if workload.training.rank > lora_rank:
+    rank = workload.training.lora_r or LORA_R
+    if rank > lora_rank:
         found.append(
             Complaint(
-                "training.rank",
-                f"{workload.training.rank} is more than the model server loads ({lora_rank}). Lower it, or "
+                "training.lora_r",
+                f"{rank} is more than the model server loads ({lora_rank}). Lower it, or "
                 "start vLLM with a higher --max-lora-rank and tell retraining so (RETRAINING_LORA_RANK).",
             )
         )

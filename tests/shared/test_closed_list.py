@@ -45,7 +45,7 @@ CLOSED_LIST = {
     "clickhouse",
     "time_ordered_ids",
     "topics",
-    "training_time",
+    "training",
     "uuid7",
     "workload",
 }

@@ -234,7 +234,7 @@ async def test_what_version_0_1_published_is_adopted(workloads: Workloads, click
     ("changes", "said"),
     [
         ({"base_model": "gpt-7"}, 'base_model: the model server does not serve "gpt-7". It serves SmolLM2'),
-        ({"training": {"rank": 128}}, "training.rank: 128 is more than the model server loads (64)"),
+        ({"training": {"rank": 128}}, "training.lora_r: 128 is more than the model server loads (64)"),
         ({"language": "de"}, "privacy: the redactor finds PERSON in English texts only"),
         ({"labels": [f"l{n}" for n in range(200)]}, "does not tell the probabilities of 200 labels"),
         ({"renamed": {"a": "b"}}, '"renamed" is no setting'),

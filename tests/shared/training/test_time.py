@@ -1,36 +1,34 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from shared.training_time import evaluation_seconds, expected_minutes, steps, training_seconds
+from shared.training.defaults import plan
+from shared.training.device import Device
+from shared.training.plan import TrainingPlan
+from shared.training.time import evaluation_seconds, expected_minutes, training_seconds
 from shared.workload import Split, Training, Workload
 
 
-@pytest.mark.parametrize(
-    ("rows", "epochs", "most", "expected"),
-    [
-        (320, 2.0, 400, 40),
-        (321, 2.0, 400, 42),  # a last, smaller batch in each epoch
-        (320, 2.0, 30, 30),
-        (320, 0.5, 400, 10),
-        (3, 1.0, 400, 1),
-        (1, 0.1, 400, 1),
-    ],
-)
-def test_steps_are_epochs_over_the_rows_up_to_a_limit(
-    rows: int, epochs: float, most: int, expected: int
-) -> None:
-    assert steps(rows, Training(batch_size=16, epochs=epochs, max_steps=most)) == expected
+def planned(rows: int, **said: Any) -> TrainingPlan:
+    return plan(Training(validation_share=0, **said), rows, 2, 10, 1, Device())
 
 
 def test_seconds_follow_from_tokens_and_speed() -> None:
-    training = Training(batch_size=16, epochs=2.0, max_steps=400)
-    assert training_seconds(320, 25, training, 400) == pytest.approx(640 * 25 * 2.5 / 400)
+    assert training_seconds(planned(320, batch_size=16, epochs=2.0), 25, 400) == pytest.approx(
+        640 * 25 * 2.5 / 400
+    )
     assert evaluation_seconds(500, 25, 400) == pytest.approx(31.25)
 
 
 def test_rows_in_a_smaller_last_batch_are_not_counted_as_full() -> None:
-    assert training_seconds(10, 10, Training(batch_size=16, epochs=1.0), 25) == pytest.approx(10)
+    assert training_seconds(planned(10, batch_size=16, epochs=1.0), 10, 25) == pytest.approx(10)
+
+
+def test_rows_that_choose_the_epoch_are_read_once_an_epoch() -> None:
+    validated = plan(Training(validation_share=0.2, epochs=2), 100, 2, 10, 1, Device())
+    assert training_seconds(validated, 10, 100) == pytest.approx((2 * 80 * 2.5 + 2 * 20) * 10 / 100)
 
 
 def test_minutes_are_training_and_answers_and_a_start() -> None:
@@ -40,7 +38,7 @@ def test_minutes_are_training_and_answers_and_a_start() -> None:
         prompt="{text}:",
         labels=("a", "b"),
         split=Split(golden=20, held_out=30),
-        training=Training(batch_size=10, epochs=1.0, max_steps=400),
+        training=Training(batch_size=10, epochs=1.0, validation_share=0),
     )
     trained, asked = 450, 2 * 30 + 20 + 60
     seconds = trained * 20 * 2.5 / 100 + asked * 20 / 100 + 40

@@ -1,0 +1,105 @@
+"""The `training` section of a workload's definition: every setting may be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from shared.fields import MOST_ITEMS, Number, Part, Share, Whole
+
+Method = Literal["lora", "qlora", "full", "fusion"]
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,100}$")]
+Quantisation = Literal["nf4", "fp4"]
+ComputeType = Literal["bfloat16", "float16", "float32"]
+NEW_NAMES = {"rank": "lora_r", "max_seq_length": "max_length"}
+"""An old or a second name → the name."""
+FILLED_IN_BEFORE = {
+    "method": "lora",
+    "rank": 16,
+    "learning_rate": 2e-3,
+    "batch_size": 16,
+    "epochs": 2.0,
+    "max_steps": 400,
+    "seed": 1,
+}
+"""Up to version 0.2 every event wrote out these, which nobody had asked for."""
+
+
+class Training(Part):
+    """What is left out is decided by `shared/training/defaults.py`: from rows, base model and device."""
+
+    method: Method | None = None
+    lora_r: Annotated[int, Field(ge=1, le=256)] | None = None
+    lora_alpha: Annotated[int, Field(ge=1, le=4096)] | None = None
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    use_rslora: bool | None = None
+    """Scale by alpha / sqrt(r) instead of alpha / r (Kalajdzievski 2023)."""
+    target_modules: (
+        Literal["all-linear"] | Annotated[tuple[ModuleName, ...], Field(min_length=1, max_length=100)] | None
+    ) = None
+    """The linear layers that get an adapter."""
+    epochs: Annotated[float, Field(gt=0, le=100)] | None = None
+    max_steps: Annotated[Whole, Field(ge=1)] | None = None
+    """Optimiser steps at most, where that is fewer than the epochs take."""
+    batch_size: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Rows at a time on a device."""
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Batches to an optimiser step."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    lr_scheduler_type: Scheduler | None = None
+    warmup_steps: Annotated[Whole, Field(ge=0)] | None = None
+    warmup_ratio: Share | None = None
+    """The same as a share of all steps. Say one of the two."""
+    weight_decay: Annotated[Number, Field(ge=0, le=1)] | None = None
+    max_length: Annotated[int, Field(ge=8, le=MOST_ITEMS)] | None = None
+    """Tokens of a row with its prompt and answer. A longer text loses its middle, in training only: the
+    server refuses what is too long for its context. Also read as `max_seq_length`.
+    """
+    use_4bit: bool | None = None
+    """The base model's weights in four bits: that is the method `qlora`."""
+    bnb_4bit_quant_type: Quantisation | None = None
+    bnb_4bit_use_double_quant: bool | None = None
+    bnb_4bit_compute_dtype: ComputeType | None = None
+    gradient_checkpointing: bool | None = None
+    """Compute activations again instead of keeping them: less memory, about a third slower."""
+    neftune_noise_alpha: Annotated[Number, Field(ge=0, le=100)] | None = None
+    """Noise on the embeddings while training (Jain et al. 2023); 5 is usual, 0 is none."""
+    validation_share: Annotated[float, Field(ge=0, le=0.5)] | None = None
+    """Share of the training rows that is not trained on, and chooses the best epoch."""
+    early_stopping_patience: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Epochs without a lower validation loss after which training ends; 0 trains to the end."""
+    seed: Whole | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_its_old_names(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        if FILLED_IN_BEFORE.keys() <= given.keys():
+            given = {
+                name: value
+                for name, value in given.items()
+                if name not in FILLED_IN_BEFORE or value != FILLED_IN_BEFORE[name]
+            }
+        both = [old for old, new in NEW_NAMES.items() if old in given and given.get(new) is not None]
+        if both:
+            raise ValueError(f"{both[0]} and {NEW_NAMES[both[0]]} are one setting. Remove one.")
+        if given.get("use_dora"):
+            raise ValueError(
+                "use_dora cannot be: vLLM refuses to serve such an adapter. Leave it out; a higher lora_r or "
+                "use_rslora does what it is for."
+            )
+        return {NEW_NAMES.get(name, name): value for name, value in given.items() if name != "use_dora"}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.warmup_steps is not None and self.warmup_ratio is not None:
+            raise ValueError("warmup_steps and warmup_ratio are two ways to say one thing. Remove one.")
+        if self.use_4bit and self.method not in (None, "qlora"):
+            raise ValueError(f'use_4bit is the method "qlora", and not "{self.method}". Remove one.')
+        if self.use_4bit is False and self.method == "qlora":
+            raise ValueError('the method "qlora" is with use_4bit. Say method = "lora", or remove use_4bit.')
+        return self
