@@ -1,6 +1,6 @@
 """The model server's HTTP API, as vLLM spells it: one server, or several that are asked as one."""
 
-from shared.model_server.answers import Scored
+from shared.model_server.answers import Scored, ServerLimits
 from shared.model_server.client import ModelServer
 from shared.model_server.errors import (
     AdapterNotFound,
@@ -17,5 +17,6 @@ __all__ = [
     "ModelServerRefused",
     "PromptTooLong",
     "Scored",
+    "ServerLimits",
     "UnknownModel",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from shared.model_server.errors import ModelServerRefused
@@ -16,6 +16,31 @@ class Scored:
 
     logprobs: dict[int, float]
     prompt_tokens: int
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """What a model server takes, by the names of vLLM's options. None: it does not say."""
+
+    max_logprobs: int | None = None
+    """Labels whose probabilities one request may ask for."""
+    max_lora_rank: int | None = None
+    max_loras: int | None = None
+    """Adapters that are served at full speed at the same time; more are served, slower."""
+
+    @classmethod
+    def lowest(cls, several: Iterable[ServerLimits]) -> ServerLimits:
+        """Of servers that are asked as one: each limit is the lowest that any of them tells."""
+        told = list(several)
+        return cls(
+            *(
+                min((n for each in told if (n := getattr(each, name)) is not None), default=None)
+                for name in LIMITS
+            )
+        )
+
+
+LIMITS = tuple(each.name for each in fields(ServerLimits))
 
 
 def scored(answer: Any) -> Scored:
@@ -44,6 +69,16 @@ def base_models(answer: Any) -> dict[str, int]:
             for row in answer["data"]
             if row.get("parent") is None and row.get("max_model_len") is not None
         }
+
+
+def limits(answer: Any) -> ServerLimits:
+    """What the cards of the base models say; vLLM's say nothing of it."""
+    with known_shape():
+        bases = [row for row in answer["data"] if row.get("parent") is None]
+        return ServerLimits.lowest(
+            ServerLimits(*(None if row.get(name) is None else int(row[name]) for name in LIMITS))
+            for row in bases
+        )
 
 
 @contextmanager

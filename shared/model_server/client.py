@@ -10,7 +10,15 @@ from typing import Self
 import aiohttp
 
 from shared.model_server.addresses import is_one_address, urls_in
-from shared.model_server.answers import Scored, base_models, names, scored, tokens
+from shared.model_server.answers import (
+    Scored,
+    ServerLimits,
+    base_models,
+    limits,
+    names,
+    scored,
+    tokens,
+)
 from shared.model_server.fleet import Fleet
 from shared.model_server.one_server import OneServer
 
@@ -83,6 +91,10 @@ class ModelServer:
             for name, context in base_models(said).items():
                 found[name] = min(context, found.get(name, context))
         return found
+
+    async def limits(self) -> ServerLimits:
+        """What each of the servers takes, as far as they tell (vLLM does not). Raises ModelServerDown."""
+        return ServerLimits.lowest(limits(said) for said in await self._servers.listings())
 
     async def load_adapter(self, name: str, folder: Path) -> None:
         """Loads an adapter from a folder that the servers can read; loading it twice is fine.

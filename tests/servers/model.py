@@ -89,8 +89,8 @@ def vllm_server(python: str, *, max_loras: int) -> Iterator[str]:
     port = free_port()
     model = str(base_model_folder())
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--model", model, "--served-model-name", MODEL, "--max-logprobs", "128"]
-    command += ["--logprobs-mode", "processed_logprobs", "--enable-lora"]
+    command += ["--model", model, "--served-model-name", MODEL, "--max-logprobs", "512"]
+    command += ["--logprobs-mode", "processed_logprobs", "--enable-lora", "--max-lora-rank", "64"]
     command += ["--max-loras", str(max_loras), "--max-cpu-loras", "4"]
     environment = {
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",

@@ -20,10 +20,12 @@ from shared.model_server import (
     ModelServer,
     ModelServerDown,
     ModelServerRefused,
+    ServerLimits,
     UnknownModel,
     fleet,
 )
 from shared.model_server.addresses import Address, addresses_of, is_one_address, urls_in
+from shared.model_server.answers import limits
 from shared.model_server.choice import choice
 from shared.model_server.fleet import Fleet
 from tests.servers.model import MODEL, free_port, lora_adapter, model_server
@@ -186,6 +188,18 @@ async def test_an_adapter_is_loaded_on_each_and_unloaded_from_each(
     assert [await loaded_on(server) for server in servers] == [{MODEL}] * 2
     with pytest.raises(UnknownModel):
         await models.score("one", "parcel", ALLOWED)
+
+
+async def test_what_every_server_takes_is_the_lowest_that_one_tells(models: ModelServer) -> None:
+    assert await models.limits() == ServerLimits(max_logprobs=512, max_lora_rank=64, max_loras=3)
+    told = [ServerLimits(512, 64), ServerLimits(128), ServerLimits()]
+    assert ServerLimits.lowest(told) == ServerLimits(128, 64)
+    assert ServerLimits.lowest([]) == ServerLimits()
+
+
+async def test_a_server_that_tells_no_limits_is_left_to_the_settings() -> None:
+    card = {"id": MODEL, "parent": None, "max_model_len": 8192}
+    assert limits({"data": [card]}) == ServerLimits()
 
 
 async def test_answers_come_from_both_and_are_the_same(

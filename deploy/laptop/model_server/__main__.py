@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from deploy.laptop.model_server.api import create_app
+from deploy.laptop.model_server.limits import HIGHEST_RANK, Limits
 from shared.cpu_dtype import cpu_dtype
 from shared.http_server import HttpServer
 from shared.loopback import NAME, CannotListen, bound_sockets
@@ -63,8 +64,10 @@ class ModelServerProcess:
             from deploy.laptop.model_server.serving import Serving
 
             dtype = cpu_dtype()
-            engine = TransformersEngine(self._options.model, dtype, self._options.threads)
-            self._serving = Serving(engine, self._options.served_model_name, self._options.max_loras)
+            options = self._options
+            engine = TransformersEngine(options.model, dtype, options.threads, options.max_lora_rank)
+            limits = Limits(options.max_loras, options.max_lora_rank)
+            self._serving = Serving(engine, options.served_model_name, limits)
             log.info("%s is ready (%s)", self._options.served_model_name, dtype)
         except Exception as error:
             log.error("the model in %s cannot be loaded: %s", self._options.model, error)
@@ -107,6 +110,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", type=_loopback, default=NAME, help="a loopback address")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--max-loras", type=int, default=3, help="merged adapters kept in memory")
+    parser.add_argument("--max-lora-rank", type=int, default=HIGHEST_RANK, help="adapters above are refused")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
     return parser.parse_args()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.laptop.model_server.batching import Answer, Token
+from deploy.laptop.model_server.limits import Limits
 
 Body = dict[str, Any]
 _LOWEST = -9999.0
@@ -67,10 +68,13 @@ def chunks(body: Body, *, with_usage: bool) -> list[Body]:
     return stream
 
 
-def models(base: str, root: str, max_model_len: int, adapters: Sequence[tuple[str, str]]) -> Body:
+def models(
+    base: str, root: str, max_model_len: int, limits: Limits, adapters: Sequence[tuple[str, str]]
+) -> Body:
     """`adapters`: name and path of each."""
     created = int(time.time())
     cards: list[Body] = [{"id": base, "root": root, "parent": None, "max_model_len": max_model_len}]
+    cards[0] |= limits.card()
     cards += [{"id": name, "root": path, "parent": base, "max_model_len": None} for name, path in adapters]
     return {
         "object": "list",

@@ -61,7 +61,7 @@ def create_app(serving: Callable[[], Serving | None], root: str) -> FastAPI:
     async def list_models() -> dict[str, Any]:
         model = ready()
         adapters = [(adapter.name, adapter.path) for adapter in model.adapters.known()]
-        return answers.models(model.name, root, model.engine.max_model_len, adapters)
+        return answers.models(model.name, root, model.engine.max_model_len, model.limits, adapters)
 
     @app.post("/v1/load_lora_adapter")
     async def load_lora_adapter(body: LoadRequest) -> PlainTextResponse:

@@ -17,6 +17,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from deploy.laptop.model_server.adapters import CONFIG, BadAdapter
 from deploy.laptop.model_server.batching import Answer, Job, Sampling, Token
+from deploy.laptop.model_server.limits import HIGHEST_RANK
 from deploy.laptop.model_server.sampling import next_token
 
 _PACKED = "tuneloop_packed"
@@ -91,12 +92,13 @@ ALL_ATTENTION_FUNCTIONS.register(_PACKED, _attend)
 class TransformersEngine:
     """A decoder with full attention from a safetensors folder. `advance` belongs to one thread at a time."""
 
-    def __init__(self, folder: Path, dtype: str, threads: int) -> None:
+    def __init__(self, folder: Path, dtype: str, threads: int, highest_rank: int = HIGHEST_RANK) -> None:
         torch.set_num_threads(threads)
         self.base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), attn_implementation=_PACKED, local_files_only=True
         ).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._highest_rank = highest_rank
         self.max_model_len = int(self.base.config.max_position_embeddings)
         self.vocabulary = int(self.base.config.vocab_size)
         ends = self.base.generation_config.eos_token_id
@@ -127,7 +129,7 @@ class TransformersEngine:
 
         Raises BadAdapter.
         """
-        _refuse_what_cannot_be_merged(folder)
+        _refuse_what_cannot_be_merged(folder, self._highest_rank)
         # Every parameter of the copy is a new one on the base's memory; safe_merge then gives each weight it
         # changes memory of its own (and refuses NaN), so the base stays as it is.
         shared = {
@@ -192,13 +194,19 @@ def _logits(weights: Any, hidden: Tensor, allowed: tuple[int, ...] | None) -> Te
     return functional.linear(hidden.float(), weights.lm_head.weight[list(allowed)].float())
 
 
-def _refuse_what_cannot_be_merged(folder: Path) -> None:
+def _refuse_what_cannot_be_merged(folder: Path, highest_rank: int) -> None:
     try:
         config = json.loads((folder / CONFIG).read_text())
     except (OSError, ValueError) as error:
         raise BadAdapter(f"{CONFIG} cannot be read: {error}") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise BadAdapter("only LoRA adapters are served")
+    rank = config.get("r")
+    if not isinstance(rank, int) or rank > highest_rank:
+        raise BadAdapter(
+            f"LoRA rank {rank} is greater than max_lora_rank {highest_rank}. Train it with a lower lora_r, "
+            "or start the server with a higher --max-lora-rank"
+        )
     # These change embeddings, which all models here share (vLLM refuses modules_to_save as well).
     targets = config.get("target_modules") or []
     if (

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from deploy.laptop.model_server.batching import Sampling
+from deploy.laptop.model_server.limits import MOST_LOGPROBS
 
-MOST_LOGPROBS = 128
 MOST_PROMPTS = 256
 
 TokenIds = list[Annotated[int, Field(ge=0)]]

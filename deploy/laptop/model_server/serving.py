@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, BadAdapter, NoAdapter
 from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Worker
+from deploy.laptop.model_server.limits import Limits
 from deploy.laptop.model_server.protocol import Refusal
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 class Serving:
     """One base model with its adapters, ready to answer. For one event loop."""
 
-    def __init__(self, engine: TransformersEngine, name: str, most_merged: int) -> None:
+    def __init__(self, engine: TransformersEngine, name: str, limits: Limits) -> None:
         self.engine = engine
         self.name = name
-        self.adapters: Adapters[Any] = Adapters(engine.merge, most_merged)
+        self.limits = limits
+        self.adapters: Adapters[Any] = Adapters(engine.merge, limits.max_loras)
         self.worker = Worker(engine)
         self._merges: dict[str, asyncio.Task[Any]] = {}
         """Under way, by adapter: whoever asks for the same one meanwhile waits for the same merge."""

@@ -14,6 +14,7 @@ import pytest
 from deploy.laptop.model_server.api import create_app
 from deploy.laptop.model_server.batching import MOST_UNFINISHED, Answer, Job, Token
 from deploy.laptop.model_server.engine import TransformersEngine
+from deploy.laptop.model_server.limits import Limits
 from deploy.laptop.model_server.protocol import MOST_PROMPTS
 from deploy.laptop.model_server.serving import Serving
 
@@ -60,7 +61,7 @@ def engine() -> LetterEngine:
 
 @pytest.fixture
 async def http(engine: LetterEngine) -> AsyncIterator[httpx.AsyncClient]:
-    serving = Serving(cast(TransformersEngine, engine), "letters", most_merged=1)
+    serving = Serving(cast(TransformersEngine, engine), "letters", Limits(max_loras=1))
     transport = httpx.ASGITransport(create_app(lambda: serving, "letters"), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield client

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -93,6 +94,11 @@ def test_a_prompt_may_come_as_token_ids(server: Client) -> None:
     assert len(server.complete([ids, ids])["choices"]) == 2
 
 
+def test_the_probabilities_of_512_tokens_are_told_at_once(server: Client) -> None:
+    allowed = list(range(1000, 1512))
+    assert set(server.score(PROMPT, allowed)) == set(allowed)
+
+
 # Adapters
 
 
@@ -158,6 +164,20 @@ def test_an_adapter_of_another_model_is_refused(
     answer = server.load("stranger", tmp_path)
     assert answer.status_code == 400
     assert "stranger" not in {card["id"] for card in server.http.get("/v1/models").json()["data"]}
+
+
+def test_a_rank_above_the_limit_is_refused_with_the_limit(server: Client, tmp_path: Path) -> None:
+    config = json.loads((server.adapters[0] / "adapter_config.json").read_text())
+    weights = load_file(server.adapters[0] / "adapter_model.safetensors")
+    wide = {
+        name: numpy.repeat(array, 17, axis=0 if ".lora_A." in name else 1) for name, array in weights.items()
+    }
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"r": 68}))
+    save_file(wide, tmp_path / "adapter_model.safetensors")
+    answer = server.load("wide", tmp_path)
+    assert answer.status_code == 400
+    assert "rank 68 is greater than max_lora_rank 64" in error_of(answer)["message"]
+    assert server.http.post("/v1/completions", json={"model": "wide", "prompt": PROMPT}).status_code == 404
 
 
 # Text
