@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from services.retraining.training_outcome import Trained
 from shared.events import DatasetPublished
 from shared.training.plan import TrainingPlan
 from shared.workload import Workload
@@ -16,9 +18,20 @@ def adapter_name(workload: Workload, version: int) -> str:
     return f"{workload.name}-{slug}-v{version}"
 
 
-def adapter_card(workload: Workload, dataset: DatasetPublished, plan: TrainingPlan, final_loss: float) -> str:
+def adapter_card(
+    workload: Workload,
+    dataset: DatasetPublished,
+    plan: TrainingPlan,
+    trained: Trained,
+    warnings: Sequence[str],
+) -> str:
     """The README.md of an adapter, with the header that model hubs read."""
     credit = f"\n## Credit\n\n{workload.credit}\n" if workload.credit else ""
+    eval_loss = "" if trained.eval_loss is None else f", {trained.eval_loss:.3f} on validation rows"
+    warned = "".join(f"- **{warning}**\n" for warning in warnings)
+    settings = "\n".join(
+        f"| {name} | {_said(value)} |" for name, value in plan.model_dump(mode="json").items()
+    )
     return f"""---
 base_model: {workload.base_model}
 library_name: peft
@@ -29,12 +42,23 @@ tags: [lora, tuneloop]
 
 {workload.title}
 
-A LoRA adapter (rank {plan.lora_r}) on {workload.base_model}, trained by tuneloop to
+A LoRA adapter (method {plan.method}, rank {plan.lora_r}) on {workload.base_model}, trained by tuneloop to
 answer with one of {len(workload.labels)} labels, each one token.
 
 - dataset: version {dataset.version}, id {dataset.dataset_id}, {dataset.train.rows} rows,
   {dataset.train.digest}
-- training: {plan.max_steps} steps of {plan.batch_size} rows, learning rate {plan.learning_rate:g},
-  final loss {final_loss:.3f}
+- training: {trained.steps} of {plan.max_steps} steps, {trained.rows_seen} rows read in all; the weights are
+  those of step {trained.best_step}
+- final loss {trained.final_loss:.3f}{eval_loss}
 - the rows were redacted automatically before training; see the dataset's manifest for how
+{warned}
+## Settings
+
+| setting | value |
+|---|---|
+{settings}
 {credit}"""
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

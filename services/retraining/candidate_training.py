@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from services.retraining.adapter_card import adapter_card, adapter_name
 from services.retraining.job_messages import TrainResult, TrainTask
 from services.retraining.settings import Settings
+from services.retraining.training_outcome import (
+    BaseModelMissing,
+    CannotTrain,
+    Trained,
+    TrainingCancelled,
+)
+from services.retraining.training_rows import PromptTooLong, TrainingRows
+from services.retraining.training_warnings import warnings
+from services.retraining.training_work import TrainingWork
+from services.retraining.validation_split import split
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
-from shared.training.defaults import plan
-from shared.training.device import Device
+from shared.training.defaults import plan, validated
+from shared.training.plan import TrainingPlan
+from shared.training.section import Method
 
 PROGRESS_SECONDS = 1.0
 
@@ -28,10 +40,9 @@ def train_candidate(
     settings: Settings,
     report: Report,
 ) -> TrainResult:
-    """Trains, writes the adapter's card and contract, and freezes all.
+    """Trains, writes the adapter's contract and card and freezes all. Raises Refused when trying is no use.
 
-    Raises Refused when there is no use in trying. `report` is told of the first step, the last,
-    and about one a second between.
+    `report` is told of the first step, the last, and about one a second between.
     """
     added, dataset = task.added, task.dataset
     workload = added.definition
@@ -44,46 +55,61 @@ def train_candidate(
     rows = workload.in_present_labels(files.rows(dataset.train))
     if not rows:
         raise Refused("the dataset has no row with a label that the workload still has. Publish another.")
-    longest = max(len(workload.prompt_for(row["text"])) for row in rows)
-    planned = plan(workload.training, len(rows), len(workload.labels), longest, 0, Device())
-    report(JobProgress(phase="training", done=0, total=planned.max_steps))
 
-    from services.retraining.trl_trainer import BaseModelMissing, Example, answer_tokens, train
+    from services.retraining import base_model as base_models
 
-    last_reported = 0.0
-
-    def on_step(step: int, loss: float) -> None:
-        nonlocal last_reported
-        if step == planned.max_steps or time.monotonic() - last_reported >= PROGRESS_SECONDS:
-            last_reported = time.monotonic()
-            report(JobProgress(phase="training", done=step, total=planned.max_steps, loss=loss))
-
-    examples = [Example(workload.prompt_for(row["text"]), added.answers[row["label"]]) for row in rows]
     try:
-        trained = train(
-            examples,
-            base_model,
-            workload.base_model,
-            planned,
-            settings.checkpoint_every,
-            folder,
-            on_step,
+        base = base_models.describe(base_model)
+        tokens = base_models.tokens_of(base.tokenizer, added.answers)
+        training_rows = TrainingRows(workload, added.answers, base.count)
+        seed = 1 if workload.training.seed is None else workload.training.seed
+        trained_rows, validation_rows = split(
+            rows, validated(len(rows), workload.training.validation_share), seed
         )
-    except BaseModelMissing as error:
+        planned = plan(
+            workload.training,
+            len(rows),
+            len(workload.labels),
+            training_rows.longest(rows),
+            base.parameters,
+            base_models.this_device(),
+            base.context,
+            len(validation_rows),
+        )
+        report(JobProgress(phase="training", done=0, total=planned.max_steps))
+        examples, cut = training_rows.examples(trained_rows, planned.max_length)
+        validation, cut_there = training_rows.examples(validation_rows, planned.max_length)
+        trained = _method(planned.method)(
+            TrainingWork(
+                examples=examples,
+                validation=validation,
+                base_model=base_model,
+                base_model_name=workload.base_model,
+                plan=planned,
+                checkpoint_every=settings.checkpoint_every,
+                folder=folder,
+                on_step=_reported(report, planned),
+            )
+        )
+    except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
         raise Refused(str(error)) from error
-    adapter = folder / "adapter"
-    card = adapter_card(workload, dataset, planned, trained.final_loss)
-    (adapter / "README.md").write_text(card, "utf-8")
+    except TrainingCancelled as error:
+        raise Refused("the training was cancelled.") from error
+    said = (*trained.warnings, *warnings(planned, len(examples), trained.rows_seen, cut + cut_there))
+    settled = planned.model_dump(mode="json")
     contract = AdapterContract.of(
         added,
-        answer_tokens(base_model, added.answers),
+        tokens,
         dataset_id=dataset.dataset_id,
         dataset_digest=dataset.train.digest,
+        base_model_digest=base_models.digest(base_model),
         method=planned.method,
-        training=planned.model_dump(mode="json"),
+        training=settled,
         lora_r=planned.lora_r,
     )
+    adapter = folder / "adapter"
     (adapter / CONTRACT_FILE).write_bytes(contract.written())
+    (adapter / "README.md").write_text(adapter_card(workload, dataset, planned, trained, said), "utf-8")
     return TrainResult(
         trained=CandidateTrained(
             run_id=task.run_id,
@@ -95,13 +121,41 @@ def train_candidate(
                 adapter_name(workload, dataset.version), adapter, workload.base_model
             ),
             method=planned.method,
-            steps=planned.max_steps,
+            steps=trained.steps,
             train_rows=len(rows),
             final_loss=trained.final_loss,
+            eval_loss=trained.eval_loss,
+            rows_seen=trained.rows_seen,
+            epochs_seen=trained.rows_seen / len(examples),
+            warnings=said,
+            plan=settled,
             seconds=trained.seconds,
             trained_at=now(),
         )
     )
+
+
+def _method(name: Method) -> Callable[[TrainingWork], Trained]:
+    """The function that trains by it. Each brings heavy libraries, so only the one is imported."""
+    match name:
+        case "lora":
+            from services.retraining.methods.lora import train
+
+            return train
+        case other:
+            raise CannotTrain(f'nothing here trains by the method "{other}". Say method = "lora".')
+
+
+def _reported(report: Report, planned: TrainingPlan) -> Callable[[int, float], None]:
+    last = 0.0
+
+    def on_step(step: int, loss: float) -> None:
+        nonlocal last
+        if step == planned.max_steps or time.monotonic() - last >= PROGRESS_SECONDS:
+            last = time.monotonic()
+            report(JobProgress(phase="training", done=step, total=planned.max_steps, loss=loss))
+
+    return on_step
 
 
 def _base_model(base_models: str, name: str) -> str:

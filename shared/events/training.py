@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from shared.events.cycles import UpToCutoff
 from shared.events.envelope import Event, Topic
 from shared.events.scorecard import Scorecard
-from shared.fields import Count, FrozenAdapter, FrozenFile, Id, Moment, Name, Number, Sentence, WorkloadName
+from shared.fields import (
+    MOST_ITEMS,
+    Count,
+    FrozenAdapter,
+    FrozenFile,
+    Id,
+    Moment,
+    Name,
+    Number,
+    Sentence,
+    WorkloadName,
+)
 
 
 class TrainingProgressed(Event):
@@ -46,6 +59,17 @@ class CandidateTrained(UpToCutoff):
     steps: Count
     train_rows: Count
     final_loss: Number
+    """Mean loss of the last tenth of the steps, in nats per answer token."""
+    eval_loss: Number | None = None
+    """Of the best epoch, on the rows kept for that; None without such rows, and up to version 0.2."""
+    rows_seen: Count | None = None
+    """Rows read in all steps, each as often as it was read."""
+    epochs_seen: Annotated[Number, Field(ge=0)] | None = None
+    """The same for each of the rows that were trained on; below 1 some were never seen."""
+    warnings: Annotated[tuple[Sentence, ...], Field(max_length=MOST_ITEMS)] = ()
+    """What its owner should know, a sentence each."""
+    plan: Annotated[dict[str, Any], Field(max_length=MOST_ITEMS)] | None = None
+    """Every setting that ran, with its value."""
     seconds: Number
     trained_at: Moment
 

@@ -34,16 +34,19 @@ def plan(
     base_model_size: int,
     device: Device,
     context: int | None = None,
+    validation_rows: int | None = None,
 ) -> TrainingPlan:
     """Every setting: the owner's where he said it, otherwise decided here.
 
     `rows` and `labels` of the dataset; `tokens` of its longest row with prompt and answer;
-    `base_model_size` in parameters; `context` is the longest that the base model reads.
+    `base_model_size` in parameters; `context` is the longest that the base model reads;
+    `validation_rows` are those that were kept, where that is known already.
     """
     method: Method = training.method or ("qlora" if training.use_4bit else "lora")
     max_length = min(training.max_length or MAX_LENGTH[device.kind], context or 10**9)
     batch_size, accumulated = _batches(training, min(tokens, max_length), device)
-    validation_rows = validated(rows, training.validation_share)
+    if validation_rows is None:
+        validation_rows = validated(rows, training.validation_share)
     per_epoch = steps_per_epoch(rows - validation_rows, batch_size, accumulated)
     epochs = training.epochs or min(MOST_EPOCHS, max(EPOCHS, FEWEST_STEPS / per_epoch))
     max_steps = steps(epochs, per_epoch, training.max_steps)

@@ -126,7 +126,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     assert isinstance(result, Result)
     trained = CandidateTrained.model_validate(result.result["trained"])
     losses = [json.loads(entry) for entry in _losses(folder)]
-    assert losses[0] > 2 * losses[-1]
+    assert losses[0] > 1.5 * losses[-1]
     assert trained.final_loss == pytest.approx(losses[-1], rel=0.01)
     assert trained.steps == 4
     assert trained.candidate.name.startswith("tickets-smollm2-135m-v3-")
@@ -138,9 +138,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     assert str(tmp_path) not in card
     assert {path.name for path in adapter.iterdir()} == {
         "README.md",
+        "contract.json",
         "adapter_config.json",
         "adapter_model.safetensors",
-        "contract.json",
     }
     contract = AdapterContract.read((adapter / "contract.json").read_bytes())
     assert (contract.workload, contract.revision, contract.dataset_id) == ("tickets", 1, "d1")

@@ -1,0 +1,264 @@
+"""The door to TRL: trains whatever weights of a model want training, on prompts and their answers."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, TrainerCallback, set_seed
+from trl import SFTConfig, SFTTrainer
+
+from services.retraining.batch_order import batches
+from services.retraining.best_epoch import best_step, is_over
+from services.retraining.divergence import why_to_end
+from services.retraining.training_outcome import CannotTrain, Trained, TrainingCancelled
+from services.retraining.training_rows import Example
+from services.retraining.training_work import TrainingWork
+from shared.training.plan import TrainingPlan
+from shared.training.steps import rows_seen
+
+STATE = "trainer_state.json"  # the last file of a checkpoint to be written
+IGNORED = -100
+
+
+def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
+    """Leaves the best epoch's weights in `model`; the caller writes them to the folder that it says.
+
+    The loss is the cross-entropy of the answer's tokens over the whole vocabulary. What is trained is float32
+    whatever the base model is in. Called again on the same folder it goes on from the last checkpoint, with
+    the weights, the optimiser, the order of rows and the random numbers it would have had. Raises
+    CannotTrain, TrainingCancelled.
+    """
+    started = _first_start(work.folder)
+    plan = work.plan
+    set_seed(plan.seed)
+    if plan.device.kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    rows = [_tokens(example, tokenizer) for example in work.examples]
+    longest_first = sorted((_tokens(example, tokenizer) for example in work.validation), key=_length)[::-1]
+    trainer = AnswerTrainer(
+        model=model,
+        args=_settings(plan, work.checkpoint_every, work.folder / "checkpoints"),
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(longest_first) if longest_first else None,
+        processing_class=tokenizer,
+        callbacks=[_Watching(work, model, tokenizer)],
+    )
+    trainer.plan = plan
+    trainer.batches = batches(
+        [_length(row) for row in rows],
+        plan.batch_size,
+        plan.gradient_accumulation_steps,
+        plan.max_steps,
+        plan.seed,
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work.folder / "checkpoints"))
+    history = trainer.state.log_history
+    losses, evaluated = _losses(history), _evaluations(history)
+    steps = int(trainer.state.global_step)
+    best = best_step(evaluated) if evaluated else steps
+    if best != steps:
+        _put_back(model, work.folder, best)
+    return Trained(
+        final_loss=_mean(losses[-max(1, len(losses) // 10) :]),
+        eval_loss=evaluated.get(best),
+        steps=steps,
+        best_step=best,
+        rows_seen=rows_seen(steps, len(rows), plan.batch_size, plan.gradient_accumulation_steps),
+        seconds=time.time() - started,
+        min_grad_norm=min(entry["grad_norm"] for entry in history if "grad_norm" in entry),
+        peak_memory_gb=_peak_memory_gb(plan),
+    )
+
+
+class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer with the output layer applied where an answer stands and nowhere else.
+
+    Off Triton TRL scores every position against the whole vocabulary, which for one-token answers is most of
+    the work of a small model.
+    """
+
+    plan: TrainingPlan
+    batches: Sequence[list[int]]
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.model_accepts_loss_kwargs = True  # the loss below divides by all answers of a step
+        for weight in self.model.parameters():
+            if weight.requires_grad:  # TRL makes them bfloat16 on a quantised base
+                weight.data = weight.data.float()
+        self._answers: torch.Tensor | None = None
+        output = self.model.get_output_embeddings()
+        output.register_forward_pre_hook(lambda _, given: (given[0][:, :-1][self._answers], *given[1:]))
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        loader: DataLoader[Any] = DataLoader(
+            self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator
+        )
+        return self.accelerator.prepare(loader)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        following = inputs["labels"][:, 1:]
+        self._answers = following != IGNORED
+        device = self.plan.device
+        with torch.autocast(device.kind, torch.bfloat16, enabled=device.dtype == "bfloat16"):
+            logits = model(
+                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+            ).logits
+        total = torch.nn.functional.cross_entropy(logits.float(), following[self._answers], reduction="sum")
+        if num_items_in_batch is None:
+            loss = total / self._answers.sum()
+        else:
+            loss = total * self.accelerator.num_processes / num_items_in_batch
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+
+class _Watching(TrainerCallback):  # type: ignore[misc]
+    """Tells of each step, ends what went wrong, keeps the best epoch and stops when none gets better."""
+
+    def __init__(self, work: TrainingWork, model: Any, tokenizer: Any) -> None:
+        self._work, self._model, self._vocabulary = work, model, len(tokenizer)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        if reason := why_to_end(_losses(state.log_history), logs.get("grad_norm"), self._vocabulary):
+            raise CannotTrain(reason)
+        self._work.on_step(int(state.global_step), float(logs["loss"]))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._work.is_cancelled():
+            raise TrainingCancelled
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        losses = _evaluations(state.log_history)
+        if best_step(losses) == state.global_step:
+            _keep(self._model, self._work.folder, int(state.global_step))
+        if is_over(losses, self._work.plan.early_stopping_patience):
+            control.should_training_stop = True
+
+
+def _settings(plan: TrainingPlan, checkpoint_every: int, folder: Path) -> SFTConfig:
+    return SFTConfig(
+        output_dir=str(folder),
+        max_steps=plan.max_steps,
+        per_device_train_batch_size=plan.batch_size,
+        per_device_eval_batch_size=plan.batch_size,
+        gradient_accumulation_steps=plan.gradient_accumulation_steps,
+        learning_rate=plan.learning_rate,
+        lr_scheduler_type=plan.lr_scheduler_type,
+        warmup_steps=plan.warmup_steps,
+        weight_decay=plan.weight_decay,
+        neftune_noise_alpha=plan.neftune_noise_alpha or None,
+        optim="adamw_torch",
+        seed=plan.seed,
+        data_seed=plan.seed,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        gradient_checkpointing=plan.gradient_checkpointing,
+        bf16=False,  # the weights have their type already, and the loss brings its own autocast
+        use_cpu=plan.device.kind == "cpu",
+        eval_strategy="steps" if plan.is_validated else "no",
+        eval_steps=plan.steps_per_epoch,
+        prediction_loss_only=True,
+        save_strategy="steps",
+        save_steps=checkpoint_every,
+        save_total_limit=1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,  # it would say 0.0
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _tokens(example: Example, tokenizer: Any) -> dict[str, list[int]]:
+    prompt = tokenizer(example.prompt)["input_ids"]
+    answer = tokenizer(example.answer, add_special_tokens=False)["input_ids"]
+    return {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+
+
+def _length(row: dict[str, list[int]]) -> int:
+    return len(row["input_ids"])
+
+
+def _losses(history: Sequence[dict[str, float]]) -> list[float]:
+    return [entry["loss"] for entry in history if "loss" in entry]
+
+
+def _evaluations(history: Sequence[dict[str, float]]) -> dict[int, float]:
+    """Step → loss on the validation rows."""
+    return {int(entry["step"]): entry["eval_loss"] for entry in history if "eval_loss" in entry}
+
+
+def _mean(losses: Sequence[float]) -> float:
+    return sum(losses) / len(losses)
+
+
+def _trained_weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def _keep(model: Any, folder: Path, step: int) -> None:
+    """Writes the weights that are trained, whole or not at all, beside those kept last before."""
+    best = folder / "best"
+    best.mkdir(exist_ok=True)
+    half = best / "half"
+    save_file({name: weight.detach().contiguous() for name, weight in _trained_weights(model).items()}, half)
+    half.rename(best / f"{step}.safetensors")
+    by_step = sorted(best.glob("*.safetensors"), key=lambda kept: int(kept.stem))
+    for older in by_step[:-2]:
+        older.unlink()
+
+
+def _put_back(model: Any, folder: Path, step: int) -> None:
+    kept = load_file(folder / "best" / f"{step}.safetensors")
+    with torch.no_grad():
+        for name, weight in _trained_weights(model).items():
+            weight.copy_(kept[name])
+
+
+def _last_whole_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; a half-written one is removed."""
+    newest_first = sorted(
+        folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
+    )
+    for checkpoint in newest_first:
+        try:
+            json.loads((checkpoint / STATE).read_text("utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(checkpoint)
+        else:
+            return str(checkpoint)
+    return None
+
+
+def _peak_memory_gb(plan: TrainingPlan) -> float:
+    """Of the device: the process's resident memory where that is the CPU."""
+    if plan.device.kind == "cuda":
+        return float(torch.cuda.max_memory_allocated()) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def _first_start(folder: Path) -> float:
+    note = folder / "started"
+    with suppress(FileNotFoundError):
+        return float(note.read_text())
+    note.write_text(str(time.time()))
+    return float(note.read_text())

@@ -1,0 +1,108 @@
+"""The door to base models: what they are, what they run on, and their weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from services.retraining.training_outcome import BaseModelMissing, CannotTrain
+from shared.cpu_dtype import cpu_dtype
+from shared.training.device import Device
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """What is known of a base model before its weights are read."""
+
+    config: Any
+    tokenizer: Any
+    parameters: int
+    context: int
+    """Tokens it reads at most."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each, with those that the tokenizer puts before and after every text."""
+        return [len(tokens) for tokens in self.tokenizer(list(texts))["input_ids"]] if texts else []
+
+
+def describe(base_model: str) -> BaseModel:
+    """Of a folder or a hub's id. Raises BaseModelMissing."""
+    disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(base_model)
+        tokenizer = AutoTokenizer.from_pretrained(base_model)
+    except (OSError, ValueError) as error:
+        raise _missing(base_model) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    with torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(config)
+    return BaseModel(
+        config, tokenizer, empty.num_parameters(), config.get_text_config().max_position_embeddings
+    )
+
+
+def tokens_of(tokenizer: Any, answers: Mapping[str, str]) -> dict[str, int]:
+    """Label → the one token of its answer. Raises CannotTrain."""
+    tokens = {}
+    for label, answer in answers.items():
+        found = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        if len(found) != 1:
+            raise CannotTrain(
+                f"the answer {answer!r} of the label {label!r} is {len(found)} tokens for this base model, "
+                "and not one. Add the workload again, so that its answers are chosen for this tokenizer."
+            )
+        tokens[label] = found[0]
+    return tokens
+
+
+def digest(base_model: str) -> str | None:
+    """Over the names and contents of its weights' files; None where the base model is a hub's id."""
+    files = sorted(Path(base_model).glob("*.safetensors"))
+    if not files:
+        return None
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            total.update(f"{file.name} {hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def weights(base_model: str, device: Device, **loading: Any) -> Any:
+    """The model with its weights, in the type that the device computes in. Raises BaseModelMissing.
+
+    `loading` goes to from_pretrained as it is.
+    """
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            base_model,
+            dtype=getattr(torch, device.dtype),
+            attn_implementation="eager" if device.kind == "cpu" else "sdpa",
+            **loading,
+        )
+    except (OSError, ValueError) as error:
+        raise _missing(base_model) from error
+
+
+def this_device() -> Device:
+    if torch.cuda.is_available():
+        return Device(kind="cuda", dtype="bfloat16" if torch.cuda.is_bf16_supported() else "float32")
+    return Device(kind="cpu", dtype=cpu_dtype())
+
+
+def _missing(base_model: str) -> BaseModelMissing:
+    return BaseModelMissing(
+        f"the base model cannot be loaded from {base_model}. BASE_MODELS names the folder with base "
+        "models; without it the name is looked up on the model hub."
+    )

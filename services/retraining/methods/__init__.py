@@ -1,0 +1,1 @@
+"""The methods of training, a file each, read from top to bottom."""

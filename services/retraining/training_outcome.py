@@ -1,0 +1,36 @@
+"""What a method of training gives back, and how it may end otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Trained:
+    final_loss: float
+    """Mean loss of the last tenth of the steps, in nats per answer token."""
+    eval_loss: float | None
+    """Loss on the validation rows of what is in the folder; None without such rows."""
+    steps: int
+    """Optimiser steps done, those after the best epoch included."""
+    best_step: int
+    """The step whose weights are in the folder."""
+    rows_seen: int
+    """Rows read in all steps, each counted as often as it was read."""
+    seconds: float
+    """From the first start of this training, restarts included."""
+    min_grad_norm: float
+    peak_memory_gb: float
+    warnings: tuple[str, ...] = ()
+
+
+class BaseModelMissing(Exception):
+    """The base model cannot be loaded. The message says from where it was tried."""
+
+
+class CannotTrain(Exception):
+    """However often it is tried, nothing comes of it. Says why and what to do."""
+
+
+class TrainingCancelled(Exception):
+    """Somebody asked for the end of this training."""

@@ -1,0 +1,33 @@
+"""What a method of training is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.retraining.training_rows import Example
+from shared.training.plan import TrainingPlan
+
+
+@dataclass(frozen=True)
+class TrainingWork:
+    examples: Sequence[Example]
+    validation: Sequence[Example]
+    """Never trained on; their loss chooses the best epoch. Empty: the last one is taken."""
+    base_model: str
+    """A folder, or a hub's id."""
+    base_model_name: str
+    plan: TrainingPlan
+    checkpoint_every: int
+    """Optimiser steps."""
+    folder: Path
+    """The same one when the training is started again: it goes on from the last checkpoint."""
+    on_step: Callable[[int, float], None]
+    """Told each optimiser step's number and loss."""
+    is_cancelled: Callable[[], bool] = lambda: False
+
+    @property
+    def adapter_folder(self) -> Path:
+        """Where a method leaves the adapter."""
+        return self.folder / "adapter"
