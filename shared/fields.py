@@ -29,6 +29,7 @@ MOST_ITEMS = 100_000  # in a list or map: more than a record has room for, if th
 ROUNDING = 1e-6  # a float32 softmax sums to 1.0000001
 EARLIEST, END_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
+DIGEST = r"^sha256:[0-9a-f]{64}$"
 WORKLOAD_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 _NANOSECONDS = re.compile(r"\.[0-9]{7}")
 _VISIBLE_ID = re.compile(
@@ -163,7 +164,7 @@ class FrozenFile(Part):
 
     uri: Uri
     """Below the files' root; version 0.1 wrote absolute ones. Only `shared/files/` reads it."""
-    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+    digest: Annotated[str, StringConstraints(pattern=DIGEST)]
     rows: Count
 
 
@@ -172,7 +173,7 @@ class FrozenAdapter(Part):
 
     name: Name
     uri: Uri
-    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+    digest: Annotated[str, StringConstraints(pattern=DIGEST)]
     base_model: Name
 
 

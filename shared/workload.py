@@ -10,6 +10,12 @@ from pydantic import Field, StringConstraints, model_validator
 from shared.fields import MOST_ITEMS, Name, Number, Paragraph, Part, Sentence, Share, Whole, WorkloadName
 from shared.training.section import Training as Training
 
+MOST_LABELS = 2000
+"""More than any model server tells the probabilities of; its own limit is asked when a workload is added."""
+
+Word = Annotated[str, StringConstraints(pattern=r"^[^\s<>|\[\]{}]{1,80}$")]
+"""A word that a model can write as one token; no white space, and no special token of a model."""
+
 
 class Section(Part):
     """A table of the TOML file.
@@ -84,7 +90,9 @@ class Workload(Section):
     base_model: Name = "SmolLM2-135M-Instruct"
     prompt: Annotated[Paragraph, StringConstraints(min_length=6)]
     """What the model reads; `{text}` stands for the input. The answer follows directly."""
-    labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=500)]
+    labels: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST_LABELS)]
+    words: Annotated[dict[Name, Word], Field(max_length=MOST_LABELS)] = Field(default_factory=dict)
+    """Label → the word that answers for it, where the owner names one; the others are chosen."""
     language: Annotated[str, StringConstraints(pattern="^[a-z]{2}$")] = "en"
     credit: Annotated[Paragraph, StringConstraints(max_length=2000)] = ""
     """Shown wherever the rows or an adapter trained on them are shown."""
@@ -120,6 +128,8 @@ class Workload(Section):
             if label in seen:
                 raise ValueError(f'label "{label}" appears twice. Remove one.')
             seen.add(label)
+        if unknown := sorted(self.words.keys() - seen):
+            raise ValueError(f'words names "{unknown[0]}", which is no label. Check its spelling.')
         if self.prompt.count("{text}") != 1:
             raise ValueError('prompt must hold "{text}" exactly once: that is where the input goes.')
         if self.prompt != self.prompt.rstrip(" "):

@@ -44,7 +44,7 @@ def read_toml(source: bytes, name: str) -> Definition:
 def read_definition(content: Mapping[str, Any], name: str, source: str = "") -> Definition:
     """The definition in a TOML file's or JSON body's content. Raises BadWorkload.
 
-    A label is a string, or {"name": …, "was": …} where it had another name before.
+    A label is a string, or {"name": …} with "was", the name it had before, and "word", what answers for it.
     """
     given = dict(content)
     rows = given.pop("rows", None)
@@ -55,7 +55,12 @@ def read_definition(content: Mapping[str, Any], name: str, source: str = "") -> 
     ]
     if rows is not None and not isinstance(rows, str):
         complaints.append(Complaint(_where(name, source, ["rows"]), 'rows: write rows = "FILE".'))
-    labels, was, odd = _labels(given.get("labels"))
+    labels, was, words, odd = _labels(given.get("labels"))
+    if isinstance(named := given.get("words", {}), dict):
+        odd += [f'"{label}" has two words. Leave one out.' for label in words.keys() & named.keys()]
+        words |= named
+        if words:
+            given["words"] = words
     complaints += [Complaint(_where(name, source, ["labels"]), f"labels: {problem}") for problem in odd]
     if labels is not None:
         given["labels"] = labels
@@ -67,24 +72,34 @@ def read_definition(content: Mapping[str, Any], name: str, source: str = "") -> 
         raise BadWorkload([_complaint(name, source, row) for row in error.errors()]) from None
 
 
-def _labels(given: Any) -> tuple[list[Any] | None, dict[str, str], list[str]]:
-    """The labels' names, what some of them were called before, and what is wrong with them."""
+def _labels(given: Any) -> tuple[list[Any] | None, dict[str, str], dict[str, str], list[str]]:
+    """The labels' names, former names and words of some of them, and what is wrong with them."""
     if not isinstance(given, list):
-        return None, {}, []
-    names, was, problems = [], {}, []
+        return None, {}, {}, []
+    names: list[Any] = []
+    told: dict[str, dict[str, str]] = {"was": {}, "word": {}}
+    problems = []
     for label in given:
         if not isinstance(label, dict):
             names.append(label)
-        elif set(label) == {"name", "was"} and all(isinstance(one, str) and one for one in label.values()):
+        elif {"name"} < set(label) <= {"name", *told} and all(_is_text(one) for one in label.values()):
             names.append(label["name"])
-            was[label["name"]] = label["was"]
+            for key in told.keys() & label.keys():
+                told[key][label["name"]] = label[key]
         else:
-            problems.append('a label is a text, or { name = "new", was = "old" }.')
+            problems.append(
+                'a label is a text, or { name = "new", was = "old", word = "one" } with was, word, or both.'
+            )
+    was = told["was"]
     twice = sorted({old for old in was.values() if list(was.values()).count(old) > 1})
     problems += [
         f'two labels were "{old}". One label cannot become two: give one a new name.' for old in twice
     ]
-    return names, was, problems
+    return names, was, told["word"], problems
+
+
+def _is_text(given: Any) -> bool:
+    return isinstance(given, str) and bool(given)
 
 
 def _complaint(name: str, source: str, error: Any) -> Complaint:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from shared.events.envelope import FOR_EVER, Event, Topic
-from shared.fields import MOST_ITEMS, FrozenFile, Moment, Name, Sentence, Whole
+from shared.fields import DIGEST, MOST_ITEMS, FrozenFile, Moment, Name, Sentence, Whole
 from shared.workload import Workload
 
 
@@ -24,7 +24,9 @@ class WorkloadAdded(Event):
     revision: Whole
     definition: Workload
     answers: Annotated[dict[Name, Sentence], Field(max_length=MOST_ITEMS)]
-    """Label → what the model writes for it: one token, by the label's name or by a code."""
+    """Label → what the model writes for it: one token, a word of the label's or a code."""
+    tokenizer_digest: Annotated[str, Field(pattern=DIGEST)] | None = None
+    """The tokenizer that `answers` are single tokens of; version 0.1 did not keep it."""
     rows: FrozenFile
     """JSON Lines of {"text", "label"}; labels may go by names of earlier revisions."""
     added_at: Moment
