@@ -10,15 +10,26 @@ from dataclasses import dataclass, field
 
 from services.model_gateway.champion_alias import ChampionAlias
 from services.model_gateway.metrics import Metrics
+from shared.adapters.contract import AdapterContract
+from shared.adapters.label_contract import LabelContract
+from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import AdapterRefused, NotForThisServer
 from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, now
-from shared.files import DigestMismatch, Files
-from shared.label_scoring import LabelContract, LabelScoring
+from shared.label_scoring import LabelScoring
 from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 
 PAUSE_SECONDS = (
     1.0  # before an adapter that could not be loaded is tried again; its predecessor answers meanwhile
 )
-NOT_NOW = (ModelServerDown, ModelServerRefused, UnknownModel, PromptTooLong, OSError, TimeoutError)
+NOT_NOW = (
+    ModelServerDown,
+    ModelServerRefused,
+    NotForThisServer,
+    UnknownModel,
+    PromptTooLong,
+    OSError,
+    TimeoutError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +39,7 @@ class AliasSwitch:
     """Works beside the answers and never in their way."""
 
     alias: ChampionAlias
-    files: Files
+    loading: AdapterLoading
     models: ModelServer
     scoring: LabelScoring
     metrics: Metrics
@@ -60,51 +71,47 @@ class AliasSwitch:
         ]
         return sum(await asyncio.gather(*(self._load_and_switch(event) for event in wanted)))
 
-    async def load(self, adapter: FrozenAdapter) -> None:
-        """Makes the model server answer by this adapter.
+    async def load(self, adapter: FrozenAdapter) -> AdapterContract:
+        """Makes the model server answer by this adapter, and says how it is asked.
 
-        Raises DigestMismatch, and for now: FileNotFoundError and whatever ModelServer raises.
+        Raises AdapterRefused, and for now: FileNotFoundError and whatever ModelServer raises.
         """
         async with self._loading[adapter.name]:
-            await self._load(adapter)
+            return await self.loading.load(adapter)
 
     async def load_again(self, adapter: FrozenAdapter) -> None:
         """Like `load`, for an adapter that answered before: of many requests that miss it, one loads it."""
         async with self._loading[adapter.name]:
             if adapter.name not in await self.models.loaded():
-                await self._load(adapter)
-
-    async def _load(self, adapter: FrozenAdapter) -> None:
-        folder = await asyncio.to_thread(self.files.folder_for_models, adapter)
-        await self.models.load_adapter(adapter.name, folder)
+                await self.loading.load(adapter)
 
     async def _load_and_switch(self, event: ModelPromoted | ModelRolledBack) -> bool:
         """True if it could not be loaded for now, and is to be tried again."""
         name = event.champion.name
         try:
-            await self.load(event.champion)
-            await self._try_out(event)
-        except DigestMismatch as error:
-            log.error("%s: REFUSED as champion, the old one stays: %s", event.workload, error)
-            self._refused[event.workload] = event.revision
-            self.metrics.switches.labels(event.workload, "refused").inc()
-            return False
+            contract = await self.load(event.champion)
+            await self._try_out(event, contract)
         except NOT_NOW as error:
             log.error("%s: %s cannot answer yet, the old champion stays: %s", event.workload, name, error)
             self.metrics.switches.labels(event.workload, "late").inc()
             return True
-        await self._switch(event)
+        except AdapterRefused as error:
+            log.error("%s: REFUSED as champion, the old one stays: %s", event.workload, error)
+            self._refused[event.workload] = event.revision
+            self.metrics.switches.labels(event.workload, "refused").inc()
+            return False
+        await self._switch(event, contract)
         return False
 
-    async def _try_out(self, event: ModelPromoted | ModelRolledBack) -> None:
+    async def _try_out(self, event: ModelPromoted | ModelRolledBack, contract: AdapterContract) -> None:
         """One answer to nobody: the first pass through new weights is slow, and it proves they answer."""
         workload = self.alias.workloads.get(event.workload)
         assert workload is not None, "only champions of known workloads are wanted"
         title = workload.definition.title
-        await self.scoring.answer(event.champion.name, LabelContract.of(workload), title)
+        await self.scoring.answer(event.champion.name, LabelContract.of(contract), title)
 
-    async def _switch(self, event: ModelPromoted | ModelRolledBack) -> None:
-        unneeded = self.alias.switch_to(event)
+    async def _switch(self, event: ModelPromoted | ModelRolledBack, contract: AdapterContract) -> None:
+        unneeded = self.alias.switch_to(event, contract)
         seconds = time.monotonic() - self._consumed_at[event.workload]
         self.metrics.switches.labels(event.workload, "switched").inc()
         self.metrics.switch_seconds.labels(event.workload).observe(seconds)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from services.model_gateway import refusals
 from services.model_gateway.alias_switch import AliasSwitch
-from services.model_gateway.champion_alias import ChampionAlias
+from services.model_gateway.champion_alias import ChampionAlias, Serving
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
 from services.model_gateway.recording import Recording
+from shared.adapters.refusals import AdapterRefused
 from shared.events import PredictionLogged, WorkloadAdded
-from shared.files import DigestMismatch
-from shared.label_scoring import LabelContract, LabelScoring
+from shared.label_scoring import LabelScoring
 from shared.labels import LabelAnswer
 from shared.model_server import ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.service import Clock
@@ -27,10 +27,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scored:
-    """The label, the adapter that chose it, and the prompt's length in tokens."""
+    """The label, the adapter that chose it, by which revision's contract, and the prompt's tokens."""
 
     answer: LabelAnswer
     adapter: str
+    revision: int
     tokens_in: int
 
 
@@ -68,7 +69,7 @@ class Answering:
             attributes=asked.attributes,
             subject_id=subject_id(self.subject_key, asked.user),
             group_id=asked.group_id,
-            revision=workload.revision,
+            revision=scored.revision,
         )
         return await self.recording.recorded(prediction)
 
@@ -97,7 +98,7 @@ class Answering:
         except ModelServerRefused as error:
             log.error("%s: the model server refused: %s", workload.name, error)
             raise refusals.model_server_refused() from error
-        except (UnknownModel, DigestMismatch, OSError) as error:
+        except (UnknownModel, AdapterRefused, OSError) as error:
             log.error("%s: the champion cannot be loaded again: %s", workload.name, error)
             raise refusals.champion_not_loaded(workload.name) from error
         finally:
@@ -110,15 +111,15 @@ class Answering:
                 raise refusals.champion_not_loaded(workload.name)
             raise refusals.no_champion(workload.name)
         try:
-            return await self._score(workload, serving.adapter.name, text)
+            return await self._score(serving, text)
         except UnknownModel:  # the model server was started anew and lost what was loaded
-            adapter = self.alias.serving[workload.name].adapter
-            log.warning(
-                "%s: the model server does not know %s; loading it again", workload.name, adapter.name
-            )
-            await self.alias_switch.load_again(adapter)
-            return await self._score(workload, adapter.name, text)
+            serving = self.alias.serving[workload.name]
+            name = serving.adapter.name
+            log.warning("%s: the model server does not know %s; loading it again", workload.name, name)
+            await self.alias_switch.load_again(serving.adapter)
+            return await self._score(serving, text)
 
-    async def _score(self, workload: WorkloadAdded, adapter: str, text: str) -> Scored:
-        scored = await self.scoring.answer(adapter, LabelContract.of(workload), text)
-        return Scored(scored.answer, adapter, scored.prompt_tokens)
+    async def _score(self, serving: Serving, text: str) -> Scored:
+        name = serving.adapter.name
+        scored = await self.scoring.answer(name, serving.asked_by, text)
+        return Scored(scored.answer, name, serving.contract.revision, scored.prompt_tokens)

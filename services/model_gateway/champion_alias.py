@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
+from shared.adapters.contract import AdapterContract
+from shared.adapters.label_contract import LabelContract
 from shared.events import FrozenAdapter, ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.files import write_atomically
 from shared.projections import Champions, Workloads
@@ -21,8 +25,14 @@ class Serving(BaseModel):
 
     revision: int
     adapter: FrozenAdapter
+    contract: AdapterContract
+    """How it is asked: as it was trained, whatever the definition says now."""
     previous: str | None = None
     """The adapter that answered before. It stays loaded until the next switch, for requests on their way."""
+
+    @cached_property
+    def asked_by(self) -> LabelContract:
+        return LabelContract.of(self.contract)
 
 
 class Kept(BaseModel):
@@ -30,6 +40,18 @@ class Kept(BaseModel):
 
     workloads: list[WorkloadAdded] = []
     serving: dict[str, Serving] = {}
+
+    @field_validator("serving", mode="before")
+    @classmethod
+    def _with_a_contract(cls, serving: Any) -> Any:
+        """Up to version 0.2 none was kept: who serves is loaded anew, as the events say."""
+        if not isinstance(serving, dict):
+            return serving
+        return {
+            workload: kept
+            for workload, kept in serving.items()
+            if not isinstance(kept, dict) or "contract" in kept
+        }
 
 
 @dataclass
@@ -70,13 +92,13 @@ class ChampionAlias:
             and event.revision > self._revision(event.workload)
         ]
 
-    def switch_to(self, event: ModelPromoted | ModelRolledBack) -> str | None:
+    def switch_to(self, event: ModelPromoted | ModelRolledBack, contract: AdapterContract) -> str | None:
         """From now on the event's adapter answers. Gives the adapter that no request can need any more."""
         before = self.serving.get(event.workload)
         name = event.champion.name
         previous = before.adapter.name if before else None
         self.serving[event.workload] = Serving(
-            revision=event.revision, adapter=event.champion, previous=previous
+            revision=event.revision, adapter=event.champion, contract=contract, previous=previous
         )
         unneeded = before.previous if before else None
         return unneeded if unneeded not in (name, previous) else None

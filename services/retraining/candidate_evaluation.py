@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 
+from services.retraining.base_model_prompt import base_model_contract
 from services.retraining.examiner import (
     Answer,
     Examiner,
@@ -17,24 +18,41 @@ from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.scorecard import HELD_OUT, Judged, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
+from shared.adapters.label_contract import LabelContract
+from shared.adapters.loading import AdapterLoading
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
-from shared.model_server import ModelServer, ModelServerRefused, PromptTooLong
+from shared.model_server import ModelServerRefused, PromptTooLong
+from shared.workload import Workload
 
 ANSWERS_PER_PROGRESS = 50
 
 
 @dataclass
 class Asked:
-    """Which questions go to which model, and what it answered, now or in an earlier evaluation."""
+    """Which questions go to which model, how, and what it answered, now or in an earlier evaluation."""
 
     questions: Sequence[Question]
-    digest: str
-    adapter: FrozenAdapter | None
-    """None is the untouched base model."""
-    model: str
+    model: FrozenAdapter | str
+    """A name is the untouched base model's."""
+    asked_by: Sequence[LabelContract]
     answers: list[Answer] | None = None
+    """Under the labels' names in what it is asked by."""
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digest = questions_digest(self.questions, self.asked_by)
+
+    @property
+    def identity(self) -> str:
+        return self.model if isinstance(self.model, str) else self.model.digest
+
+    def label(self, number: int, workload: Workload) -> str:
+        """Its answer to that question, by the label's name of now."""
+        assert self.answers is not None
+        said = self.answers[number].label
+        return workload.present_label(said) or said
 
 
 @dataclass
@@ -52,39 +70,43 @@ class Count:
 
 
 async def evaluate_candidate(
-    task: EvaluateTask, files: Files, models: ModelServer, settings: Settings, report: Report
+    task: EvaluateTask, loading: AdapterLoading, settings: Settings, report: Report
 ) -> EvaluateResult:
     """Asks the candidate everything, the champion everything, the base model the held-out rows.
 
-    What a model has answered before is not asked again. The candidate stays loaded: the shadow comes next.
-    Raises Refused, DigestMismatch, FileNotFoundError, ModelServerDown.
+    Each adapter is asked by its own contract. What a model has answered before is not asked again. The
+    candidate stays loaded: the shadow comes next. Raises Refused, AdapterRefused, DigestMismatch,
+    FileNotFoundError, ModelServerDown.
     """
+    files = loading.files
     start = time.monotonic()
     added = task.added
     everything = questions(
         list(files.rows(task.dataset.held_out)), list(files.rows(task.dataset.golden)), added
     )
     held_out = [question for question in everything if question.axis == HELD_OUT]
-    all_digest, held_out_digest = questions_digest(everything, added), questions_digest(held_out, added)
-    base_model = added.definition.base_model
-    candidate = Asked(everything, all_digest, task.trained.candidate, task.trained.candidate.digest)
-    base = Asked(held_out, held_out_digest, None, base_model)
+    contract = await loading.contract_of(task.trained.candidate)
+    asked_by = LabelContract.of(contract)
+    candidate = Asked(everything, task.trained.candidate, [asked_by])
+    base = Asked(held_out, contract.base_model, [base_model_contract(contract), asked_by])
     asked = [base, candidate]
-    champion = None
+    champion, lacks = None, list[str]()
     if task.champion is not None:
-        champion = Asked(everything, all_digest, task.champion, task.champion.digest)
+        its_contract = await loading.contract_of(task.champion)
+        champion = Asked(everything, task.champion, [LabelContract.of(its_contract)])
         asked.insert(0, champion)
+        lacks = lacking(added.definition, its_contract.label_names)
     for one in asked:
         one.answers = _known(one, task.known, files)
     left = [one for one in asked if one.answers is None]
     count = Count(sum(len(one.questions) for one in left), report)
-    examiner = Examiner(models, files, added, settings.at_once, settings.patience_seconds, count.one_more)
+    examiner = Examiner(loading, settings.at_once, settings.patience_seconds, count.one_more)
     try:
         for one in left:
-            one.answers = await examiner.answers(one.questions, one.adapter)
+            one.answers = await examiner.answers(one.questions, one.model, one.asked_by)
     except (PromptTooLong, ModelServerRefused) as error:
         raise Refused(f"the evaluation cannot go on: {error}") from error
-    rows = _judged(candidate, champion, base)
+    rows = _judged(candidate, champion, base, added.definition)
     evaluated = CandidateEvaluated(
         run_id=task.run_id,
         workload=added.name,
@@ -93,7 +115,7 @@ async def evaluate_candidate(
         cutoff=task.dataset.cutoff,
         candidate=task.trained.candidate,
         champion=task.champion.name if task.champion else None,
-        scorecard=scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop),
+        scorecard=scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop, lacks),
         answers=files.freeze_rows(f"evaluations/{added.name}/{task.run_id}", [_as_json(row) for row in rows]),
         seconds=time.monotonic() - start,
         evaluated_at=now(),
@@ -103,7 +125,7 @@ async def evaluate_candidate(
 
 def _known(asked: Asked, known: Sequence[ModelAnswers], files: Files) -> list[Answer] | None:
     for one in known:
-        if (one.model, one.questions_digest) == (asked.model, asked.digest):
+        if (one.model, one.questions_digest) == (asked.identity, asked.digest):
             return [Answer(**row) for row in files.rows(one.file)]
     return None
 
@@ -111,24 +133,29 @@ def _known(asked: Asked, known: Sequence[ModelAnswers], files: Files) -> list[An
 def _frozen(asked: Asked, workload: str, files: Files) -> ModelAnswers:
     rows = [asdict(answer) for answer in asked.answers or ()]
     file = files.freeze_rows(f"evaluations/{workload}/answers", rows)
-    return ModelAnswers(model=asked.model, questions_digest=asked.digest, file=file)
+    return ModelAnswers(model=asked.identity, questions_digest=asked.digest, file=file)
 
 
-def _judged(candidate: Asked, champion: Asked | None, base: Asked) -> list[Judged]:
+def lacking(workload: Workload, labels: Collection[str]) -> list[str]:
+    """The workload's labels that are none of these, by whatever name they had when these were trained."""
+    known = {workload.present_label(label) for label in labels}
+    return [label for label in workload.labels if label not in known]
+
+
+def _judged(candidate: Asked, champion: Asked | None, base: Asked, workload: Workload) -> list[Judged]:
     by_place = {
-        (question.axis, question.row): answer.label
-        for question, answer in zip(base.questions, base.answers or (), strict=True)
+        (question.axis, question.row): base.label(number, workload)
+        for number, question in enumerate(base.questions)
     }
     answers = candidate.answers or []
-    champions = champion.answers if champion else None
     return [
         Judged(
             axis=question.axis,
             row=question.row,
             right_answer=question.right_answer,
-            candidate=answers[number].label,
+            candidate=candidate.label(number, workload),
             confidence=answers[number].confidence,
-            champion=champions[number].label if champions else None,
+            champion=champion.label(number, workload) if champion else None,
             base=by_place.get((question.axis, question.row)),
         )
         for number, question in enumerate(candidate.questions)

@@ -6,16 +6,18 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from services.retraining.adversarial import adversarial_rows
 from services.retraining.scorecard import ADVERSARIAL, GOLDEN, HELD_OUT
+from shared.adapters.label_contract import LabelContract
+from shared.adapters.loading import AdapterLoading
 from shared.events import FrozenAdapter, WorkloadAdded
-from shared.files import Files
-from shared.label_scoring import LabelContract, LabelScoring
-from shared.model_server import ModelServer, ModelServerDown, UnknownModel
+from shared.label_scoring import LabelScoring, ScoredLabel
+from shared.model_server import ModelServerDown, PromptTooLong, UnknownModel
 
 PAUSE_SECONDS = 1.0
 T = TypeVar("T")
@@ -59,12 +61,14 @@ def questions(
     ]
 
 
-def questions_digest(asked: Sequence[Question], added: WorkloadAdded) -> str:
-    """Names exactly what was asked: the rows, the prompt around them and the answers to choose from."""
+def questions_digest(asked: Sequence[Question], asked_by: Sequence[LabelContract]) -> str:
+    """Names exactly what was asked: the texts, the prompt around them and the answers to choose from.
+
+    What a right answer is called is no part of it: a label that is renamed asks nothing anew.
+    """
     everything = {
-        "questions": [asdict(question) for question in asked],
-        "prompt": added.definition.prompt,
-        "answers": added.answers,
+        "texts": [question.text for question in asked],
+        "asked_by": [[one.before, one.after, list(one.token_of.items())] for one in asked_by],
     }
     said = json.dumps(everything, sort_keys=True, ensure_ascii=False)
     return f"sha256:{hashlib.sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()}"
@@ -75,50 +79,57 @@ class Examiner:
 
     def __init__(
         self,
-        models: ModelServer,
-        files: Files,
-        added: WorkloadAdded,
+        loading: AdapterLoading,
         at_once: int,
         patience_seconds: float,
         on_answer: Callable[[], None],
     ) -> None:
-        self._models, self._files, self._added = models, files, added
+        self._loading, self._scoring = loading, LabelScoring(loading.models)
         self._at_once, self._patience, self._on_answer = at_once, patience_seconds, on_answer
-        self._scoring, self._contract = LabelScoring(models), LabelContract.of(added)
 
-    async def answers(self, asked: Sequence[Question], adapter: FrozenAdapter | None) -> list[Answer]:
-        """One answer per question, by the adapter or, without one, by the untouched base model.
+    async def answers(
+        self, asked: Sequence[Question], model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
+    ) -> list[Answer]:
+        """One answer per question by an adapter, or by the base model of this name, under its own labels.
 
-        The adapter stays loaded. Raises NotOneToken, PromptTooLong, ModelServerRefused, DigestMismatch, and
-        ModelServerDown when patience is over.
+        A text that is too long for one way of asking is asked the next way. An adapter stays loaded. Raises
+        AdapterRefused, PromptTooLong, ModelServerRefused, and ModelServerDown when patience is over.
         """
-        if adapter is not None:
-            await self._waiting(partial(self._load, adapter))
-        name = adapter.name if adapter else self._added.definition.base_model
+        if isinstance(model, FrozenAdapter):
+            await self._waiting(partial(self._loading.load, model))
         slots = asyncio.Semaphore(self._at_once)
-        return await asyncio.gather(*(self._answer(question, name, adapter, slots) for question in asked))
+        return await asyncio.gather(*(self._answer(question, model, asked_by, slots) for question in asked))
 
     async def _answer(
-        self, question: Question, name: str, adapter: FrozenAdapter | None, slots: asyncio.Semaphore
+        self,
+        question: Question,
+        model: FrozenAdapter | str,
+        asked_by: Sequence[LabelContract],
+        slots: asyncio.Semaphore,
     ) -> Answer:
         async def ask() -> Answer:
             try:
-                scored = await self._scoring.answer(name, self._contract, question.text)
+                return await self._scored(question, model, asked_by)
             except UnknownModel:  # the server has been restarted since
-                if adapter is None:
+                if isinstance(model, str):
                     raise
-                await self._load(adapter)
-                scored = await self._scoring.answer(name, self._contract, question.text)
-            return Answer(scored.answer.label, scored.answer.confidence)
+                await self._loading.load(model)
+                return await self._scored(question, model, asked_by)
 
         async with slots:
             answer = await self._waiting(ask)
         self._on_answer()
         return answer
 
-    async def _load(self, adapter: FrozenAdapter) -> None:
-        folder = await asyncio.to_thread(self._files.folder_for_models, adapter)
-        await self._models.load_adapter(adapter.name, folder)
+    async def _scored(
+        self, question: Question, model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
+    ) -> Answer:
+        name = model if isinstance(model, str) else model.name
+        *first, last = asked_by
+        for contract in first:
+            with suppress(PromptTooLong):
+                return _answer(await self._scoring.answer(name, contract, question.text))
+        return _answer(await self._scoring.answer(name, last, question.text))
 
     async def _waiting(self, ask: Callable[[], Awaitable[T]]) -> T:
         until = asyncio.get_running_loop().time() + self._patience
@@ -129,3 +140,7 @@ class Examiner:
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _answer(scored: ScoredLabel) -> Answer:
+    return Answer(scored.answer.label, scored.answer.confidence)

@@ -10,6 +10,8 @@ from typing import Any
 
 from services.retraining.job_messages import EVALUATE, TRAIN, EvaluateResult, EvaluateTask, TrainTask
 from services.retraining.settings import Settings
+from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import AdapterRefused
 from shared.addresses import Addresses
 from shared.files import JOB_PATIENCE_SECONDS, DigestMismatch, Files
 from shared.job_protocol import Order, Refused, Report, run_job
@@ -35,6 +37,8 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
         assert order.kind == EVALUATE
         evaluated = asyncio.run(_evaluate(order, files, addresses, settings, report))
         return evaluated.model_dump(mode="json")
+    except AdapterRefused as error:
+        raise Refused(str(error)) from error
     except (DigestMismatch, FileNotFoundError) as error:
         raise Refused(f"{error}. Restore the file, or publish the dataset anew.") from error
 
@@ -45,9 +49,8 @@ async def _evaluate(
     from services.retraining.candidate_evaluation import evaluate_candidate
 
     async with ModelServer(addresses.models_url) as models:
-        return await evaluate_candidate(
-            EvaluateTask.model_validate(order.task), files, models, settings, report
-        )
+        loading = AdapterLoading(files, models)
+        return await evaluate_candidate(EvaluateTask.model_validate(order.task), loading, settings, report)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from shared.events import AdversarialScore, Confusion, Difference, LabelScore, Rate, Scorecard
 from shared.intervals import paired_difference, wilson
@@ -30,8 +30,14 @@ class Judged:
     """The untouched base model's, on held-out rows."""
 
 
-def scorecard(rows: Sequence[Judged], labels: Sequence[str], golden_drop: float) -> Scorecard:
-    """`champion` must be there on all rows or on none. A drop of `golden_drop` or more is a regression."""
+def scorecard(
+    given: Sequence[Judged], labels: Sequence[str], golden_drop: float, champion_lacks: Collection[str] = ()
+) -> Scorecard:
+    """`champion` must be there on all rows or on none. A drop of `golden_drop` or more is a regression.
+
+    Rows whose right answer is a label that the champion lacks judge the candidate alone.
+    """
+    rows = [replace(row, champion=None) if row.right_answer in champion_lacks else row for row in given]
     held_out = [row for row in rows if row.axis == HELD_OUT]
     golden = [row for row in rows if row.axis == GOLDEN]
     has_champion = any(row.champion is not None for row in rows)
@@ -40,18 +46,19 @@ def scorecard(rows: Sequence[Judged], labels: Sequence[str], golden_drop: float)
     return Scorecard(
         held_out=_rate(held_out, _candidate),
         base_model=_rate(held_out, lambda row: row.base),
-        champion=_rate(held_out, _champion) if has_champion else None,
+        champion=_rate(_compared(held_out), _champion) if has_champion else None,
         held_out_difference=_difference(held_out) if has_champion else None,
         golden=_rate(golden, _candidate),
         golden_difference=golden_difference,
         golden_regressed=golden_difference is not None and golden_difference.delta <= -golden_drop + 1e-9,
         adversarial=_adversarial(rows, has_champion),
-        labels=[_label_score(held_out, label, has_champion) for label in labels],
-        confusions=_confusions(held_out, has_champion),
+        labels=[_label_score(held_out, label, has_champion, champion_lacks) for label in labels],
+        confusions=_confusions(held_out, has_champion, champion_lacks),
         majority_share=max(right.values(), default=0) / max(1, len(held_out)),
         calibration_error=calibration_error(
             [(row.confidence, row.candidate == row.right_answer) for row in held_out]
         ),
+        champion_lacks=[label for label in labels if label in champion_lacks],
     )
 
 
@@ -72,12 +79,17 @@ def _champion(row: Judged) -> str | None:
     return row.champion
 
 
+def _compared(rows: Sequence[Judged]) -> list[Judged]:
+    return [row for row in rows if row.champion is not None]
+
+
 def _rate(rows: Sequence[Judged], answer: Callable[[Judged], str | None]) -> Rate:
     return wilson(sum(answer(row) == row.right_answer for row in rows), len(rows))
 
 
 def _difference(rows: Sequence[Judged]) -> Difference:
-    pairs = [(row.candidate == row.right_answer, row.champion == row.right_answer) for row in rows]
+    compared = _compared(rows)
+    pairs = [(row.candidate == row.right_answer, row.champion == row.right_answer) for row in compared]
     return paired_difference(pairs.count((True, False)), pairs.count((False, True)), len(pairs))
 
 
@@ -91,16 +103,19 @@ def _adversarial(rows: Sequence[Judged], has_champion: bool) -> list[Adversarial
                 generator=axis.removeprefix(ADVERSARIAL),
                 n=len(on_axis),
                 candidate=_rate(on_axis, _candidate),
-                champion=_rate(on_axis, _champion) if has_champion else None,
+                champion=_rate(_compared(on_axis), _champion) if has_champion else None,
             )
         )
     return scores
 
 
-def _label_score(rows: Sequence[Judged], label: str, has_champion: bool) -> LabelScore:
+def _label_score(
+    rows: Sequence[Judged], label: str, has_champion: bool, champion_lacks: Collection[str]
+) -> LabelScore:
     n = sum(row.right_answer == label for row in rows)
     precision, recall, f1 = _precision_recall_f1(rows, label, _candidate)
-    champion_f1 = _precision_recall_f1(rows, label, _champion)[2] if has_champion else None
+    is_known = has_champion and label not in champion_lacks
+    champion_f1 = _precision_recall_f1(_compared(rows), label, _champion)[2] if is_known else None
     return LabelScore(label=label, n=n, precision=precision, recall=recall, f1=f1, champion_f1=champion_f1)
 
 
@@ -118,7 +133,9 @@ def _precision_recall_f1(
     )
 
 
-def _confusions(rows: Sequence[Judged], has_champion: bool) -> list[Confusion]:
+def _confusions(
+    rows: Sequence[Judged], has_champion: bool, champion_lacks: Collection[str]
+) -> list[Confusion]:
     """The ten commonest ways to be wrong, of either model: where one got better shows as well as worse."""
     right = Counter(row.right_answer for row in rows)
     candidate = Counter(
@@ -137,7 +154,7 @@ def _confusions(rows: Sequence[Judged], has_champion: bool) -> list[Confusion]:
             right_answer=pair[0],
             answer=pair[1],
             n=right[pair[0]],
-            champion=champion[pair] if has_champion else None,
+            champion=champion[pair] if has_champion and pair[0] not in champion_lacks else None,
             candidate=candidate[pair],
         )
         for pair in commonest[:MOST_CONFUSIONS]

@@ -9,6 +9,7 @@ from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
+from shared.adapters.loading import AdapterLoading
 from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
 from shared.projections import Workloads
@@ -25,7 +26,7 @@ def build(context: ServiceContext) -> Service:
         workloads,
         judging,
         context.models,
-        context.files,
+        AdapterLoading(context.files, context.models),
         Settings(),
         wake,
     )

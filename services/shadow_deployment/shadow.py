@@ -14,11 +14,13 @@ from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import Request, ShadowStore
+from shared.adapters.label_contract import LabelContract
+from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import AdapterRefused, Tampered
 from shared.backoff import pause_seconds
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
-from shared.files import DigestMismatch, Files
-from shared.label_scoring import LabelContract, LabelScoring
+from shared.label_scoring import LabelScoring
 from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.projections import Workloads
 from shared.service import Clock
@@ -34,14 +36,14 @@ class Shadow:
     workloads: Workloads
     judging: Judging
     models: ModelServer
-    files: Files
+    loading: AdapterLoading
     settings: Settings
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
     _scoring: LabelScoring = field(init=False)
     _has_candidates: bool = True
-    _prepared: dict[str, str] = field(default_factory=dict)
-    """Workload → the run whose candidate is loaded."""
+    _prepared: dict[str, tuple[str, LabelContract]] = field(default_factory=dict)
+    """Workload → the run whose candidate is loaded, and how that is asked."""
     _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Workload → requests that the model server will not take; tried again after a restart."""
 
@@ -92,7 +94,8 @@ class Shadow:
         added = self.workloads.known(workload)
         if candidate is None or candidate.champion is None:
             return False
-        if self._prepared.get(workload) != candidate.run_id and not await self._prepare(candidate, added):
+        asked_by = await self._prepare(candidate, added)
+        if asked_by is None:
             return False
         limit = await self._room(candidate, added)
         if not limit:
@@ -100,7 +103,7 @@ class Shadow:
         requests = await self.store.unpaired(
             candidate, candidate.champion, limit, self.clock(), skipped=self._skipped[workload]
         )
-        pairs = await self._pairs(candidate, candidate.champion, added, requests)
+        pairs = await self._pairs(candidate, candidate.champion, added, asked_by, requests)
         if not pairs:
             return False
         await self.store.keep_pairs(pairs)
@@ -108,23 +111,28 @@ class Shadow:
         await self.judging.consider(workload)
         return True
 
-    async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> bool:
-        """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind."""
+    async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
+        """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind.
+
+        Gives how it is asked, once for each run; None if it cannot even be tried, and is rejected.
+        """
+        run_id, asked_by = self._prepared.get(candidate.workload, ("", None))
+        if run_id == candidate.run_id:
+            return asked_by
         promotion = workload.definition.promotion
         try:
-            folder = await asyncio.to_thread(self.files.folder_for_models, candidate.candidate)
-            await self.models.load_adapter(candidate.candidate.name, folder)
-        except (DigestMismatch, FileNotFoundError) as error:
-            reason = f"Its files are not those that were evaluated: {error}."
+            asked_by = LabelContract.of(await self.loading.load(candidate.candidate))
+        except (Tampered, FileNotFoundError) as error:
+            reason = f"Its files are not those that were evaluated: {error}"
             await self.judging.reject(candidate, reason, promotion)
-            return False
-        except ModelServerRefused as error:
-            reason = f"The model server will not load it: {error}."
+            return None
+        except (AdapterRefused, ModelServerRefused) as error:
+            reason = f"It cannot be loaded: {error}"
             await self.judging.reject(candidate, reason, promotion)
-            return False
+            return None
         await self.publish(*await self.store.pair_events(candidate.workload, candidate.run_id))
-        self._prepared[candidate.workload] = candidate.run_id
-        return True
+        self._prepared[candidate.workload] = (candidate.run_id, asked_by)
+        return asked_by
 
     async def _room(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> int:
         """How many pairs may be recorded now: 0 when there are enough, or while reviewers fall behind."""
@@ -141,13 +149,14 @@ class Shadow:
         candidate: CandidateEvaluated,
         champion: str,
         workload: WorkloadAdded,
+        asked_by: LabelContract,
         requests: list[Request],
     ) -> list[ShadowPairRecorded]:
         at_once = asyncio.Semaphore(self.settings.concurrency)
 
         async def pair(request: Request) -> ShadowPairRecorded | None:
             async with at_once:
-                return await self._pair(candidate, champion, workload, request)
+                return await self._pair(candidate, champion, workload, asked_by, request)
 
         outcomes = await asyncio.gather(*(pair(request) for request in requests), return_exceptions=True)
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -159,25 +168,35 @@ class Shadow:
         return [outcome for outcome in outcomes if isinstance(outcome, ShadowPairRecorded)]
 
     async def _pair(
-        self, candidate: CandidateEvaluated, champion: str, workload: WorkloadAdded, request: Request
+        self,
+        candidate: CandidateEvaluated,
+        champion: str,
+        workload: WorkloadAdded,
+        asked_by: LabelContract,
+        request: Request,
     ) -> ShadowPairRecorded | None:
+        """Both answers by their labels' names of now, so that the same answer is the same."""
         name = candidate.candidate.name
         try:
-            scored = await self._scoring.answer(name, LabelContract.of(workload), request.input)
+            scored = await self._scoring.answer(name, asked_by, request.input)
         except (PromptTooLong, ModelServerRefused) as error:
             log.warning("%s cannot be asked about %s: %s", name, request.prediction_id, type(error).__name__)
             self._skipped[candidate.workload].add(request.prediction_id)
             return None
+
+        def present(label: str) -> str:
+            return workload.definition.present_label(label) or label
+
         return ShadowPairRecorded(
             run_id=candidate.run_id,
             workload=candidate.workload,
             prediction_id=request.prediction_id,
             predicted_at=request.predicted_at,
             champion=champion,
-            champion_answer=workload.definition.present_label(request.answer) or request.answer,
+            champion_answer=present(request.answer),
             champion_confidence=request.confidence,
             candidate=name,
-            candidate_answer=scored.answer.label,
+            candidate_answer=present(scored.answer.label),
             candidate_confidence=scored.answer.confidence,
             recorded_at=self.clock(),
         )

@@ -59,3 +59,16 @@ class Scorecard(Part):
     """The share of the commonest held-out label: what a constant answer would score."""
     calibration_error: Number
     """Expected calibration error, 10 equal-width bins (Guo et al. 2017)."""
+    champion_lacks: Annotated[list[Name], Field(max_length=MOST_ITEMS)] = Field(default_factory=list)
+    """Labels it was not trained on: rows with these right answers judge the candidate alone."""
+
+    @property
+    def compared_on(self) -> str:
+        """One sentence where the comparison with the champion leaves rows out, else nothing."""
+        if not self.champion_lacks:
+            return ""
+        names = ", ".join(f'"{label}"' for label in self.champion_lacks)
+        return (
+            f"Compared on the labels that both know: the champion was not trained on {names}, so rows with "
+            "such a right answer judge the candidate alone."
+        )

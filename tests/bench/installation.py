@@ -232,7 +232,7 @@ def files_uri(folder: Path) -> str:
 
 def add_workload(kafka: str, *names: str) -> None:
     """Says on Kafka that these workloads exist, as `workloads` does."""
-    _say(kafka, *map(_added, names))
+    _say(kafka, *map(workload_added, names))
 
 
 def promote(kafka: str, workload: str, adapter: FrozenAdapter) -> None:
@@ -257,7 +257,7 @@ def _say(kafka: str, *events: Event) -> None:
     assert producer.flush(READY_SECONDS) == 0
 
 
-def _added(name: str) -> WorkloadAdded:
+def workload_added(name: str) -> WorkloadAdded:
     return WorkloadAdded(
         revision=1,
         definition=Workload(

@@ -9,8 +9,15 @@ import aiohttp
 
 from shared.files import Files
 from tests.bench.chaos.ledger import Ledger
-from tests.bench.installation import ModelServerProcess, ServiceProcess, add_workload, files_uri, promote
-from tests.servers.model import MODEL, lora_adapter
+from tests.bench.installation import (
+    ModelServerProcess,
+    ServiceProcess,
+    add_workload,
+    files_uri,
+    promote,
+    workload_added,
+)
+from tests.servers.adapters import freeze_trained
 
 WORKLOAD = "chaos-answers"
 PAUSE_SECONDS = 0.3
@@ -22,9 +29,8 @@ ANSWERED = "200 by the gateway"
 
 async def ready(gateway: ServiceProcess, models: ModelServerProcess, kafka: str, folder: Path) -> None:
     """Starts both; returns when the workload is answered. Raises TimeoutError."""
-    frozen = await asyncio.to_thread(
-        Files(files_uri(folder), folder / "cache").freeze_adapter, "answers-1", lora_adapter(1), MODEL
-    )
+    files = Files(files_uri(folder), folder / "cache")
+    frozen = await asyncio.to_thread(freeze_trained, files, "answers-1", 1, workload_added(WORKLOAD))
     await asyncio.to_thread(add_workload, kafka, WORKLOAD)
     await asyncio.to_thread(promote, kafka, WORKLOAD, frozen)
     await asyncio.to_thread(models.start)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.model_gateway.app import build
+from shared.adapters.contract import AdapterContract
 from shared.addresses import Addresses
 from shared.clickhouse import clickhouse_at
 from shared.events import Event, FrozenFile, ModelPromoted, ModelRolledBack, WorkloadAdded, now
@@ -22,6 +24,7 @@ from shared.files import Files
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.workload import Workload
+from tests.servers.adapters import freeze_trained
 from tests.servers.http import app_of
 from tests.servers.model import model_server
 
@@ -31,16 +34,35 @@ NO_FILE = FrozenFile(uri="file:///rows.jsonl", digest="sha256:" + "0" * 64, rows
 BASE = "SmolLM2-135M-Instruct"
 
 
-def added(name: str = "tickets", *, revision: int = 1) -> WorkloadAdded:
-    definition = Workload(
-        name=name,
-        title="Which team answers this ticket",
-        prompt="Classify the message.\n\n{text}\n\nAnswer:",
-        labels=("refund", "outage", "other"),
+ANSWERS = {"refund": " A", "outage": " B", "other": " C"}
+
+
+def added(
+    name: str = "tickets",
+    *,
+    revision: int = 1,
+    answers: Mapping[str, str] = MappingProxyType(ANSWERS),
+    **definition_fields: Any,
+) -> WorkloadAdded:
+    """`answers`: label → what the model writes for it, in the definition's order."""
+    definition = Workload.model_validate(
+        {
+            "name": name,
+            "title": "Which team answers this ticket",
+            "prompt": "Classify the message.\n\n{text}\n\nAnswer:",
+            "labels": tuple(answers),
+            **definition_fields,
+        }
     )
-    answers = {"refund": " A", "outage": " B", "other": " C"}
     return WorkloadAdded(
-        revision=revision, definition=definition, answers=answers, rows=NO_FILE, added_at=now()
+        revision=revision, definition=definition, answers=dict(answers), rows=NO_FILE, added_at=now()
+    )
+
+
+def contract() -> AdapterContract:
+    """Of an adapter trained by `added()`, with tokens of no tokenizer."""
+    return AdapterContract.of(
+        added(), {"refund": 1, "outage": 2, "other": 3}, dataset_id="dataset-1", lora_r=4
     )
 
 
@@ -141,9 +163,9 @@ async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
 
 @pytest.fixture
 def freeze(tmp_path: Path) -> Callable[[str, Path], FrozenAdapter]:
-    """Puts an adapter's folder where the gateway finds it."""
+    """Puts an adapter's folder, with the contract of `added()`, where the gateway finds it."""
     files = Files(f"file://{tmp_path}/files", tmp_path / "cache")
-    return lambda name, folder: files.freeze_adapter(name, folder, BASE)
+    return lambda name, folder: freeze_trained(files, name, folder, added())
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import pytest
 
 from services.model_gateway.champion_alias import ChampionAlias
 from shared.fields import FrozenAdapter
+from tests.servers.adapters import contract_of
 from tests.servers.model import free_port, lora_adapter
 from tests.services.model_gateway.conftest import added, promoted
 
@@ -29,7 +30,7 @@ def gateway_url(
     folder.mkdir(parents=True)
     alias = ChampionAlias(folder / "champion_alias.json")
     alias.workloads.apply(added())
-    alias.switch_to(promoted(freeze("tickets-1", lora_adapter(1))))
+    alias.switch_to(promoted(freeze("tickets-1", lora_adapter(1))), contract_of(added()))
     asyncio.run(alias.keep())
     with gateway(models_url, tmp_path) as url:
         yield url

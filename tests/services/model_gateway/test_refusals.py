@@ -14,7 +14,7 @@ import pytest
 from services.model_gateway.champion_alias import ChampionAlias
 from shared.events import now
 from shared.fields import FrozenAdapter
-from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted
+from tests.services.model_gateway.conftest import Gateway, Gateways, added, contract, promoted
 
 JSON = {"content-type": "application/json"}
 Freeze = Callable[[str, Path], FrozenAdapter]
@@ -55,7 +55,7 @@ async def over(gateways: Gateways, models_url: str, adapter: FrozenAdapter) -> G
     """A gateway whose kept alias says that the adapter serves."""
     alias = ChampionAlias(gateways.folder / "state" / "champion_alias.json")
     alias.workloads.apply(added())
-    alias.switch_to(promoted(adapter))
+    alias.switch_to(promoted(adapter), contract())
     await alias.keep()
     return await gateways(models_url)
 

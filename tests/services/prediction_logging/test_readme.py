@@ -16,10 +16,11 @@ import pytest
 from shared.events import ModelPromoted, WorkloadAdded, now
 from shared.files import Files
 from shared.workload import Workload
+from tests.servers.adapters import freeze_trained
 from tests.servers.clickhouse import execute
-from tests.servers.model import ROOT, lora_adapter
+from tests.servers.model import ROOT
 from tests.servers.services import ServiceProcess
-from tests.services.model_gateway.conftest import BASE, NO_FILE, models_url
+from tests.services.model_gateway.conftest import NO_FILE, models_url
 from tests.services.prediction_logging.installation import Installation, installed
 
 __all__ = ["models_url"]
@@ -69,7 +70,7 @@ def readme(
     promoted = ModelPromoted(
         workload="tickets",
         revision=1,
-        champion=files.freeze_adapter("tickets-1", lora_adapter(1), BASE),
+        champion=freeze_trained(files, "tickets-1", 1, added),
         previous=None,
         run_id="run-1",
         promoted_at=now(),

@@ -16,6 +16,7 @@ from services.retraining.candidate_evaluation import evaluate_candidate
 from services.retraining.job_messages import EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
+from shared.adapters.loading import AdapterLoading
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.events import (
@@ -37,6 +38,7 @@ from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
+from tests.servers.adapters import freeze_trained
 from tests.servers.model import MODEL, base_model_folder, lora_adapter, model_server
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -117,8 +119,8 @@ def trained(files: Files, candidate: FrozenAdapter, version: int) -> CandidateTr
 
 
 async def test_what_was_answered_once_is_not_asked_again(models_url: str, files: Files) -> None:
-    first, second = (files.freeze_adapter(f"t-v{seed}", lora_adapter(seed), MODEL) for seed in (1, 2))
     added = workload_added(files)
+    first, second = (freeze_trained(files, f"t-v{seed}", seed, added) for seed in (1, 2))
     published: list[dict[str, Any]] = []
 
     async def evaluate(**task: Any) -> Any:
@@ -126,8 +128,7 @@ async def test_what_was_answered_once_is_not_asked_again(models_url: str, files:
         async with ModelServer(models_url) as models:
             return await evaluate_candidate(
                 EvaluateTask(added=added, **task),
-                files,
-                models,
+                AdapterLoading(files, models),
                 Settings(),
                 lambda row: published.append(row.model_dump()),
             )
@@ -226,7 +227,7 @@ async def test_a_dataset_becomes_an_evaluated_candidate(
 ) -> None:
     service, published = stage
     assert set(service.consumes) == FLOW["retraining"].consumes
-    champion = files.freeze_adapter("t-v1", lora_adapter(1), MODEL)
+    champion = freeze_trained(files, "t-v1", 1, workload_added(files))
     await apply(service, workload_added(files))
     await apply(
         service,

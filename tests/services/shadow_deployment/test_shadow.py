@@ -10,11 +10,13 @@ import pytest
 
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
+from shared.adapters.loading import AdapterLoading
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
 from shared.model_server import ModelServer, ModelServerDown, Scored, UnknownModel
 from shared.workload import Promotion
-from tests.servers.model import MODEL, free_port, lora_adapter, model_server
+from tests.servers.adapters import freeze_trained, tokens_of
+from tests.servers.model import MODEL, free_port, model_server
 from tests.services.shadow_deployment.conftest import RunningService
 from tests.services.shadow_deployment.example_events import (
     CUTOFF,
@@ -25,6 +27,8 @@ from tests.services.shadow_deployment.example_events import (
     workload,
 )
 
+[B] = tokens_of({"": " B"}).values()
+
 
 class Parrot(ModelServer):
     """A model server in memory whose adapters always answer " B", as the real one keeps and forgets them."""
@@ -33,6 +37,9 @@ class Parrot(ModelServer):
         super().__init__("http://nowhere")
         self.adapters: set[str] = set()
         self.asked: list[str] = []
+
+    async def base_models(self) -> dict[str, int]:
+        return {MODEL: 2048}
 
     async def loaded(self) -> set[str]:
         return {MODEL} | self.adapters
@@ -45,13 +52,13 @@ class Parrot(ModelServer):
         self.adapters.discard(name)
 
     async def tokenize(self, model: str, text: str) -> list[int]:
-        return [ord(text[1])]
+        return list(tokens_of({"": text}).values())
 
     async def score(self, model: str, prompt: str, allowed: Sequence[int]) -> Scored:
         if model not in self.adapters:
             raise UnknownModel(model)
         self.asked.append(prompt)
-        return Scored({token: 0.0 if token == ord("B") else -3.0 for token in allowed}, 8)
+        return Scored({token: 0.0 if token == B else -3.0 for token in allowed}, 8)
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ def shadow_of(service: RunningService, models: ModelServer, files: Files, most_w
         service.workloads,
         service.judging,
         models,
-        files,
+        AdapterLoading(files, models),
         settings,
         service.wake,
     )
@@ -83,7 +90,7 @@ async def candidate_beside_champion(
     service: RunningService, files: Files, promotion: Promotion | None = None
 ) -> CandidateEvaluated:
     first, second = (
-        files.freeze_adapter(name, lora_adapter(seed), MODEL) for name, seed in (("first", 1), ("second", 2))
+        freeze_trained(files, name, seed, workload()) for name, seed in (("first", 1), ("second", 2))
     )
     await service.handlers.on_workload_added(workload(promotion))
     await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
@@ -258,7 +265,7 @@ async def test_once_round_on_the_real_model_server(service: RunningService, file
 async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
     service: RunningService, models: Parrot, files: Files, fault: str
 ) -> None:
-    frozen = files.freeze_adapter("second", lora_adapter(2), MODEL)
+    frozen = freeze_trained(files, "second", 2, workload())
     await service.with_champion()
     broken = adapter(frozen.name, uri=frozen.uri if fault == "other files" else f"{frozen.uri}-gone")
     await service.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))

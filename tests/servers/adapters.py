@@ -1,0 +1,44 @@
+"""Adapters of random weights with the contract that a training by a definition would have given them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.events import FrozenAdapter, WorkloadAdded
+from shared.files import Files
+from tests.servers.model import MODEL, base_model_folder, lora_adapter
+
+
+def tokens_of(answers: Mapping[str, str]) -> dict[str, int]:
+    """Label → the token of its answer, by the real base model's tokenizer."""
+    tokenizer = Tokenizer.from_file(str(base_model_folder() / "tokenizer.json"))
+    tokens = {}
+    for label, answer in answers.items():
+        [tokens[label]] = tokenizer.encode(answer, add_special_tokens=False).ids
+    return tokens
+
+
+def contract_of(added: WorkloadAdded) -> AdapterContract:
+    return AdapterContract.of(added, tokens_of(added.answers), dataset_id="dataset-1", lora_r=4)
+
+
+def freeze_trained(
+    files: Files,
+    name: str,
+    seed_or_folder: int | Path,
+    added: WorkloadAdded,
+    contract: AdapterContract | None = None,
+) -> FrozenAdapter:
+    """Freezes weights (by their seed, or any folder) with the contract of `added`, or with the given one."""
+    weights = lora_adapter(seed_or_folder) if isinstance(seed_or_folder, int) else seed_or_folder
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "adapter"
+        shutil.copytree(weights, folder)
+        (folder / CONTRACT_FILE).write_bytes((contract or contract_of(added)).written())
+        return files.freeze_adapter(name, folder, MODEL)
