@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
+from services.shadow_deployment.pair import Pair
 from shared.events import Guardrail, Scorecard
 from shared.workload import Promotion
 
 BEATS_CONSTANT = "held-out accuracy, lower bound, against a constant answer"
 KEEPS_GOLDEN = "golden rows, change against the champion"
 KEEPS_HELD_OUT = "held-out rows, upper bound of the change against the champion"
+KEEPS_SHARED = "reviewed pairs of the labels that both know, only the candidate right minus only the champion"
 
 
 def without_champion(scorecard: Scorecard) -> list[Guardrail]:
@@ -27,3 +31,18 @@ def against_champion(scorecard: Scorecard, promotion: Promotion) -> list[Guardra
         high = held_out.high
         guardrails.append(Guardrail(name=KEEPS_HELD_OUT, value=high, bound=0.0, passed=high >= 0))
     return guardrails
+
+
+def on_shared_labels(pairs: Sequence[Pair], champion_lacks: Collection[str]) -> list[Guardrail]:
+    """What a candidate wins by labels that the champion does not know must not hide what it loses elsewhere.
+
+    Nothing where the champion knows all of them: the pairs then speak for themselves.
+    """
+    if not champion_lacks:
+        return []
+    reviewed = [
+        pair for pair in pairs if pair.differs and not pair.waits and pair.right_answer not in champion_lacks
+    ]
+    candidate = sum(pair.candidate_answer == pair.right_answer for pair in reviewed)
+    champion = sum(pair.champion_answer == pair.right_answer for pair in reviewed)
+    return [Guardrail(name=KEEPS_SHARED, value=candidate - champion, bound=0.0, passed=candidate >= champion)]

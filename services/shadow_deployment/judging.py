@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from services.shadow_deployment.champion_history import promoted, rolled_back
+from services.shadow_deployment.pair import Pair
 from services.shadow_deployment.store import ShadowStore
-from services.shadow_deployment.verdict import Judgement, Pair, judge, settle, under_present_names
+from services.shadow_deployment.verdict import Judgement, judge, settle, under_present_names
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, CandidateJudged, RollbackRequested, Verdict
 from shared.projections import Workloads

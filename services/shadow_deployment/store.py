@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.shadow_deployment.champion_history import AliasRevision, Kind
-from services.shadow_deployment.verdict import Pair
+from services.shadow_deployment.pair import Pair
 from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,

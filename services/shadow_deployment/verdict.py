@@ -14,27 +14,11 @@ from math import exp
 
 from services.shadow_deployment import gates
 from services.shadow_deployment.e_process import Peak, peak
+from services.shadow_deployment.pair import Pair
 from shared.events import Difference, Evidence, Guardrail, Rate, Scorecard, Verdict
 from shared.workload import Promotion, Workload
 
 METHOD = "mixture e-process over discordant pairs in the order of requests, unreviewed ones counted against"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two answers to one request, and the right one once reviewers agreed on it."""
-
-    champion_answer: str
-    candidate_answer: str
-    right_answer: str | None
-
-    @property
-    def differs(self) -> bool:
-        return self.champion_answer != self.candidate_answer
-
-    @property
-    def waits(self) -> bool:
-        return self.differs and self.right_answer is None
 
 
 @dataclass(frozen=True)
@@ -55,7 +39,9 @@ def judge(
     """The verdict, or None while the shadow goes on. `pairs` stand in the order of their requests.
 
     `elapsed` is the time since the candidate was evaluated. With a champion, PROMOTE has a chance of at most
-    `promotion.alpha` if the candidate is no better; so has REJECT by the shadow if it is no worse.
+    `promotion.alpha` if the candidate is no better; so has REJECT by the shadow if it is no worse. Requests
+    whose right answer the champion does not know count, for it answers them wrongly; but a candidate that
+    loses among the labels both know is not promoted for them.
     """
     if champion is None:
         return _first(scorecard, promotion)
@@ -63,7 +49,9 @@ def judge(
     evidence, for_candidate, for_champion = _weigh(pairs, promotion)
     if broken := next((guardrail for guardrail in guardrails if not guardrail.passed), None):
         return Judgement(Verdict.REJECT, _why_broken(broken, scorecard), evidence, guardrails)
-    if _comes_first(for_candidate, for_champion):
+    on_shared = gates.on_shared_labels(pairs, scorecard.champion_lacks)
+    guardrails += on_shared
+    if _comes_first(for_candidate, for_champion) and all(guardrail.passed for guardrail in on_shared):
         return Judgement(Verdict.PROMOTE, f"{_tally(evidence)}.", evidence, guardrails)
     if _comes_first(for_champion, for_candidate):
         e_value = _e_value(for_champion)

@@ -31,20 +31,21 @@ class AdapterLoading:
 
         Raises Tampered, NotSigned, NoContract, AnotherBase, and for now: FileNotFoundError, FilesUnreachable.
         """
-        return await asyncio.to_thread(self._contract_of, adapter)
+        _, contract = await asyncio.to_thread(self._proved, adapter)
+        return contract
 
     async def load(self, adapter: FrozenAdapter) -> AdapterContract:
         """Makes the model server answer by this adapter, and says how it is to be asked.
 
         Raises like `contract_of`, NotForThisServer, and whatever ModelServer raises.
         """
-        contract = await self.contract_of(adapter)
+        here, contract = await asyncio.to_thread(self._proved, adapter)
         await self._fits_the_server(adapter, contract)
-        folder = await asyncio.to_thread(self.files.folder_for_models, adapter)
-        await self.models.load_adapter(adapter.name, folder)
+        there = await asyncio.to_thread(self.files.folder_for_models, adapter, here)
+        await self.models.load_adapter(adapter.name, there)
         return contract
 
-    def _contract_of(self, adapter: FrozenAdapter) -> AdapterContract:
+    def _proved(self, adapter: FrozenAdapter) -> tuple[Path, AdapterContract]:
         try:
             folder = self.files.adapter_folder(adapter)
         except DigestMismatch as error:
@@ -68,7 +69,7 @@ class AdapterLoading:
                 f"adapter {adapter.name} was announced for {adapter.base_model}, and its contract says "
                 f"{contract.base_model}. Train it again."
             )
-        return contract
+        return folder, contract
 
     async def _fits_the_server(self, adapter: FrozenAdapter, contract: AdapterContract) -> None:
         served = await self.models.base_models()

@@ -125,9 +125,8 @@ class Files:
             raise DigestMismatch(f"adapter {adapter.name} at {path} does not have its digest")
         return local
 
-    def folder_for_models(self, adapter: FrozenAdapter) -> Path:
-        """Where the model server finds the adapter, which is checked first. Raises as `adapter_folder`."""
-        here = self.adapter_folder(adapter)
+    def folder_for_models(self, adapter: FrozenAdapter, here: Path) -> Path:
+        """Where the model server finds the adapter whose checked files `adapter_folder` gave as `here`."""
         path = self._path(adapter.uri)
         is_below = path.startswith(f"{self._store.root}/")
         if not self._models_folder or not is_below:

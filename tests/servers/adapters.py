@@ -39,6 +39,6 @@ def freeze_trained(
     weights = lora_adapter(seed_or_folder) if isinstance(seed_or_folder, int) else seed_or_folder
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "adapter"
-        shutil.copytree(weights, folder)
+        shutil.copytree(weights, folder, ignore=shutil.ignore_patterns("done"))
         (folder / CONTRACT_FILE).write_bytes((contract or contract_of(added)).written())
         return files.freeze_adapter(name, folder, MODEL)

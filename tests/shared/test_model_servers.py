@@ -309,7 +309,7 @@ async def test_an_adapter_in_an_object_store_is_loaded_from_where_the_server_see
         root = f"s3://{BUCKET}/files"
         files = Files(root, tmp_path / "cache", f"{mount}/files")
         adapter = files.freeze_adapter("two", lora_adapter(2), MODEL)
-        folder = await asyncio.to_thread(files.folder_for_models, adapter)
+        folder = files.folder_for_models(adapter, await asyncio.to_thread(files.adapter_folder, adapter))
         with pytest.raises(AdapterNotFound, match=str(mount)):
             await models.load_adapter(adapter.name, folder)
         store = Store(root)

@@ -106,6 +106,17 @@ def test_adversarial_rows_are_reported_by_generator() -> None:
     assert (second.generator, second.champion) == ("noise", wilson(1, 1))
 
 
+def test_rows_of_a_label_that_the_champion_lacks_judge_the_candidate_alone() -> None:
+    card = scorecard(held_out(), LABELS, 0.05, champion_lacks=["c", "d"])
+    assert (card.held_out.n, card.champion) == (8, wilson(3, 7))
+    assert card.held_out_difference == paired_difference(3, 1, 7)
+    assert [label.champion_f1 is None for label in card.labels] == [False, False, True, True]
+    assert {one.right_answer: one.champion for one in card.confusions}["c"] is None
+    assert card.champion_lacks == ["c", "d"]
+    assert 'the champion was not trained on "c", "d"' in card.compared_on
+    assert scorecard(held_out(), LABELS, 0.05).compared_on == ""
+
+
 def test_calibration_error_by_hand() -> None:
     # bins: 0.9–1.0 holds 0.95 and 1.0 (both right), 0.6–0.7 holds 0.65 (wrong)
     answers = [(0.95, True), (1.0, True), (0.65, False)]

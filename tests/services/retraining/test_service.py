@@ -162,6 +162,63 @@ async def test_what_was_answered_once_is_not_asked_again(models_url: str, files:
         assert second.name in await models.loaded()
 
 
+async def test_each_is_asked_by_its_own_contract_and_compared_under_the_names_of_now(
+    models_url: str, files: Files
+) -> None:
+    """A label renamed, one more, other tokens, another prompt: the champion answers as it was trained."""
+    before = workload_added(files)
+    first = freeze_trained(files, "t-v1", 1, before)
+    renamed = before.definition.model_copy(
+        update={"prompt": "Topic of {text}:", "labels": ("new", "b", "alpha"), "renamed": {"a": "alpha"}}
+    )
+    after = before.model_copy(
+        update={
+            "revision": 2,
+            "definition": renamed,
+            "answers": {"new": " A", "alpha": " B", "b": " C"},
+        }
+    )
+    second = freeze_trained(files, "t-v2", 2, after)
+
+    async def evaluate(added: WorkloadAdded, **task: Any) -> Any:
+        async with ModelServer(models_url) as models:
+            return await evaluate_candidate(
+                EvaluateTask(added=added, **task),
+                AdapterLoading(files, models),
+                Settings(),
+                lambda row: None,
+            )
+
+    one = await evaluate(
+        before,
+        run_id="r1",
+        dataset=dataset(files, 1),
+        trained=trained(files, first, 1),
+        champion=None,
+        known=[],
+    )
+    two = await evaluate(
+        after,
+        run_id="r2",
+        dataset=dataset(files, 2),
+        trained=trained(files, second, 2),
+        champion=first,
+        known=[],
+    )
+    name = {"a": "alpha", "b": "b"}
+    rows = [
+        (had, has)
+        for had, has in zip(files.rows(one.evaluated.answers), files.rows(two.evaluated.answers), strict=True)
+        if not had["axis"].endswith("distraction")  # its texts name a label
+    ]
+    assert [has["champion"] for _, has in rows] == [name[had["candidate"]] for had, _ in rows]
+    assert [has["right_answer"] for _, has in rows] == [name[had["right_answer"]] for had, _ in rows]
+    card = two.evaluated.scorecard
+    assert card.champion == one.evaluated.scorecard.held_out
+    assert card.champion_lacks == ["new"]
+    assert [label.label for label in card.labels] == ["new", "b", "alpha"]
+
+
 class PublishedEvents:
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()

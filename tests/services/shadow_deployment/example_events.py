@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.shadow_deployment.verdict import Pair
+from services.shadow_deployment.pair import Pair
 from shared.events import (
     CandidateEvaluated,
     Difference,

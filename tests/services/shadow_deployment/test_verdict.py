@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.shadow_deployment.verdict import Judgement, Pair, judge, under_present_names
+from services.shadow_deployment.pair import Pair
+from services.shadow_deployment.verdict import Judgement, judge, under_present_names
 from shared.events import Scorecard, Verdict
 from shared.intervals import paired_difference, wilson
 from shared.workload import Promotion, Workload
@@ -54,6 +55,19 @@ def test_a_first_candidate_not_surely_above_a_constant_answer_is_held_and_told_w
     assert judgement.verdict is Verdict.HOLD
     assert "add more rows" in judgement.reason
     assert [guardrail.passed for guardrail in judgement.guardrails] == [False]
+
+
+def test_a_label_that_only_the_candidate_knows_promotes_it_unless_it_loses_among_the_others() -> None:
+    card = scorecard().model_copy(update={"champion_lacks": ["BSD"]})
+    new_label = pairs_of(*["candidate"] * 30)
+    judgement = judged(new_label, card=card)
+    assert judgement.verdict is Verdict.PROMOTE
+    assert judgement.guardrails[-1].name.startswith("reviewed pairs of the labels that both know")
+    losing = [*new_label, *pairs_of("champion")]
+    assert judge(card, "first", losing, Promotion(), SOON) is None
+    held = judged(losing, card=card, elapsed=timedelta(days=30))
+    assert (held.verdict, held.guardrails[-1].passed) == (Verdict.HOLD, False)
+    assert judged(losing).verdict is Verdict.PROMOTE, "the champion knows both"
 
 
 def test_a_golden_regression_rejects_even_against_winning_pairs() -> None:
