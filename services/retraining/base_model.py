@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from services.retraining.training_outcome import BaseModelMissing, CannotTrain
+from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
 from shared.cpu_dtype import cpu_dtype
 from shared.training.device import Device
 
@@ -65,6 +66,10 @@ def tokens_of(tokenizer: Any, answers: Mapping[str, str]) -> dict[str, int]:
             )
         tokens[label] = found[0]
     return tokens
+
+
+def digest_of_tokenizer(tokenizer: Any) -> str:
+    return tokenizer_digest([tokenizer(probe, add_special_tokens=False)["input_ids"] for probe in PROBES])
 
 
 def digest(base_model: str) -> str | None:

@@ -103,6 +103,7 @@ def train_candidate(
         dataset_id=dataset.dataset_id,
         dataset_digest=dataset.train.digest,
         base_model_digest=base_models.digest(base_model),
+        tokenizer_digest=base_models.digest_of_tokenizer(base.tokenizer),
         method=planned.method,
         training=settled,
         lora_r=planned.lora_r,

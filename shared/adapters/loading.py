@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
-from shared.adapters.refusals import AnotherBase, NoContract, OtherTokens, Tampered
+from shared.adapters.refusals import AnotherBase, NoContract, OtherTokens, RankTooHigh, Tampered
+from shared.adapters.tokenizer_digest import served_tokenizer_digest
 from shared.fields import FrozenAdapter
 from shared.files import DigestMismatch, Files
 from shared.model_server import ModelServer
@@ -78,6 +80,12 @@ class AdapterLoading:
                 f"adapter {adapter.name} was trained on {contract.base_model}, and the model server serves "
                 f"{', '.join(sorted(served)) or 'no base model'}. Serve its base model, or train on that one."
             )
+        rank = (await self.models.limits()).max_lora_rank
+        if rank is not None and contract.lora_r > rank:
+            raise RankTooHigh(
+                f"adapter {adapter.name} has rank {contract.lora_r}, and the model server takes up to "
+                f"{rank}. Start it with a higher max_lora_rank, or train with a lower lora_r."
+            )
         answers = [each.answer for each in contract.labels]
         tokens = await asyncio.gather(*(self.models.tokenize(contract.base_model, each) for each in answers))
         for label, found in zip(contract.labels, tokens, strict=True):
@@ -87,3 +95,13 @@ class AdapterLoading:
                     f"({label.answer!r}), which this model server's tokenizer reads as {found}. Serve the "
                     f"{contract.base_model} it was trained with."
                 )
+        if contract.tokenizer_digest is not None:
+            await self._has_its_tokenizer(adapter, contract)
+
+    async def _has_its_tokenizer(self, adapter: FrozenAdapter, contract: AdapterContract) -> None:
+        tokenize = partial(self.models.tokenize, contract.base_model)
+        if await served_tokenizer_digest(tokenize) != contract.tokenizer_digest:
+            raise OtherTokens(
+                f"adapter {adapter.name} was trained with another tokenizer than the model server has for "
+                f"{contract.base_model}. Serve the one it was trained with, or train it again."
+            )

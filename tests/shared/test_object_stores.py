@@ -253,18 +253,14 @@ def test_the_model_server_is_told_the_folder_in_which_it_sees_the_files(
 ) -> None:
     lora = Files(root, tmp_path / "cache").freeze_adapter("t", adapter, "small")
     here = Files(root, tmp_path / "cache")
-    assert (
-        here.folder_for_models(lora, here.adapter_folder(lora)) == tmp_path / "cache" / "adapters" / lora.name
-    )
+    local = here.adapter_folder(lora)
+    assert here.folder_for_models(lora, local) == local == tmp_path / "cache" / "adapters" / lora.name
     mounted = Files(root, tmp_path / "cache", "/mnt/bucket/files/")
-    assert mounted.folder_for_models(lora, mounted.adapter_folder(lora)) == Path(
-        f"/mnt/bucket/files/adapters/{lora.name}"
-    )
+    assert mounted.folder_for_models(lora, local) == Path(f"/mnt/bucket/files/adapters/{lora.name}")
     volume = Files((tmp_path / "files").as_uri(), tmp_path / "cache", "/files")
     again = volume.freeze_adapter("t", adapter, "small")
-    assert volume.folder_for_models(again, volume.adapter_folder(again)) == Path(
-        f"/files/adapters/{lora.name}"
-    )
+    local = volume.adapter_folder(again)
+    assert volume.folder_for_models(again, local) == Path(f"/files/adapters/{lora.name}")
 
 
 async def test_files_are_used_from_threads_of_a_running_loop(

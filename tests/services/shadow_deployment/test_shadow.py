@@ -13,7 +13,7 @@ from services.shadow_deployment.shadow import Shadow
 from shared.adapters.loading import AdapterLoading
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
-from shared.model_server import ModelServer, ModelServerDown, Scored, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown, Scored, ServerLimits, UnknownModel
 from shared.workload import Promotion
 from tests.servers.adapters import freeze_trained, tokens_of
 from tests.servers.model import MODEL, free_port, model_server
@@ -40,6 +40,9 @@ class Parrot(ModelServer):
 
     async def base_models(self) -> dict[str, int]:
         return {MODEL: 2048}
+
+    async def limits(self) -> ServerLimits:
+        return ServerLimits()
 
     async def loaded(self) -> set[str]:
         return {MODEL} | self.adapters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from shared.adapters.refusals import (
     NotForThisServer,
     NotSigned,
     OtherTokens,
+    RankTooHigh,
     Tampered,
 )
+from shared.adapters.tokenizer_digest import served_tokenizer_digest
 from shared.fields import FrozenAdapter
 from shared.files import Files
 from shared.model_server import ModelServer
@@ -122,6 +125,25 @@ async def test_an_adapter_whose_tokens_the_server_reads_otherwise_is_refused(
     contract = contract_of(ADDED).model_copy(update={"labels": (shifted, *others)})
     error = await refused(AdapterLoading(files, models), frozen(files, contract), OtherTokens, "reads as")
     assert isinstance(error, NotForThisServer)
+
+
+async def test_an_adapter_of_another_tokenizer_is_refused_though_its_answers_are_the_same_tokens(
+    models: ModelServer, files: Files
+) -> None:
+    served = await served_tokenizer_digest(partial(models.tokenize, MODEL))
+    contract = contract_of(ADDED).model_copy(update={"tokenizer_digest": served})
+    adapter = frozen(files, contract)
+    assert await AdapterLoading(files, models).load(adapter) == contract
+    await models.unload_adapter(adapter.name)
+    other = contract.model_copy(update={"tokenizer_digest": "sha256:" + "0" * 64})
+    await refused(AdapterLoading(files, models), frozen(files, other), OtherTokens, "another tokenizer")
+
+
+async def test_a_rank_above_the_server_s_is_refused(models: ModelServer, files: Files) -> None:
+    limit = (await models.limits()).max_lora_rank
+    assert limit is not None
+    contract = contract_of(ADDED).model_copy(update={"lora_r": limit + 1})
+    await refused(AdapterLoading(files, models), frozen(files, contract), RankTooHigh, f"up to {limit}")
 
 
 class Unsigned:
