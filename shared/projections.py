@@ -34,15 +34,18 @@ class Champions:
 class Workloads:
     """The workloads as they are defined now: of each name, the highest revision holds.
 
-    Of earlier revisions it keeps the labels, for an event is judged by the revision it was made under.
+    Earlier revisions are kept too: a live adapter was trained by one, and an event is judged by the one it
+    was made under.
     """
 
     _held: dict[str, WorkloadAdded] = field(default_factory=dict)
+    _revisions: dict[str, dict[int, WorkloadAdded]] = field(default_factory=dict)
     _labels: dict[str, dict[int, frozenset[str]]] = field(default_factory=dict)
     _ever: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def apply(self, event: WorkloadAdded) -> bool:
         """True if the event adds or changes a workload."""
+        self._revisions.setdefault(event.name, {})[event.revision] = event
         labels = event.definition.known_labels
         self._labels.setdefault(event.name, {})[event.revision] = labels
         self._ever[event.name] = self._ever.get(event.name, frozenset()) | labels
@@ -58,6 +61,10 @@ class Workloads:
     def known(self, name: str) -> WorkloadAdded:
         """Of a workload that is known, as the consumer sees to for every event that a handler is given."""
         return self._held[name]
+
+    def revisions(self, name: str) -> list[WorkloadAdded]:
+        """All that came so far, by their number."""
+        return [event for _, event in sorted(self._revisions.get(name, {}).items())]
 
     def labels(self, name: str, revision: int | None) -> frozenset[str]:
         """Every name that a label had up to this revision; None, or one that never came: up to now.

@@ -289,16 +289,21 @@ class ConsoleStore(Views):
         return [_judged(row) for row in rows]
 
     async def revisions(self, workload: str) -> list[page_queries.AliasRevision]:
-        """Oldest first."""
+        """Oldest first. Where the alias moved to a copy of the same adapter, nobody else answers."""
         rows = await self.rows(
             "champions_v1",
             "SELECT adapter, kind, run_id, since FROM champions_v1 WHERE workload = {workload:String} "
             "ORDER BY revision",
             workload=workload,
         )
+        shown = [
+            row
+            for number, row in enumerate(rows)
+            if not number or row["adapter"] != rows[number - 1]["adapter"]
+        ]
         return [
             page_queries.AliasRevision(row["adapter"], row["kind"], row["run_id"] or "", utc(row["since"]))
-            for row in rows
+            for row in shown
         ]
 
     async def audited(self, workload: str, adapter: str) -> Rate:

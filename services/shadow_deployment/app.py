@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.handlers import Handlers
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
@@ -27,6 +28,7 @@ def build(context: ServiceContext) -> Service:
         judging,
         context.models,
         AdapterLoading(context.files, context.models),
+        ContractMigration(store, judging, workloads, context.files, context.models, sign=None),
         Settings(),
         wake,
     )

@@ -67,13 +67,23 @@ def promoted(history: Sequence[AliasRevision], judged: CandidateJudged) -> Alias
     )
 
 
+def carried(history: Sequence[AliasRevision], copy: FrozenAdapter) -> AliasRevision | None:
+    """The alias moves to a copy of the very champion that answers. None: it is there already."""
+    if not history or history[-1].champion.name != copy.name or history[-1].champion == copy:
+        return None
+    last = history[-1]
+    return replace(last, revision=last.revision + 1, champion=copy, is_published=False)
+
+
 def rolled_back(
     history: Sequence[AliasRevision], request: RollbackRequested, since: datetime
 ) -> AliasRevision | None:
     """The champion before the current one, of those not withdrawn, answers again. None: there is none."""
     promotions: list[AliasRevision] = []
-    for revision in history:
-        if revision.kind is Kind.PROMOTED:
+    for number, revision in enumerate(history):
+        if number and revision.champion.name == history[number - 1].champion.name:
+            promotions[-1] = revision  # carried to its copy
+        elif revision.kind is Kind.PROMOTED:
             promotions.append(revision)
         else:
             promotions.pop()

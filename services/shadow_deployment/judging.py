@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from services.shadow_deployment.champion_history import promoted, rolled_back
+from services.shadow_deployment.champion_history import AliasRevision, carried, promoted, rolled_back
 from services.shadow_deployment.pair import Pair
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.verdict import Judgement, judge, settle, under_present_names
@@ -60,6 +60,24 @@ class Judging:
             if candidate.run_id in {event.run_id for event in waiting}:
                 await self._settle(candidate, Verdict.REJECT, reason, promotion)
 
+    async def carry(self, workload: str) -> None:
+        """The alias moves to the copy of its champion that has a contract, if there is one."""
+        async with self._locks[workload]:
+            await self._publish_what_is_pending(workload)
+            history = await self.store.history(workload)
+            copies = await self.store.contracted(workload)
+            if not history or (copy := copies.get(history[-1].champion.name)) is None:
+                return
+            revision = carried(history, copy)
+            if revision is not None:
+                await self.store.keep_alias_revision(revision)
+                await self._publish_what_is_pending(workload)
+
+    async def _with_contract(self, revision: AliasRevision) -> AliasRevision:
+        """Who came without a contract answers by the copy that has one."""
+        copies = await self.store.contracted(revision.workload)
+        return replace(revision, champion=copies.get(revision.champion.name, revision.champion))
+
     async def roll_back(self, event: RollbackRequested) -> None:
         """The champion before the current one answers again; the same request changes nothing again."""
         async with self._locks[event.workload]:
@@ -73,7 +91,7 @@ class Judging:
                     await self.store.keep_rollback_in_vain(event)
                     log.warning("%s: rollback requested, but there is no earlier champion", event.workload)
                     return
-                await self.store.keep_alias_revision(revision)
+                await self.store.keep_alias_revision(await self._with_contract(revision))
                 await self._publish_what_is_pending(event.workload)
         await self.consider(event.workload)
 
@@ -147,4 +165,5 @@ class Judging:
         history = await self.store.history(judged.workload)
         if judged.run_id in {revision.run_id for revision in history}:
             return
-        await self.store.keep_alias_revision(promoted(history, judged))
+        revision = await self._with_contract(promoted(history, judged))
+        await self.store.keep_alias_revision(revision)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from services.shadow_deployment.champion_history import superfluous
+from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import Request, ShadowStore
@@ -37,6 +38,7 @@ class Shadow:
     judging: Judging
     models: ModelServer
     loading: AdapterLoading
+    contracts: ContractMigration
     settings: Settings
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
@@ -121,7 +123,9 @@ class Shadow:
             return asked_by
         promotion = workload.definition.promotion
         try:
-            asked_by = LabelContract.of(await self.loading.load(candidate.candidate))
+            copies = await self.store.contracted(candidate.workload)
+            adapter = copies.get(candidate.candidate.name, candidate.candidate)
+            asked_by = LabelContract.of(await self.loading.load(adapter))
         except (Tampered, FileNotFoundError) as error:
             reason = f"Its files are not those that were evaluated: {error}"
             await self.judging.reject(candidate, reason, promotion)
@@ -202,7 +206,8 @@ class Shadow:
         )
 
     async def _tidy(self) -> None:
-        """Unloads candidates that were judged and champions of long ago."""
+        """Gives what has no contract one; unloads candidates that were judged and champions of long ago."""
+        await self.contracts.migrate()
         loaded = await self.models.loaded()
         for added in self.workloads.all():
             settled = await self.store.adapters(added.name)

@@ -68,6 +68,31 @@ class ShadowStore:
         )
         return [CandidateEvaluated.model_validate_json(row["event"]) for row in rows]
 
+    async def evaluated(self, workload: str) -> list[CandidateEvaluated]:
+        """Every candidate there ever was, the oldest first."""
+        rows = await self._clickhouse.rows(
+            "SELECT event FROM shadow_candidates FINAL WHERE workload = {workload:String} "
+            "ORDER BY evaluated_at, run_id",
+            workload=workload,
+        )
+        return [CandidateEvaluated.model_validate_json(row["event"]) for row in rows]
+
+    async def keep_contracted(self, workload: str, copy: FrozenAdapter) -> None:
+        row = {"workload": workload, "adapter": copy.name} | copy.model_dump(exclude={"name"})
+        await self._clickhouse.insert("contracted_adapters", [row])
+
+    async def contracted(self, workload: str) -> dict[str, FrozenAdapter]:
+        """Adapters that came without a contract, by name → the copy that has one."""
+        rows = await self._clickhouse.rows(
+            "SELECT * FROM contracted_adapters FINAL WHERE workload = {workload:String}", workload=workload
+        )
+        return {
+            row["adapter"]: FrozenAdapter(
+                name=row["adapter"], uri=row["uri"], digest=row["digest"], base_model=row["base_model"]
+            )
+            for row in rows
+        }
+
     async def adapters(self, workload: str) -> dict[str, bool]:
         """The name of every candidate there ever was → whether all about it is settled and published."""
         rows = await self._clickhouse.rows(
@@ -249,7 +274,10 @@ class ShadowStore:
         )
         history: list[AliasRevision] = []
         for row in rows:
-            history.append(_alias_revision(row, history[-1].champion if history else None))
+            last = history[-1] if history else None
+            is_carried = last is not None and last.champion.name == row["adapter"]
+            previous = None if last is None else last.previous if is_carried else last.champion
+            history.append(_alias_revision(row, previous))
         return history
 
     async def keep_rollback_in_vain(self, event: RollbackRequested) -> None:

@@ -125,6 +125,10 @@ class Files:
             raise DigestMismatch(f"adapter {adapter.name} at {path} does not have its digest")
         return local
 
+    def holds(self, adapter: FrozenAdapter, name: str) -> bool:
+        """Whether an adapter's folder has a file of that name. Proves nothing. Raises FilesUnreachable."""
+        return self._store.exists(f"{self._path(adapter.uri)}/{name}")
+
     def folder_for_models(self, adapter: FrozenAdapter, here: Path) -> Path:
         """Where the model server finds the adapter whose checked files `adapter_folder` gave as `here`."""
         path = self._path(adapter.uri)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -15,12 +16,21 @@ from shared.files import Files
 from tests.servers.model import MODEL, base_model_folder, lora_adapter
 
 
+@cache
+def _tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(base_model_folder() / "tokenizer.json"))
+
+
+def token_ids(text: str) -> list[int]:
+    """By the real base model's tokenizer, without special tokens."""
+    return list(_tokenizer().encode(text, add_special_tokens=False).ids)
+
+
 def tokens_of(answers: Mapping[str, str]) -> dict[str, int]:
-    """Label → the token of its answer, by the real base model's tokenizer."""
-    tokenizer = Tokenizer.from_file(str(base_model_folder() / "tokenizer.json"))
+    """Label → the one token of its answer."""
     tokens = {}
     for label, answer in answers.items():
-        [tokens[label]] = tokenizer.encode(answer, add_special_tokens=False).ids
+        [tokens[label]] = token_ids(answer)
     return tokens
 
 

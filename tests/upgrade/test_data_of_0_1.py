@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.clickhouse import ClickHouse, connect
 from shared.events import FrozenFile
 from shared.fields import FrozenAdapter
@@ -95,10 +96,30 @@ async def every_file_is_found(laptop: Laptop, tables: ClickHouse) -> None:
         for part in ("train", "golden", "held_out"):
             file = FrozenFile(uri=row[f"{part}_uri"], digest=row[f"{part}_digest"], rows=row[f"{part}_rows"])
             assert len(list(files.rows(file))) == file.rows
-    (champion,) = await tables.rows("SELECT * FROM champions_v1")
+    *before, champion = await tables.rows("SELECT * FROM champions_v1 ORDER BY revision")
+    assert [row["adapter"] for row in before] == [champion["adapter"]], "it moved once, to its own copy"
     adapter = FrozenAdapter(
         name=champion["adapter"], **{n: champion[n] for n in ("uri", "digest", "base_model")}
     )
     assert MOVED in files.adapter_folder(adapter).parts, (
         "the folder that the fixture was made in is still there"
     )
+    assert before[0]["digest"] != adapter.digest
+    contract = AdapterContract.read((files.adapter_folder(adapter) / CONTRACT_FILE).read_bytes())
+    assert (contract.workload, contract.revision) == ("tickets", 1)
+    assert contract.dataset_id == EXPECTED["datasets"][0]["dataset_id"]
+
+
+async def what_it_answered_it_answers(
+    laptop: Laptop, tables: ClickHouse, session: aiohttp.ClientSession
+) -> None:
+    given = await tables.rows(
+        "SELECT input, answer, confidence FROM predictions_v1 WHERE adapter = {champion:String} "
+        "ORDER BY predicted_at LIMIT 10",
+        champion=EXPECTED["champion"],
+    )
+    assert len(given) == 10
+    for row in given:
+        question = {"model": "tickets", "prompt": row["input"]}
+        async with session.post(f"{laptop.gateway_url}/v1/completions", json=question) as answer:
+            assert (await answer.json())["choices"][0]["text"].strip() == row["answer"]

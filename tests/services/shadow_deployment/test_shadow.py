@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from shared.adapters.loading import AdapterLoading
@@ -15,7 +16,7 @@ from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, Sh
 from shared.files import Files
 from shared.model_server import ModelServer, ModelServerDown, Scored, ServerLimits, UnknownModel
 from shared.workload import Promotion
-from tests.servers.adapters import freeze_trained, tokens_of
+from tests.servers.adapters import freeze_trained, token_ids
 from tests.servers.model import MODEL, free_port, model_server
 from tests.services.shadow_deployment.conftest import RunningService
 from tests.services.shadow_deployment.example_events import (
@@ -27,7 +28,7 @@ from tests.services.shadow_deployment.example_events import (
     workload,
 )
 
-[B] = tokens_of({"": " B"}).values()
+[B] = token_ids(" B")
 
 
 class Parrot(ModelServer):
@@ -55,7 +56,7 @@ class Parrot(ModelServer):
         self.adapters.discard(name)
 
     async def tokenize(self, model: str, text: str) -> list[int]:
-        return list(tokens_of({"": text}).values())
+        return token_ids(text)
 
     async def score(self, model: str, prompt: str, allowed: Sequence[int]) -> Scored:
         if model not in self.adapters:
@@ -84,6 +85,7 @@ def shadow_of(service: RunningService, models: ModelServer, files: Files, most_w
         service.judging,
         models,
         AdapterLoading(files, models),
+        ContractMigration(service.store, service.judging, service.workloads, files, models, sign=None),
         settings,
         service.wake,
     )

@@ -1,0 +1,111 @@
+"""Adapters of versions 0.1 and 0.2 get their contract: as a frozen copy, to which the alias moves.
+
+The copy keeps the name, because it is the same model: whatever was said of it stays true. Its digest and its
+place are new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.shadow_deployment.judging import Judging
+from services.shadow_deployment.store import ShadowStore
+from services.shadow_deployment.trained_revision import trained_revision
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.events import CandidateEvaluated, FrozenAdapter, WorkloadAdded
+from shared.files import DigestMismatch, Files
+from shared.model_server import ModelServer, ModelServerRefused, UnknownModel
+from shared.projections import Workloads
+
+log = logging.getLogger(__name__)
+
+
+class CannotBeGiven(Exception):
+    """An adapter can get no contract. It answers no more; the message says why and what to do."""
+
+
+@dataclass
+class ContractMigration:
+    store: ShadowStore
+    judging: Judging
+    workloads: Workloads
+    files: Files
+    models: ModelServer
+    sign: Callable[[Path], None] | None
+    """Writes the signature into a folder. None: this installation does not sign."""
+    _done: set[str] = field(default_factory=set)
+    """Adapters that have a contract, or can get none."""
+
+    async def migrate(self) -> None:
+        """Whoever answers, may come back or waits in the shadow. Raises ModelServerDown, FilesUnreachable."""
+        for added in self.workloads.all():
+            history = await self.store.history(added.name)
+            waiting = await self.store.waiting(added.name)
+            needed = {revision.champion.name for revision in history}
+            needed |= {event.candidate.name for event in waiting}
+            if needed <= self._done:
+                continue
+            for event in await self.store.evaluated(added.name):
+                if event.candidate.name in needed - self._done:
+                    await self._give(event)
+            self._done |= needed
+            await self.judging.carry(added.name)
+
+    async def _give(self, event: CandidateEvaluated) -> None:
+        adapter, workload = event.candidate, event.workload
+        try:
+            if await asyncio.to_thread(self.files.holds, adapter, CONTRACT_FILE):
+                return
+            if adapter.name in await self.store.contracted(workload):
+                return
+            contract = await self._contract(event)
+            copy = await asyncio.to_thread(self._frozen, adapter, contract)
+        except (CannotBeGiven, ModelServerRefused, UnknownModel, DigestMismatch, FileNotFoundError) as error:
+            log.error("%s: %s gets no contract, and cannot answer: %s", workload, adapter.name, error)
+            return
+        await self.store.keep_contracted(workload, copy)
+        log.info("%s: %s has a contract now, of revision %d", workload, adapter.name, contract.revision)
+
+    async def _contract(self, event: CandidateEvaluated) -> AdapterContract:
+        added = trained_revision(self.workloads.revisions(event.workload), event)
+        if added is None:
+            raise CannotBeGiven(f"no revision of {event.workload} has its base model. Train anew")
+        folder = await asyncio.to_thread(self.files.adapter_folder, event.candidate)
+        settings = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        training = added.definition.training
+        return AdapterContract.of(
+            added,
+            await self._tokens(added),
+            dataset_id=event.dataset_id,
+            training=training.model_dump(mode="json", exclude_none=True),
+            lora_r=int(settings["r"]),
+        )
+
+    async def _tokens(self, added: WorkloadAdded) -> dict[str, int]:
+        base_model, tokens = added.definition.base_model, dict[str, int]()
+        for label in added.definition.labels:
+            found = await self.models.tokenize(base_model, added.answers[label])
+            if len(found) != 1:
+                raise CannotBeGiven(
+                    f"the model server reads the answer {added.answers[label]!r} as {len(found)} tokens: it "
+                    f"does not serve the {base_model} it was trained on. Serve that, or train anew"
+                )
+            tokens[label] = found[0]
+        return tokens
+
+    def _frozen(self, adapter: FrozenAdapter, contract: AdapterContract) -> FrozenAdapter:
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made) / adapter.name
+            shutil.copytree(self.files.adapter_folder(adapter), folder)
+            (folder / CONTRACT_FILE).write_bytes(contract.written())
+            if self.sign is not None:
+                self.sign(folder)
+            copy = self.files.freeze_adapter(adapter.name, folder, adapter.base_model)
+        return copy.model_copy(update={"name": adapter.name})

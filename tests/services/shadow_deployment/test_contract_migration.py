@@ -1,0 +1,174 @@
+"""Adapters of versions 0.1 and 0.2 get their contract at start, and the alias moves to them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from services.shadow_deployment.contract_migration import ContractMigration
+from services.shadow_deployment.trained_revision import trained_revision
+from shared.adapters.contract import AdapterContract
+from shared.adapters.loading import AdapterLoading
+from shared.events import (
+    CandidateEvaluated,
+    DatasetPublished,
+    FrozenAdapter,
+    ModelPromoted,
+    ModelRolledBack,
+    ShadowPairRecorded,
+    Verdict,
+    WorkloadAdded,
+)
+from shared.files import Files
+from shared.workload import Promotion
+from tests.servers.model import MODEL, lora_adapter
+from tests.services.shadow_deployment.conftest import RunningService
+from tests.services.shadow_deployment.example_events import CUTOFF, WORKLOAD, evaluated, rollback, workload
+from tests.services.shadow_deployment.test_shadow import (
+    Parrot,
+    files,
+    log_prediction,
+    models,
+    shadow_of,
+    work_until_idle,
+)
+
+__all__ = ["files", "models"]
+
+
+def added_again(revision: int, hours_after_cutoff: float) -> WorkloadAdded:
+    first = workload()
+    prompt = {"prompt": f"{{text}}\nRevision {revision}:"}
+    return first.model_copy(
+        update={
+            "revision": revision,
+            "definition": first.definition.model_copy(update=prompt),
+            "added_at": CUTOFF + timedelta(hours=hours_after_cutoff),
+        }
+    )
+
+
+def of_old(files: Files, name: str, seed: int) -> FrozenAdapter:
+    """As versions 0.1 and 0.2 froze them."""
+    return files.freeze_adapter(name, lora_adapter(seed), MODEL)
+
+
+async def contract_of(files: Files, models: Parrot, adapter: FrozenAdapter) -> AdapterContract:
+    return await AdapterLoading(files, models).contract_of(adapter)
+
+
+async def test_a_champion_gets_the_contract_it_was_trained_by_and_the_alias_moves_once(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    old = of_old(files, "first", 1)
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    await service.handlers.on_workload_added(added_again(2, hours_after_cutoff=1))
+    await work_until_idle(shadow_of(service, models, files))
+
+    before, after = service.consumed(ModelPromoted)
+    assert (before.champion, before.revision, after.revision) == (old, 1, 2)
+    assert (after.champion.name, after.run_id, after.promoted_at) == (
+        old.name,
+        before.run_id,
+        before.promoted_at,
+    )
+    assert after.champion.digest != old.digest
+    contract = await contract_of(files, models, after.champion)
+    assert (contract.revision, contract.prompt) == (1, workload().definition.prompt)
+    assert (contract.dataset_id, contract.lora_r) == ("dataset-first", 4)
+    weights = "adapter_model.safetensors"
+    assert (files.adapter_folder(after.champion) / weights).read_bytes() == (
+        files.adapter_folder(old) / weights
+    ).read_bytes()
+    again = await service.restarted()
+    await work_until_idle(shadow_of(again, models, files))
+    assert again.consumed(ModelPromoted) == []
+
+
+async def test_who_comes_back_by_a_rollback_comes_with_its_contract(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    first, second = of_old(files, "first", 1), of_old(files, "second", 2)
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first))
+    event = evaluated("second", first.name, adapter_files=second)
+    await service.handlers.on_candidate_evaluated(event)
+    await promote(service, event)
+    await work_until_idle(shadow_of(service, models, files))
+    assert service.consumed(ModelPromoted)[-1].champion.name == second.name
+
+    await service.handlers.on_rollback_requested(rollback())
+    [back] = service.consumed(ModelRolledBack)
+    assert (back.champion.name, back.withdrawn) == (first.name, second.name)
+    assert (await contract_of(files, models, back.champion)).dataset_id == "dataset-first"
+    await work_until_idle(shadow_of(service, models, files))
+    await service.handlers.on_rollback_requested(rollback("request-2"))
+    assert service.consumed(ModelRolledBack) == [back], "there is nobody before the first"
+
+
+async def promote(service: RunningService, candidate: CandidateEvaluated) -> None:
+    await service.judging._settle(candidate, Verdict.PROMOTE, "it is better", Promotion())
+
+
+async def test_a_candidate_that_waits_is_asked_by_its_contract_and_promoted_with_it(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    first, second = of_old(files, "first", 1), of_old(files, "second", 2)
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first))
+    event = evaluated("second", first.name, adapter_files=second)
+    await service.handlers.on_candidate_evaluated(event)
+    await log_prediction(service, 1, first.name)
+    await work_until_idle(shadow_of(service, models, files))
+    [pair] = service.consumed(ShadowPairRecorded)
+    assert (pair.champion, pair.candidate, pair.candidate_answer) == (first.name, second.name, "BSD")
+    await promote(service, event)
+    promoted = service.consumed(ModelPromoted)[-1].champion
+    assert promoted.name == second.name
+    assert (await contract_of(files, models, promoted)).dataset_id == "dataset-second"
+
+
+async def test_what_is_signed_is_signed_with_its_contract(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    await service.handlers.on_workload_added(workload())
+    old = of_old(files, "first", 1)
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+
+    def sign(folder: Path) -> None:
+        assert (folder / "contract.json").exists()
+        (folder / "model.sig").write_text("signed")
+
+    await ContractMigration(service.store, service.judging, service.workloads, files, models, sign).migrate()
+    folder = files.adapter_folder(service.consumed(ModelPromoted)[-1].champion)
+    assert (folder / "model.sig").read_text() == "signed"
+
+
+async def test_an_adapter_whose_answers_are_not_one_token_gets_none_and_says_so(
+    service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.handlers.on_workload_added(workload(answers={"MIT": " A", "BSD": " Berkeley Software"}))
+    old = of_old(files, "first", 1)
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    await work_until_idle(shadow_of(service, models, files))
+    assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
+    assert f"{old.name} gets no contract" in caplog.text
+    assert "Serve that, or train anew" in caplog.text
+
+
+def test_the_revision_is_the_dataset_s_own_or_the_one_in_force_at_the_cutoff() -> None:
+    revisions = [
+        workload(),
+        added_again(2, hours_after_cutoff=-1),
+        added_again(3, hours_after_cutoff=1),
+    ]
+    cycle = evaluated()
+    assert trained_revision(revisions, cycle) == revisions[1]
+    dataset_id = DatasetPublished.id_of_revision(WORKLOAD, 3)
+    assert trained_revision(revisions, cycle.model_copy(update={"dataset_id": dataset_id})) == revisions[2]
+    assert trained_revision(revisions[2:], cycle) == revisions[2]
+    other = cycle.candidate.model_copy(update={"base_model": "another"})
+    assert trained_revision(revisions, cycle.model_copy(update={"candidate": other})) is None
