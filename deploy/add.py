@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from deploy.answer_words import answers_in_words
 from deploy.endings import Ending, ending, nothing_differs, nothing_trained
 from deploy.expected_error import ExpectedError
 from deploy.follow import Follower
@@ -70,7 +71,7 @@ def before_it_starts(checked: Checked) -> list[str]:
     line = f"{checked.name}: {checked.rows} rows, {checked.labels} labels{repeated}."
     if checked.trains and checked.expected_minutes is not None:
         line += f" Training and evaluating takes about {max(1.0, checked.expected_minutes):.0f} min there."
-    return [line, *(f"  {change}" for change in checked.changes)]
+    return [line, *(f"  {said}" for said in [*checked.changes, *answers_in_words(checked)])]
 
 
 def _content(what: str, file: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deploy.answer_words import letters_in_words
 from deploy.workloads_client import Added, Checked, Round
 
 
@@ -16,7 +17,7 @@ class Ending:
 def nothing_differs(checked: Checked) -> Ending:
     """Of a definition and rows that are held already."""
     said = "; ".join(checked.changes) or "nothing differs, nothing is trained"
-    return Ending(f"{checked.name}: {said.rstrip('.')}.")
+    return Ending(" ".join([f"{checked.name}: {said.rstrip('.')}.", *letters_in_words(checked)]))
 
 
 def nothing_trained(added: Added) -> Ending:

@@ -78,6 +78,8 @@ class Checked(BaseModel):
     name: str
     rows: int
     labels: int
+    answers: dict[str, str] = {}  # version 0.1 did not say them
+    words_to_name: dict[str, str] = {}
     repeated_texts: int
     expected_minutes: float | None
     changes: list[str]

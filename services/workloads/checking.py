@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.workloads import model_limits
-from services.workloads.answer_tokens import Given, NoTokenLeft, answers_for, candidate_answers
 from services.workloads.complaints import BadWorkload, Complaint
+from services.workloads.given_answers import Given
+from services.workloads.label_words import LabelWords, NoTokenLeft, words_instead
 from services.workloads.published_views import PublishedViews
 from services.workloads.rows import LabelledRow
-from shared.model_server import ModelServer, ModelServerRefused
+from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
+from shared.events import WorkloadAdded
+from shared.model_server import ModelServer, ModelServerRefused, PromptTooLong
 from shared.training.time import expected_minutes
 from shared.workload import Workload
 
@@ -29,30 +32,53 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What the model writes for each label, and whose tokens these are."""
+
+    by_label: dict[str, str]
+    tokenizer_digest: str
+    words_to_name: dict[str, str]
+    """Label that a letter answers since an earlier revision → the word it would get now."""
+
+
+@dataclass(frozen=True)
 class Checking:
     models: ModelServer
     views: PublishedViews
     _speeds: dict[tuple[str, str], Speed] = field(default_factory=dict)
     """Base model and rows' digest → what was measured: adding after a check measures nothing again."""
 
-    async def answers(self, workload: Workload, given: Given) -> dict[str, str]:
-        """The token of each label. Raises BadWorkload, ModelServerDown."""
+    async def answers(self, workload: Workload, revisions: Sequence[WorkloadAdded]) -> Answers:
+        """The token of each label; `revisions` are those before. Raises BadWorkload, ModelServerDown."""
+        base_model = workload.base_model
         base_models = await self.models.base_models()
-        limits = await self.views.training_limits()
-        if found := model_limits.complaints(workload, base_models, limits.lora_rank):
+        training, server = await self.views.training_limits(), await self.models.limits()
+        if found := model_limits.complaints(workload, base_models, training.lora_rank, server):
             raise BadWorkload(found)
-        candidates = candidate_answers(workload.labels, given)
-        token_ids = dict(zip(candidates, await self._tokens(workload.base_model, candidates), strict=True))
+        digest = tokenizer_digest(await self._tokens(base_model, PROBES))
+        given = Given.by(revisions, workload, digest)
+        choice = LabelWords(workload.labels, workload.words, given)
+        token_ids: dict[str, Sequence[int]] = {}
         try:
-            answers = answers_for(workload.labels, token_ids.__getitem__, given)
+            answers = await self._chosen(choice, base_model, token_ids)
+            afresh = await self._chosen(choice.with_words_for_letters(), base_model, token_ids)
         except NoTokenLeft as error:
             raise BadWorkload([Complaint("labels", str(error))]) from None
         allowed = [token_ids[answer][0] for answer in answers.values()]
         try:
-            await self.models.score(workload.base_model, workload.prompt_for("?"), allowed)
+            await self.models.score(base_model, workload.prompt_for("?"), allowed)
+        except PromptTooLong as error:
+            raise BadWorkload([Complaint("prompt", f"{error}. Shorten it.")]) from None
         except ModelServerRefused as error:
             raise BadWorkload([model_limits.too_many_labels(len(allowed), str(error)[:200])]) from None
-        return answers
+        return Answers(answers, digest, words_instead(answers, afresh))
+
+    async def _chosen(
+        self, choice: LabelWords, base_model: str, token_ids: dict[str, Sequence[int]]
+    ) -> dict[str, str]:
+        while texts := choice.still_to_ask(token_ids):
+            token_ids |= zip(texts, await self._tokens(base_model, texts), strict=True)
+        return choice.answers(token_ids)
 
     async def texts_fit(self, workload: Workload, rows: Sequence[LabelledRow]) -> None:
         """Raises BadWorkload with every text that does not fit the model's context, in tokens."""

@@ -77,6 +77,7 @@ def changes(before: WorkloadAdded | None, after: WorkloadAdded) -> list[str]:
     if after.is_retired and not before.is_retired:
         said.append("It is retired: nothing is asked, drawn, listed or trained. Its data are kept.")
     said += _of_labels(before.definition, after.definition)
+    said += _of_answers(before, after)
     if before.rows.digest != after.rows.digest:
         said.append(
             f"rows: {after.rows.rows} instead of {before.rows.rows}; golden and held-out rows stay the same."
@@ -113,6 +114,21 @@ def _of_labels(before: Workload, after: Workload) -> list[str]:
                 f'"{label}" is a label{again}: the champion does not know it until a model is trained.'
             )
     return said
+
+
+def _of_answers(before: WorkloadAdded, after: WorkloadAdded) -> list[str]:
+    """Of labels that go on: a token changes where the owner names a word, or with the tokenizer."""
+    now = ((after.definition.present_label(label), token) for label, token in before.answers.items())
+    changed = [label for label, token in now if label is not None and after.answers[label] != token]
+    if not changed:
+        return []
+    if after.definition.base_model != before.definition.base_model:
+        return [f"{len(changed)} labels are answered by other tokens, of the other base model."]
+    return [
+        f'"{label}" is answered by "{after.answers[label].strip()}" from the next model on; the champion '
+        "goes on as it was trained, and its old token is given to no other label."
+        for label in changed
+    ]
 
 
 def _of_settings(before: Workload, after: Workload) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.workloads.complaints import Complaint
+from shared.model_server.answers import ServerLimits
 from shared.redaction.rules import cannot_redact
 from shared.training.defaults import LORA_R
 from shared.workload import Workload
@@ -12,8 +13,13 @@ from shared.workload import Workload
 BESIDES_THE_PROMPT = 2  # tokens: a first one that some models put before every text, and the answer
 
 
-def complaints(workload: Workload, base_models: Mapping[str, int], lora_rank: int) -> list[Complaint]:
-    """What cannot be done. `base_models`: those served, each with its context's length in tokens."""
+def complaints(
+    workload: Workload, base_models: Mapping[str, int], lora_rank: int, server: ServerLimits
+) -> list[Complaint]:
+    """What cannot be done. `base_models`: those served, each with its context's length in tokens.
+
+    `lora_rank` is what retraining goes up to; what the model server itself tells holds as well.
+    """
     found = []
     if workload.base_model not in base_models:
         served = ", ".join(sorted(base_models)) or "none"
@@ -25,14 +31,18 @@ def complaints(workload: Workload, base_models: Mapping[str, int], lora_rank: in
             )
         )
     rank = workload.training.lora_r or LORA_R
-    if rank > lora_rank:
+    loads = min(lora_rank, server.max_lora_rank or lora_rank)
+    if rank > loads:
         found.append(
             Complaint(
                 "training.lora_r",
-                f"{rank} is more than the model server loads ({lora_rank}). Lower it, or "
+                f"{rank} is more than the model server loads ({loads}). Lower it, or "
                 "start vLLM with a higher --max-lora-rank and tell retraining so (RETRAINING_LORA_RANK).",
             )
         )
+    labels, tells = len(workload.labels), server.max_logprobs
+    if tells is not None and labels > tells:
+        found.append(too_many_labels(labels, f"it tells {tells} at once"))
     if why_not := cannot_redact(workload.language, workload.privacy.entities):
         found.append(Complaint("privacy", why_not))
     return found
@@ -60,5 +70,5 @@ def too_many_labels(labels: int, answer: str) -> Complaint:
     return Complaint(
         "labels",
         f"the model server does not tell the probabilities of {labels} labels ({answer}). Use fewer labels, "
-        "or raise its limit (vLLM: --max-logprobs).",
+        "or two workloads, the first of which chooses among groups; vLLM's limit is --max-logprobs.",
     )

@@ -124,6 +124,10 @@ class Checked(BaseModel):
     name: str
     rows: int
     labels: int
+    answers: dict[str, str]
+    """Label → the token that the model writes for it: a word of the label's, or a letter."""
+    words_to_name: dict[str, str]
+    """Label that a letter answers since an earlier revision → the word that its owner may name instead."""
     repeated_texts: int
     expected_minutes: float
     changes: list[str]

@@ -6,10 +6,9 @@ import asyncio
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.workloads.answer_tokens import Given
 from services.workloads.checking import Checking
 from services.workloads.complaints import BadWorkload, Complaint
 from services.workloads.definition_changes import changes, revised
@@ -38,12 +37,15 @@ class Prepared:
     """Whether there was no such workload."""
     differs: bool
     trains: bool
+    words_to_name: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         return {
             "name": self.added.name,
             "rows": len(self.rows),
             "labels": len(self.added.definition.labels),
+            "answers": self.added.answers,
+            "words_to_name": dict(self.words_to_name),
             "repeated_texts": repeated_texts(self.rows),
             "expected_minutes": round(self.expected_minutes, 1),
             "changes": list(self.changes),
@@ -73,14 +75,15 @@ class Revising:
         held = revisions[-1] if revisions else None
         wanted = revised(held.definition if held else None, definition.workload, definition.was)
         rows = await asyncio.to_thread(self._rows, submission, wanted, held)
-        answers = await self.checking.answers(wanted, Given.by(revisions, wanted))
+        answers = await self.checking.answers(wanted, revisions)
         await self.checking.texts_fit(wanted, rows)
         frozen = self._held_rows(held, wanted, rows) or _not_yet_frozen(rows)
         at = self.clock()
         added = WorkloadAdded(
             revision=held.revision + 1 if held else 1,
             definition=wanted,
-            answers=answers,
+            answers=answers.by_label,
+            tokenizer_digest=answers.tokenizer_digest,
             rows=frozen,
             added_at=at,
             trains_again=held is not None and await self._was_in_vain(held.name),
@@ -92,8 +95,8 @@ class Revising:
             nothing = [f"nothing differs from revision {held.revision}, nothing is trained"]
             if (under_way := self.rounds.under_way(held.name)) is not None:
                 nothing.append(f"its round is under way ({under_way.sentence})")
-            return Prepared(held, rows, nothing, 0.0, False, False, False)
-        return Prepared(added, rows, said, minutes, held is None, True, trains)
+            return Prepared(held, rows, nothing, 0.0, False, False, False, answers.words_to_name)
+        return Prepared(added, rows, said, minutes, held is None, True, trains, answers.words_to_name)
 
     async def add(self, submission: Submission) -> tuple[Prepared, str | None]:
         """The revision that holds now, and the id of the round it starts. Raises like `prepare`."""

@@ -83,3 +83,11 @@ def test_leaving_a_shadow_says_what_it_waits_for_where_and_how_to_come_back() ->
 def test_leaving_a_training_does_not_ask_for_reviews() -> None:
     end = left("tickets", round_(stage="training", sentence="step 3 of 60"), "http://here/review")
     assert "review" not in end.words
+
+
+def test_a_workload_with_letters_of_before_is_told_the_words_that_could_be() -> None:
+    checked = added("nothing differs").model_copy(
+        update={"words_to_name": {"card lost": "lost", "mit": "MIT"}}
+    )
+    end = nothing_differs(checked)
+    assert 'put this into the file: words = { "card lost" = "lost", "mit" = "MIT" }' in end.words

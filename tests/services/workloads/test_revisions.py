@@ -9,7 +9,7 @@ import pytest
 
 from services.workloads.store import WorkloadStore
 from shared.clickhouse import ClickHouse
-from shared.events import DatasetPublished, DatasetRefused, Verdict
+from shared.events import DatasetPublished, DatasetRefused, Verdict, WorkloadAdded
 from tests.services.workloads.conftest import WHO, Workloads, body, definition, judged, minutes, rows
 
 TOML = """\
@@ -236,7 +236,10 @@ async def test_what_version_0_1_published_is_adopted(workloads: Workloads, click
         ({"base_model": "gpt-7"}, 'base_model: the model server does not serve "gpt-7". It serves SmolLM2'),
         ({"training": {"rank": 128}}, "training.lora_r: 128 is more than the model server loads (64)"),
         ({"language": "de"}, "privacy: the redactor finds PERSON in English texts only"),
-        ({"labels": [f"l{n}" for n in range(200)]}, "does not tell the probabilities of 200 labels"),
+        (
+            {"labels": [f"l{n}" for n in range(600)]},
+            "probabilities of 600 labels (it tells 512 at once). Use",
+        ),
         ({"renamed": {"a": "b"}}, '"renamed" is no setting'),
         ({"titel": "x"}, '"titel" is no setting'),
     ],
@@ -323,3 +326,37 @@ async def test_a_first_model_that_was_held_is_tried_again_once_added_again(
     await workloads.apply(judged(added["round_id"], Verdict.HOLD, cycle=False))
     await workloads.client.post("/workloads/tickets/retire", json=WHO)
     assert (await workloads.add())["round_id"] is not None
+
+
+async def test_labels_are_answered_by_words_of_theirs_and_the_answer_says_which(workloads: Workloads) -> None:
+    labels = ["lost_or_stolen_card", "refund", "atm_support"]
+    given = {"definition": definition(labels=labels, words={"refund": "money"}), "rows": rows(labels)}
+    checked = await workloads.client.post("/workloads/check", json=given)
+    answers = {"lost_or_stolen_card": " stolen", "refund": " money", "atm_support": " support"}
+    assert checked.json()["answers"] == answers
+    await workloads.add(given)
+    await workloads.publish_all()
+    (event,) = workloads.revisions()
+    assert event.answers == answers
+    assert event.tokenizer_digest is not None
+    assert event.definition.words == {"refund": "money"}
+
+
+async def test_a_workload_with_letters_keeps_them_and_is_told_how_to_get_words(workloads: Workloads) -> None:
+    await workloads.add()
+    (event,) = await workloads.publish_all()
+    assert isinstance(event, WorkloadAdded)
+    letters = {"refund": " A", "card": " B", "parcel": " C"}
+    old = event.model_copy(update={"revision": 2, "answers": letters, "tokenizer_digest": None})
+    await workloads.apply(old, old)
+    kept = (await workloads.client.post("/workloads/check", json=body())).json()
+    assert (kept["differs"], kept["answers"]) == (False, letters)
+    assert kept["words_to_name"] == {"refund": "refund", "card": "card", "parcel": "parcel"}
+    named = await workloads.add({"definition": definition(words=kept["words_to_name"])})
+    assert (named["trains"], named["words_to_name"]) == (True, {})
+    assert named["answers"] == {"refund": " refund", "card": " card", "parcel": " parcel"}
+
+
+async def test_a_word_of_several_tokens_is_refused(workloads: Workloads) -> None:
+    given = {"definition": definition(words={"card": "irgendwas"}), "rows": rows()}
+    assert "is 4 tokens of this model, not one. Name another word" in await complaint(workloads, given)
