@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.servers.model import ROOT
 
-CHAOS_SECONDS, INGEST_SECONDS = 300, 200
+CHAOS_SECONDS, INGEST_SECONDS, LABEL_WORDS_SECONDS = 300, 200, 300
 
 
 def last_line(module: str, *arguments: str, seconds: float) -> dict[str, Any]:
@@ -56,3 +56,20 @@ def test_the_bench_of_large_tables_ends_with_its_figures() -> None:
     assert list(told) == ["rows", "unpaired_ms", "status_ms", "insert_rows_per_s"]
     assert told["rows"] == 20_000
     assert all(figure > 0 for figure in told.values())
+
+
+def test_the_bench_of_label_words_ends_with_its_figures(tmp_path: Path) -> None:
+    labels = ("card_lost", "refund_late", "parcel_late")
+    rows = "".join(
+        f"where is my {label.partition('_')[0]} {n},{label}\n" for label in labels for n in range(9)
+    )
+    (tmp_path / "rows.csv").write_text(f"text,category\n{rows}")
+    told = last_line(
+        "label_words", "--rows", str(tmp_path / "rows.csv"), "--train", "4", "--training", '{"max_steps": 2}',
+        seconds=LABEL_WORDS_SECONDS,
+    )  # fmt: skip
+    assert list(told) == [
+        "labels", "train_rows", "steps", "accuracy_words", "accuracy_letters", "accuracy_linear", "n"
+    ]  # fmt: skip
+    assert (told["labels"], told["train_rows"], told["steps"], told["n"]) == (3, 12, 2, 15)
+    assert told["accuracy_linear"] == 1.0
