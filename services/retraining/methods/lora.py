@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
+from transformers import set_seed
 
 from services.retraining import base_model
 from services.retraining.answer_trainer import train_answers
@@ -16,6 +17,7 @@ from shared.training.plan import TrainingPlan
 
 def train(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain, TrainingCancelled."""
+    set_seed(work.plan.seed)  # the adapters begin at random
     tokenizer = base_model.describe(work.base_model).tokenizer
     model = get_peft_model(base_model.weights(work.base_model, work.plan.device), lora_config(work.plan))
     trained = train_answers(model, tokenizer, work)
