@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from shared.events.envelope import now
 from shared.job_launcher import PAST_DEADLINE, CannotStart, Launched, Launcher
@@ -57,25 +58,37 @@ class Attempt:
             maxlen=100
         )  # news: of too many at once the oldest are dropped
         self._news = asyncio.Event()
-        self._is_over = self._is_silent = False
+        self._is_over = self._is_silent = self._is_over_elsewhere = False
+        self._cancelled: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
+
+    def cancel(self, why: str) -> None:
+        """It answers with a refusal now, whatever its process is busy with."""
+        if not self._cancelled.done():
+            self._cancelled.set_result(Refusal(refused=why))
 
     async def answer(self) -> Result | Refusal | Crash:
-        """Raises TakenOver. The process is left to a successor if that or anything else cuts this short."""
+        """Raises TakenOver. The process is left to a successor if that or anything else cuts this short, and
+        ended if the job is over elsewhere.
+        """
         self._progressed[self.job.job_id] = time.monotonic()
         listening = asyncio.create_task(self._listen())
         renewing = asyncio.create_task(self._renew_lease())
         telling = asyncio.create_task(self._tell())
         tasks = (listening, renewing, telling)
+        ends: set[asyncio.Future[Any]] = {listening, renewing, self._cancelled}
         has_answer = False
         try:
             await asyncio.wait(
-                {listening, renewing},
+                ends,
                 timeout=self._deadline.total_seconds(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if renewing.done():
-                renewing.result()
-            answer = listening.result() if listening.done() else self._too_long()
+            if self._cancelled.done():
+                answer: Result | Refusal | Crash = self._cancelled.result()
+            else:
+                if renewing.done():
+                    renewing.result()
+                answer = listening.result() if listening.done() else self._too_long()
             has_answer = True
             self._is_over = True
             self._news.set()
@@ -87,7 +100,7 @@ class Attempt:
             await asyncio.gather(*tasks, return_exceptions=True)
             del self._progressed[self.job.job_id]
             if not has_answer and self._launched is not None:
-                await self._launched.leave()
+                await (self._launched.stop() if self._is_over_elsewhere else self._launched.leave())
 
     async def clear_away(self) -> None:
         """To be called once the answer is stored: until then a successor could still find it."""
@@ -153,11 +166,10 @@ class Attempt:
 
     async def _renew_once(self) -> None:
         stored = await self._table.get(self.job.job_id)
-        if (
-            stored is None
-            or stored.state is not JobState.WANTED
-            or stored.lease_owner != self.job.lease_owner
-        ):
+        if stored is not None and stored.state is not JobState.WANTED:
+            self._is_over_elsewhere = True
+            raise TakenOver
+        if stored is None or stored.lease_owner != self.job.lease_owner:
             raise TakenOver
         self.job = replace(self.job, lease_until=now() + LEASE, revision=stored.revision + 1)
         await self._table.keep(self.job)

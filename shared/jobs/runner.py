@@ -86,6 +86,8 @@ class JobRunner:
         self._owner = owner or f"{socket.gethostname()}:{folder}"
         self._wake = asyncio.Event()
         self._under_way: dict[str, _UnderWay] = {}
+        self._attempts: dict[str, Attempt] = {}
+        self._ending = asyncio.Lock()  # a job is answered or cancelled here, never both
         self._pauses: dict[str, datetime] = {}
         self._failures: dict[str, int] = {}
         self._lost: dict[str, datetime] = {}
@@ -94,6 +96,18 @@ class JobRunner:
     async def submit(self, job_id: str, kind: str, workload: str, task: Mapping[str, Any]) -> None:
         """Adds a job, once; the jobs of a workload run in the order in which they were submitted."""
         await self._table.submit(job_id, kind, workload, task)
+        self.look_again()
+
+    async def cancel(self, job_id: str, why: str) -> None:
+        """Ends a job with `why` as its error, and its process at once if it runs here.
+
+        Where another process is at work on it, that one notices when it renews its lease. A job that is over,
+        or that nobody has submitted, stays as it is.
+        """
+        async with self._ending:
+            is_cancelled = await self._table.cancel(job_id, why)
+        if is_cancelled and (attempt := self._attempts.get(job_id)) is not None:
+            attempt.cancel(why)
         self.look_again()
 
     def look_again(self) -> None:
@@ -194,19 +208,24 @@ class JobRunner:
             deadline=now() + deadline,
             revision=job.revision + 1,
         )
-        await self._table.keep(job)
         folder = str(self._folder / job.job_id)
         order = Order(job_id=job.job_id, kind=job.kind, task=dict(job.task), folder=folder)
-        attempt = Attempt(
+        attempt = self._attempts[job.job_id] = Attempt(
             job, order, deadline, self._launcher, self._table, self._on_progress, self._metrics.progressed
         )
         try:
+            # Whoever cancels it from now on finds the attempt; whoever did before has written it down.
+            if (stored := await self._table.get(job.job_id)) and stored.state is not JobState.WANTED:
+                return stored
+            await self._table.keep(job)
             answer = await attempt.answer()
         except TakenOver:
             raise
         except BaseException:
             await self._give_back(attempt.job)
             raise
+        finally:
+            del self._attempts[job.job_id]
         if not isinstance(answer, Crash):
             job = await self._finish(attempt.job, answer)
             await attempt.clear_away()
@@ -215,19 +234,22 @@ class JobRunner:
         return await self._crashed(attempt.job, answer.reason)
 
     async def _finish(self, job: Job, answer: Result | Refusal) -> Job:
-        """Stores the answer, unless another process has stored one: then that one counts."""
-        stored = await self._table.get(job.job_id)
-        if stored is not None and stored.state is not JobState.WANTED:
-            return stored
-        finished = replace(
-            job,
-            state=JobState.FINISHED,
-            result=answer.result if isinstance(answer, Result) else None,
-            error=answer.refused if isinstance(answer, Refusal) else None,
-            revision=max(job.revision, stored.revision if stored else 0) + 1,
-        )
-        await self._table.keep(finished)
-        return finished
+        """Stores the answer, unless there is one, of another process or of who cancelled it: then that one
+        counts.
+        """
+        async with self._ending:
+            stored = await self._table.get(job.job_id)
+            if stored is not None and stored.state is not JobState.WANTED:
+                return stored
+            finished = replace(
+                job,
+                state=JobState.FINISHED,
+                result=answer.result if isinstance(answer, Result) else None,
+                error=answer.refused if isinstance(answer, Refusal) else None,
+                revision=max(job.revision, stored.revision if stored else 0) + 1,
+            )
+            await self._table.keep(finished)
+            return finished
 
     async def _crashed(self, job: Job, reason: str) -> Job:
         if job.attempts >= MOST_ATTEMPTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from shared.events.envelope import now
 from shared.jobs.job import Job, JobState
 
 NO_TIME = datetime.fromtimestamp(0, UTC)
+PAST_RENEWALS = 1000
+"""By so much a cancelled job's revision leaps: whoever renews its lease at that moment writes a lower one."""
 
 
 class JobTable:
@@ -30,6 +33,15 @@ class JobTable:
             f"SELECT * FROM {self._table} FINAL WHERE job_id = {{job_id:String}}", job_id=job_id
         )
         return _job(rows[0]) if rows else None
+
+    async def cancel(self, job_id: str, why: str) -> bool:
+        """Ends a job that is wanted still: `why` becomes its error. False if it was not."""
+        job = await self.get(job_id)
+        if job is None or job.state is not JobState.WANTED:
+            return False
+        revision = job.revision + PAST_RENEWALS
+        await self.keep(replace(job, state=JobState.FINISHED, error=why, revision=revision))
+        return True
 
     async def unpublished(self) -> list[Job]:
         """The jobs that are not over, in the order in which they were submitted."""

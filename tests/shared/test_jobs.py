@@ -130,6 +130,72 @@ async def test_stray_lines_are_counted_and_neither_answered_nor_quoted(
     assert "ada@example.org" not in caplog.text
 
 
+async def test_a_cancelled_job_ends_at_once_with_the_reason_and_its_process_with_it(
+    service: ExampleService, tmp_path: Path
+) -> None:
+    async with running(service):
+        await submit(service, "j1", [("wait for", "/never")])
+        await until(lambda: starts(tmp_path, "j1"))
+        (pid,) = starts(tmp_path, "j1")
+        await service.runner.cancel("j1", "cancelled by ops: the wrong rows")
+        await until(lambda: service.done, seconds=5)
+        await until_published(service, "j1")
+        await service.runner.cancel("j1", "cancelled by ops: once more")
+        await asyncio.sleep(0.2)
+    (job,) = service.done
+    assert (job.error, job.result) == ("cancelled by ops: the wrong rows", None)
+    assert not is_alive(pid)
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+async def test_a_job_that_waits_is_cancelled_without_being_begun(
+    service: ExampleService, tmp_path: Path
+) -> None:
+    async with running(service):
+        await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
+        await submit(service, "j2", [])
+        await until(lambda: starts(tmp_path, "j1"))
+        await service.runner.cancel("j2", "cancelled by ops")
+        await service.runner.cancel("unheard-of", "cancelled by ops")
+        (tmp_path / "go").touch()
+        await until(lambda: len(service.done) == 2)
+    assert [(job.job_id, job.error) for job in service.done] == [("j1", None), ("j2", "cancelled by ops")]
+    assert not starts(tmp_path, "j2")
+
+
+async def test_what_was_cancelled_while_nobody_ran_it_is_told_by_the_next(
+    service: ExampleService, tmp_path: Path
+) -> None:
+    await submit(service, "j1", [("wait for", "/never")])
+    await service.table.cancel("j1", "cancelled by ops")
+    async with running(service):
+        await until_published(service, "j1")
+    assert [(job.error, job.attempts) for job in service.done] == [("cancelled by ops", 0)]
+    assert not starts(tmp_path, "j1")
+
+
+async def test_a_lease_renewed_at_the_same_moment_does_not_undo_a_cancel(service: ExampleService) -> None:
+    await submit(service, "j1", [])
+    before = await stored(service, "j1")
+    await service.table.cancel("j1", "cancelled by ops")
+    await service.table.keep(replace(before, revision=before.revision + 1, lease_until=now()))
+    assert (await stored(service, "j1")).error == "cancelled by ops"
+
+
+async def test_a_job_cancelled_elsewhere_ends_when_its_lease_is_renewed(
+    service: ExampleService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.jobs.attempt.LEASE", timedelta(seconds=1))
+    async with running(service):
+        await submit(service, "j1", [("wait for", "/never")])
+        await until(lambda: starts(tmp_path, "j1"))
+        (pid,) = starts(tmp_path, "j1")
+        await service.table.cancel("j1", "cancelled by ops")
+        await until_published(service, "j1")
+    assert [job.error for job in service.done] == ["cancelled by ops"]
+    assert not is_alive(pid)
+
+
 async def test_a_job_past_its_deadline_is_killed_and_has_failed(
     clickhouse: ClickHouse, tmp_path: Path, service: ExampleService
 ) -> None:
