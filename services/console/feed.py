@@ -52,6 +52,7 @@ class Progress:
     done: int
     total: int
     loss: float | None
+    seconds_left: float | None
     at: datetime
 
     @property
@@ -111,7 +112,13 @@ class Feed:
         if event.run_id in self._ended or (held is not None and held.at > event.progressed_at):
             return
         self._progress[event.workload] = Progress(
-            event.run_id, event.phase, event.done, event.total, event.loss, event.progressed_at
+            event.run_id,
+            event.phase,
+            event.done,
+            event.total,
+            event.loss,
+            event.seconds_left,
+            event.progressed_at,
         )
 
     def _end(self, workload: str, run_id: str) -> None:
@@ -197,6 +204,11 @@ def _line(event: Event) -> tuple[str, Tone]:
             )
         case e.DatasetRefused():
             return f"No dataset: {event.reason}", Tone.ERROR
+        case e.TrainingRequested():
+            said = f"Training asked for by {event.requested_by}: {event.reason}"
+            return said, Tone.NEUTRAL
+        case e.RunCancelRequested():
+            return f"{event.requested_by} wants a run to end: {event.reason}", Tone.NEUTRAL
         case e.CandidateTrained():
             steps = count(event.steps, "step")
             return f"{event.candidate.name} trained: {steps}, loss {event.final_loss:.2f}", Tone.CANDIDATE

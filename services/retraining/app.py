@@ -8,7 +8,14 @@ from services.retraining.handlers import Handlers, Outcome
 from services.retraining.job_messages import EVALUATE, TRAIN
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
-from shared.events import DatasetPublished, ModelPromoted, ModelRolledBack, WorkloadAdded
+from shared.events import (
+    DatasetPublished,
+    ModelPromoted,
+    ModelRolledBack,
+    RunCancelRequested,
+    TrainingRequested,
+    WorkloadAdded,
+)
 from shared.job_launcher import launcher_for
 from shared.jobs import JobLimits, JobTable, runner_for
 from shared.projections import Champions, Workloads
@@ -30,7 +37,7 @@ def build(context: ServiceContext) -> Service:
     outcome = Outcome(champions, store, table, context.publish, context.clock)
     jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     workloads = Workloads()
-    handlers = Handlers(workloads, champions, store, jobs, context.clock)
+    handlers = Handlers(workloads, champions, store, jobs, table, context.clock)
 
     async def start() -> None:
         await store.tell_limits(settings.lora_rank, context.clock())
@@ -42,6 +49,8 @@ def build(context: ServiceContext) -> Service:
             ModelPromoted: handlers.on_champion_changed,
             ModelRolledBack: handlers.on_champion_changed,
             DatasetPublished: handlers.on_dataset_published,
+            TrainingRequested: handlers.on_training_requested,
+            RunCancelRequested: handlers.on_run_cancel_requested,
         },
         workloads=workloads,
         start=start,

@@ -18,15 +18,20 @@ from shared.events import (
     DatasetPublished,
     ModelPromoted,
     ModelRolledBack,
+    RunCancelRequested,
     TrainingFailed,
     TrainingProgressed,
+    TrainingRequested,
     WorkloadAdded,
-    derived_id,
 )
 from shared.job_protocol import JobProgress
 from shared.jobs import Job, JobRunner, JobTable
 from shared.projections import Champions, Workloads
 from shared.service import Clock
+
+
+class NotHereYet(Exception):
+    """An event came before one that it rests on. It is handled when that one has come."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Handlers:
     champions: Champions
     store: RunStore
     jobs: JobRunner
+    table: JobTable
     clock: Clock
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
@@ -46,10 +52,41 @@ class Handlers:
     async def on_dataset_published(self, event: DatasetPublished) -> None:
         """One run per dataset, however often it is published."""
         added = self.workloads.known(event.workload)
-        run_id = derived_id("run", event.dataset_id)
-        await self.store.training(run_id, event, self.clock())
-        task = TrainTask(run_id=run_id, dataset=event, added=added)
-        await self.jobs.submit(run_id, TRAIN, event.workload, task.model_dump(mode="json"))
+        await self._begin(TrainTask(run_id=event.run_of(event.dataset_id), dataset=event, added=added))
+
+    async def on_training_requested(self, event: TrainingRequested) -> None:
+        """One run per request. Raises NotHereYet before the dataset or the workload's revision has come."""
+        added = self.workloads.known(event.workload)
+        if added.revision < event.revision:
+            raise NotHereYet(f"revision {event.revision} of {event.workload}")
+        first = await self.table.get(DatasetPublished.run_of(event.dataset_id))
+        if first is None:
+            raise NotHereYet(f"dataset {event.dataset_id} of {event.workload}")
+        definition = added.definition.model_copy(update={"training": event.training})
+        task = TrainTask(
+            run_id=event.run_id,
+            dataset=TrainTask.model_validate(first.task).dataset,
+            added=added.model_copy(update={"definition": definition}),
+            adapters=tuple(event.adapters),
+            requested_by=event.requested_by,
+        )
+        await self._begin(task)
+
+    async def on_run_cancel_requested(self, event: RunCancelRequested) -> None:
+        """It may come before its run does, so it is kept, and looked for when a job is submitted."""
+        await self.store.keep_cancellation(event)
+        await self._cancel_if_wanted(event.run_id)
+
+    async def _begin(self, task: TrainTask) -> None:
+        wanted = task.added.definition.training
+        await self.store.training(task.run_id, task.dataset, wanted, task.requested_by, self.clock())
+        await self.jobs.submit(task.run_id, TRAIN, task.added.name, task.model_dump(mode="json"))
+        await self._cancel_if_wanted(task.run_id)
+
+    async def _cancel_if_wanted(self, run_id: str) -> None:
+        if why := await self.store.why_cancelled(run_id):
+            await self.jobs.cancel(run_id, why)
+            await self.jobs.cancel(evaluation_of(run_id), why)
 
 
 @dataclass(frozen=True)
@@ -91,21 +128,25 @@ class Outcome:
             trained=trained,
             champion=champion,
             known=await self.store.answers_of(models),
+            requested_by=task.requested_by,
         )
-        await self.store.evaluating(trained)
-        await self.jobs.submit(
-            f"{task.run_id}-evaluate", EVALUATE, trained.workload, evaluate.model_dump(mode="json")
-        )
+        await self.store.evaluating(trained, task.added.definition.training, task.requested_by)
+        job_id = evaluation_of(task.run_id)
+        await self.jobs.submit(job_id, EVALUATE, trained.workload, evaluate.model_dump(mode="json"))
+        if why := await self.store.why_cancelled(task.run_id):
+            await self.jobs.cancel(job_id, why)
         await self.publish(trained)
 
     async def _evaluated(self, job: Job, result: EvaluateResult) -> None:
-        evaluated = result.evaluated
+        evaluated, task = result.evaluated, EvaluateTask.model_validate(job.task)
+        wanted = task.added.definition.training
         await self.store.keep_answers(result.answers, evaluated.evaluated_at)
-        await self.store.evaluated(evaluated, EvaluateTask.model_validate(job.task).trained)
+        await self.store.evaluated(evaluated, task.trained, wanted, task.requested_by)
         await self.publish(evaluated)
 
     async def _failed(self, job: Job) -> None:
-        task = TrainTask.model_validate(job.task)
+        evaluate = EvaluateTask.model_validate(job.task) if job.kind == EVALUATE else None
+        task = evaluate or TrainTask.model_validate(job.task)
         failed = TrainingFailed(
             run_id=task.run_id,
             workload=task.dataset.workload,
@@ -114,5 +155,12 @@ class Outcome:
             reason=job.error or "the job ended without an answer",
             failed_at=self.clock(),
         )
-        await self.store.failed(failed, task.dataset)
+        trained = evaluate.trained if evaluate else None
+        wanted = task.added.definition.training
+        await self.store.failed(failed, task.dataset, trained, wanted, task.requested_by)
         await self.publish(failed)
+
+
+def evaluation_of(run_id: str) -> str:
+    """The id of the job that evaluates a run's candidate; the run's own id is that of its training."""
+    return f"{run_id}-evaluate"

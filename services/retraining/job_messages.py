@@ -19,6 +19,10 @@ class TrainTask(Part):
     run_id: str
     dataset: DatasetPublished
     added: WorkloadAdded
+    adapters: tuple[FrozenAdapter, ...] = ()
+    """Those that a fusion is made of; else none."""
+    requested_by: str = ""
+    """Empty for the run that follows a dataset by itself."""
 
 
 class EvaluateTask(Part):
@@ -31,6 +35,7 @@ class EvaluateTask(Part):
     champion: FrozenAdapter | None
     known: list[ModelAnswers]
     """Answers of the champion and the base model from earlier evaluations."""
+    requested_by: str = ""
 
 
 class TrainResult(Part):

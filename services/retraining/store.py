@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +15,11 @@ from shared.events import (
     CandidateTrained,
     DatasetPublished,
     FrozenFile,
+    RunCancelRequested,
     TrainingFailed,
 )
 from shared.fields import Part
+from shared.workload import Training
 
 
 class RunState(StrEnum):
@@ -40,22 +43,41 @@ class ModelAnswers(Part):
 class RunStore:
     clickhouse: ClickHouse
 
-    async def training(self, run_id: str, dataset: DatasetPublished, at: datetime) -> None:
-        await self._keep(run_id, dataset, RunState.TRAINING, at)
+    async def training(
+        self, run_id: str, dataset: DatasetPublished, wanted: Training, requested_by: str, at: datetime
+    ) -> None:
+        """`requested_by` is empty for the run that follows a dataset by itself."""
+        await self._keep(run_id, dataset, RunState.TRAINING, at, wanted, requested_by)
 
-    async def evaluating(self, trained: CandidateTrained) -> None:
+    async def evaluating(self, trained: CandidateTrained, wanted: Training, requested_by: str) -> None:
+        adapter = trained.candidate
+        row = {
+            "workload": trained.workload,
+            "name": adapter.name,
+            "run_id": trained.run_id,
+            "uri": adapter.uri,
+            "digest": adapter.digest,
+            "base_model": adapter.base_model,
+            "dataset_id": trained.dataset_id,
+            "cycle_id": trained.cycle_id or "",
+            "trained_at": trained.trained_at,
+            **_what_came_of(trained),
+        }
+        await self.clickhouse.insert("adapters", [row])
         await self._keep(
             trained.run_id,
             trained,
             RunState.EVALUATING,
             trained.trained_at,
-            candidate=trained.candidate.name,
-            steps=trained.steps,
-            final_loss=trained.final_loss,
-            seconds=trained.seconds,
+            wanted,
+            requested_by,
+            candidate=adapter.name,
+            **_what_came_of(trained),
         )
 
-    async def evaluated(self, event: CandidateEvaluated, trained: CandidateTrained) -> None:
+    async def evaluated(
+        self, event: CandidateEvaluated, trained: CandidateTrained, wanted: Training, requested_by: str
+    ) -> None:
         row = {
             "run_id": event.run_id,
             "workload": event.workload,
@@ -72,14 +94,44 @@ class RunStore:
             event,
             RunState.EVALUATED,
             event.evaluated_at,
+            wanted,
+            requested_by,
             candidate=event.candidate.name,
-            steps=trained.steps,
-            final_loss=trained.final_loss,
-            seconds=trained.seconds + event.seconds,
+            **_what_came_of(trained) | {"seconds": trained.seconds + event.seconds},
         )
 
-    async def failed(self, event: TrainingFailed, dataset: DatasetPublished) -> None:
-        await self._keep(event.run_id, dataset, RunState.FAILED, event.failed_at, reason=event.reason)
+    async def failed(
+        self,
+        event: TrainingFailed,
+        dataset: DatasetPublished,
+        trained: CandidateTrained | None,
+        wanted: Training,
+        requested_by: str,
+    ) -> None:
+        """`trained` is there for a run that failed in its evaluation."""
+        known = {"candidate": trained.candidate.name, **_what_came_of(trained)} if trained else {}
+        await self._keep(
+            event.run_id,
+            dataset,
+            RunState.FAILED,
+            event.failed_at,
+            wanted,
+            requested_by,
+            reason=event.reason,
+            **known,
+        )
+
+    async def keep_cancellation(self, event: RunCancelRequested) -> None:
+        fields = {"run_id", "workload", "requested_by", "reason", "requested_at"}
+        await self.clickhouse.insert("run_cancellations", [event.model_dump(include=fields)])
+
+    async def why_cancelled(self, run_id: str) -> str | None:
+        """Who wanted the run to end, and why; None if nobody did."""
+        rows = await self.clickhouse.rows(
+            "SELECT requested_by, reason FROM run_cancellations FINAL WHERE run_id = {run_id:String}",
+            run_id=run_id,
+        )
+        return f"cancelled by {rows[0]['requested_by']}: {rows[0]['reason']}" if rows else None
 
     async def keep_answers(self, answers: Sequence[ModelAnswers], at: datetime) -> None:
         rows = [
@@ -120,6 +172,8 @@ class RunStore:
         cause: DatasetPublished | CandidateTrained | CandidateEvaluated,
         state: RunState,
         at: datetime,
+        wanted: Training,
+        requested_by: str,
         **known: Any,
     ) -> None:
         row = {
@@ -135,5 +189,22 @@ class RunStore:
             "reason": "",
             "changed_at": at,
             "place": list(RunState).index(state),
+            "requested_by": requested_by,
+            "training": wanted.model_dump_json(exclude_none=True),
+            "method": wanted.method or "",
         }
         await self.clickhouse.insert("runs", [row | known])
+
+
+def _what_came_of(trained: CandidateTrained) -> dict[str, Any]:
+    return {
+        "method": trained.method,
+        "plan": json.dumps(trained.plan) if trained.plan else "",
+        "train_rows": trained.train_rows,
+        "rows_seen": trained.rows_seen,
+        "steps": trained.steps,
+        "final_loss": trained.final_loss,
+        "eval_loss": trained.eval_loss,
+        "seconds": trained.seconds,
+        "warnings": list(trained.warnings),
+    }

@@ -1,7 +1,17 @@
--- candidate, cycle_id, reason are '' where there is none.
+-- candidate, cycle_id, reason are '' where there is none, requested_by where the run followed by itself. `training` and
+-- `plan` are JSON: as it was asked for, and every setting as it ran ('' until it has).
 CREATE OR REPLACE VIEW runs_v1 AS
-SELECT run_id, workload, dataset_id, cycle_id, candidate, state, steps, final_loss, seconds, reason, changed_at
+SELECT
+    run_id, workload, dataset_id, cycle_id, candidate, state, steps, final_loss, seconds, reason, changed_at,
+    requested_by, training, method, plan, train_rows, rows_seen, eval_loss, warnings
 FROM runs FINAL;
+
+-- Every adapter there is. Which one answers is for the owner of the alias to say.
+CREATE OR REPLACE VIEW adapters_v1 AS
+SELECT
+    workload, name, run_id, uri, digest, base_model, method, plan, dataset_id, cycle_id, train_rows, rows_seen, steps,
+    final_loss, eval_loss, seconds, warnings, trained_at
+FROM adapters FINAL;
 
 CREATE OR REPLACE VIEW scorecards_v1 AS
 SELECT run_id, workload, dataset_id, cycle_id, candidate, champion, scorecard, evaluated_at

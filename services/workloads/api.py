@@ -23,7 +23,7 @@ from services.workloads.settings import Settings
 from services.workloads.submission import read_submission
 from services.workloads.tables_away import of_tables
 from shared.broker import Publish
-from shared.events import RollbackRequested, WorkloadAdded, derived_id
+from shared.events import Event, RollbackRequested, WorkloadAdded, derived_id
 from shared.files import FilesUnreachable
 from shared.model_server import ModelServerDown, ModelServerRefused
 from shared.problems import Problem, come_again
@@ -56,13 +56,13 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/check", openapi_extra=SUBMISSION)
     async def check(request: Request) -> replies.Checked:
         """Checks a definition and its rows, says what they change and how long it takes. Keeps nothing."""
-        prepared = await _of_workload(_prepared(parts, request))
+        prepared = await of_workload(_prepared(parts, request))
         return replies.Checked.model_validate(prepared.as_json())
 
     @router.post("", status_code=201, openapi_extra=SUBMISSION)
     async def add(request: Request) -> replies.Added:
         """Adds a workload or a revision of it. What trains differently is trained at once."""
-        prepared, round_id = await _of_workload(_added(parts, request))
+        prepared, round_id = await of_workload(_added(parts, request))
         answer = prepared.as_json() | {"revision": prepared.added.revision, "round_id": round_id}
         return replies.Added.model_validate(answer)
 
@@ -76,7 +76,7 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/{name}")
     async def workload(name: str) -> replies.Definition:
-        added = _known(parts.workloads, name)
+        added = known(parts.workloads, name)
         return replies.Definition(
             name=added.name,
             definition=added.definition,
@@ -89,14 +89,14 @@ def routes(parts: Parts) -> APIRouter:
 
     @router.get("/{name}/status")
     async def status(name: str) -> replies.Status:
-        added = _known(parts.workloads, name)
+        added = known(parts.workloads, name)
         await of_tables(parts.rounds.look(name))
         return await of_tables(parts.overview.status(added))
 
     @router.post("/{name}/cycles", status_code=201)
     async def start_cycle(name: str, wish: replies.Wish) -> replies.Started:
         """Starts a cycle now: its cutoff and its lists stand when this answers."""
-        added = _decided_here(parts, name)
+        added = decided_here(parts.workloads, parts.owns, name)
         started = await of_tables(parts.cycles.start(added, wish.requested_by, wish.reason))
         if isinstance(started, Refusal):
             under_way: dict[str, Any] = {"cycle_id": started.cycle_id} if started.cycle_id else {}
@@ -113,7 +113,7 @@ def routes(parts: Parts) -> APIRouter:
         name: str, round_id: str, after: int = -1, wait: Annotated[float, Query(ge=0)] = 0
     ) -> replies.RoundState:
         """How far a round is: at once if it changed since `after`, else when it does or `wait` is over."""
-        _known(parts.workloads, name)
+        known(parts.workloads, name)
         longest = min(wait, parts.settings.longest_wait_seconds)
         try:
             round_ = await of_tables(parts.rounds.follow(name, round_id, after, longest))
@@ -126,7 +126,7 @@ def routes(parts: Parts) -> APIRouter:
     @router.post("/{name}/rollback", status_code=202)
     async def roll_back(name: str, wish: replies.Wish) -> replies.Requested:
         """Asks for the champion before the present one."""
-        _decided_here(parts, name)
+        decided_here(parts.workloads, parts.owns, name)
         champion = await of_tables(parts.views.champion(name))
         if champion is None or not champion.has_predecessor:
             raise Problem(
@@ -141,13 +141,13 @@ def routes(parts: Parts) -> APIRouter:
             requested_by=wish.requested_by,
             requested_at=at,
         )
-        await _publish_in_time(parts, requested)
+        await publish_in_time(parts.publish, parts.settings.publish_seconds, requested)
         return replies.Requested(request_id=request_id)
 
     @router.post("/{name}/retire")
     async def retire(name: str, wish: replies.Wish) -> replies.Retired:
         """The workload rests: nothing is asked, drawn, listed or trained. Its data are kept."""
-        _decided_here(parts, name)
+        decided_here(parts.workloads, parts.owns, name)
         resting = await of_tables(parts.revising.retire(name))
         assert resting.retired_at is not None
         return replies.Retired(name=name, revision=resting.revision, retired_at=resting.retired_at)
@@ -161,11 +161,12 @@ async def _prepared(parts: Parts, request: Request) -> Prepared:
 
 async def _added(parts: Parts, request: Request) -> tuple[Prepared, str | None]:
     submission = await read_submission(request, parts.settings.body_most_bytes)
-    _decides(parts, submission.definition.workload.name)
+    _decides(parts.owns, submission.definition.workload.name)
     return await parts.revising.add(submission)
 
 
-def _known(workloads: Workloads, name: str) -> WorkloadAdded:
+def known(workloads: Workloads, name: str) -> WorkloadAdded:
+    """Raises Problem, 404."""
     added = workloads.get(name)
     if added is None:
         known = ", ".join(sorted(one.name for one in workloads.all() if not one.is_retired)) or "none yet"
@@ -173,21 +174,23 @@ def _known(workloads: Workloads, name: str) -> WorkloadAdded:
     return added
 
 
-def _decided_here(parts: Parts, name: str) -> WorkloadAdded:
-    added = _known(parts.workloads, name)
-    _decides(parts, name)
+def decided_here(workloads: Workloads, owns: Callable[[str], bool], name: str) -> WorkloadAdded:
+    """The workload, if this process decides about it. Raises Problem: 404, 503."""
+    added = known(workloads, name)
+    _decides(owns, name)
     return added
 
 
-def _decides(parts: Parts, name: str) -> None:
-    if not parts.owns(name):
+def _decides(owns: Callable[[str], bool], name: str) -> None:
+    if not owns(name):
         raise come_again(
             "Another replica decides",
             "This process does not decide about workloads now. Try again in a moment.",
         )
 
 
-async def _of_workload(work: Awaitable[T]) -> T:
+async def of_workload(work: Awaitable[T]) -> T:
+    """Raises Problem: 422 for a bad workload, 503 while a server is away."""
     try:
         return await of_tables(work)
     except BadWorkload as bad:
@@ -199,9 +202,10 @@ async def _of_workload(work: Awaitable[T]) -> T:
         raise come_again("No answer from the files", f"{away}. Try again in a moment.") from away
 
 
-async def _publish_in_time(parts: Parts, requested: RollbackRequested) -> None:
+async def publish_in_time(publish: Publish, seconds: float, requested: Event) -> None:
+    """Raises Problem, 503, if the broker does not confirm within so long."""
     try:
-        async with asyncio.timeout(parts.settings.publish_seconds):
-            await parts.publish(requested)
+        async with asyncio.timeout(seconds):
+            await publish(requested)
     except (TimeoutError, KafkaException) as error:
         raise come_again("Not accepted for sure", "Kafka did not confirm in time.", seconds=5) from error

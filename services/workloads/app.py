@@ -17,11 +17,15 @@ from services.workloads.due_cycles import DueCycles
 from services.workloads.handlers import Handlers
 from services.workloads.outbox import Outbox
 from services.workloads.overview import Overview
+from services.workloads.published_runs import PublishedRuns
 from services.workloads.published_views import PublishedViews
 from services.workloads.revising import Revising
 from services.workloads.rounds import Rounds
+from services.workloads.run_api import RunParts, run_routes
+from services.workloads.run_overview import RunOverview
 from services.workloads.settings import Settings
 from services.workloads.store import WorkloadStore
+from services.workloads.trainings import Trainings
 from shared.consumer import Batch
 from shared.events import (
     EVENTS,
@@ -72,6 +76,15 @@ def build(context: ServiceContext) -> Service:
         settings,
     )
 
+    run_parts = RunParts(
+        workloads,
+        Trainings(store, PublishedRuns(views), rounds, context.models, context.clock, on_stored=stored.set),
+        RunOverview(WorkloadStore(quick), PublishedRuns(PublishedViews(quick)), rounds, context.files),
+        context.publish,
+        context.clock,
+        context.owns,
+        settings,
+    )
     offsets = ConsumerOffsets(group_topics(), context.addresses.kafka_bootstrap_servers)
     desk = DeadLetterDesk(
         WorkloadStore(quick),
@@ -114,6 +127,7 @@ def build(context: ServiceContext) -> Service:
         workloads=workloads,
         routers=[
             routes(parts),
+            run_routes(run_parts),
             dead_letter_routes(desk),
             consumer_routes(offsets, context.clock),
         ],

@@ -21,6 +21,8 @@ def why_not(under_way: Round | None, corrections: int, *, is_retired: bool) -> R
     if under_way is not None and under_way.kind is Kind.CYCLE:
         reason = f"Cycle {under_way.round_id} is under way: {under_way.sentence}."
         return Refusal(reason, under_way.round_id)
+    if under_way is not None and under_way.kind is Kind.TRAINING:
+        return Refusal(f"A training that was asked for is undecided: {under_way.sentence}.")
     if under_way is not None:
         return Refusal(f"The model of revision {under_way.revision} is undecided: {under_way.sentence}.")
     if not corrections:

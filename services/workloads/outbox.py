@@ -1,6 +1,6 @@
 """Publishes what was decided and stored: killed between the two, it is published when the service is back.
 
-A transactional outbox: the rows of revisions and cycles say themselves whether they were published.
+A transactional outbox: rows of revisions, cycles and trainings say themselves whether they were published.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.workloads.cycles import round_of
+from services.workloads.round_progress import of_request
 from services.workloads.rounds import Rounds
 from services.workloads.store import WorkloadStore
 from shared.broker import Publish
@@ -41,3 +42,8 @@ class Outbox:
                 await self.rounds.begin(round_of(started))  # the kill may have come before this, too
                 await self.publish(started)
                 await self.store.keep_cycle(started, is_published=True)
+        for requested in await self.store.unpublished_trainings():
+            if self.owns(requested.workload):
+                await self.rounds.begin(of_request(requested))
+                await self.publish(requested)
+                await self.store.keep_training(requested, is_published=True)

@@ -36,7 +36,7 @@ class PublishedViews:
     clickhouse: ClickHouse
 
     async def champion(self, workload: str) -> Champion | None:
-        rows = await self._rows(
+        rows = await self.rows(
             """SELECT adapter, kind, previous, since FROM champions_v1 WHERE workload = {workload:String}
             ORDER BY revision DESC LIMIT 1""",
             workload=workload,
@@ -49,7 +49,7 @@ class PublishedViews:
 
     async def accuracy(self, workload: str, adapter: str) -> Rate | None:
         """What the adapter scored on the held-out rows when it was a candidate."""
-        rows = await self._rows(
+        rows = await self.rows(
             """SELECT scorecard FROM scorecards_v1
             WHERE workload = {workload:String} AND candidate = {adapter:String}
             ORDER BY evaluated_at DESC LIMIT 1""",
@@ -109,9 +109,9 @@ class PublishedViews:
         return TrainingLimits(row.get("lora_rank", NO_LIMIT))
 
     async def _first(self, sql: str, **parameters: Any) -> dict[str, Any]:
-        return next(iter(await self._rows(sql, **parameters)), {})
+        return next(iter(await self.rows(sql, **parameters)), {})
 
-    async def _rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """A view whose owner has not started yet reads as empty."""
         try:
             return await self.clickhouse.rows(sql, **parameters)

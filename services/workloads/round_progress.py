@@ -13,6 +13,7 @@ from shared.events import (
     DatasetRefused,
     FailureClustersFound,
     TrainingFailed,
+    TrainingRequested,
     Verdict,
 )
 
@@ -20,6 +21,7 @@ from shared.events import (
 class Kind(StrEnum):
     REVISION = "revision"
     CYCLE = "cycle"
+    TRAINING = "training"
 
 
 class Stage(StrEnum):
@@ -42,9 +44,9 @@ OUTCOMES = {Verdict.PROMOTE: "promoted", Verdict.HOLD: "held", Verdict.REJECT: "
 class Round:
     workload: str
     dataset_id: str
-    """Of the one dataset it leads to: what all its events have in common."""
+    """Of the one dataset it leads to: what all its events have in common. A training's is what it is on."""
     round_id: str
-    """A cycle's id; for a revision, its dataset's."""
+    """A cycle's id; for a revision, its dataset's; for a training, its request's."""
     kind: Kind
     stage: Stage
     sentence: str
@@ -54,12 +56,19 @@ class Round:
     """Empty while it is under way."""
     reason: str = ""
     run_id: str = ""
+    request_id: str = ""
+    """Of the training that somebody asked for; empty for what leads to a dataset."""
     version: int = 0
     """Milliseconds since 1970 of its last change: whoever knows this one has seen it all."""
 
     @property
     def is_over(self) -> bool:
         return self.outcome != ""
+
+    @property
+    def key(self) -> str:
+        """Tells it from every other."""
+        return self.request_id or self.dataset_id
 
 
 Milestone = (
@@ -96,6 +105,21 @@ def of_revision(workload: str, revision: int, rows: int) -> Round:
         stage=Stage.DATASET,
         sentence=f"{rows} rows are split, redacted and checked",
         revision=revision,
+    )
+
+
+def of_request(requested: TrainingRequested) -> Round:
+    method = f" by {requested.training.method}" if requested.training.method else ""
+    return Round(
+        workload=requested.workload,
+        dataset_id=requested.dataset_id,
+        round_id=requested.request_id,
+        kind=Kind.TRAINING,
+        stage=Stage.TRAINING,
+        sentence=f"training{method} asked for; it waits for its turn",
+        revision=requested.revision,
+        run_id=requested.run_id,
+        request_id=requested.request_id,
     )
 
 

@@ -41,7 +41,7 @@ class Rounds:
 
     async def load(self) -> None:
         self._is_stale = False
-        self._held = {round_.dataset_id: round_ for round_ in await self.store.rounds()}
+        self._held = {round_.key: round_ for round_ in await self.store.rounds()}
 
     def forget(self) -> None:
         """Another process may have gone on with some of them: read again before anything is decided."""
@@ -75,33 +75,34 @@ class Rounds:
         return next(of_it, None)
 
     def progress(self, round_: Round) -> Progress | None:
-        found = self._progress.get(round_.dataset_id)
+        found = self._progress.get(round_.key)
         return found if found is not None and found.stage is round_.stage and not round_.is_over else None
 
     async def begin(self, round_: Round) -> None:
         """Begun again it is the same round."""
-        if round_.dataset_id not in self._held:
+        if round_.key not in self._held:
             await self._keep(replace(round_, version=self._version()))
 
     async def apply(self, event: Milestone) -> None:
+        await self.refresh()
         held = self._round_of(event)
         if held is None:
             return
         after = advanced(held, event, self._version())
         if after is not held:
             await self._keep(after)
-            self._progress.pop(after.dataset_id, None)
+            self._progress.pop(after.key, None)
             if after.is_over:
                 self.on_over()
 
     async def apply_progress(self, event: TrainingProgressed) -> None:
-        round_ = self.under_way(event.workload)
-        if round_ is None:
+        round_ = self._requested(event.run_id) or self._of_itself(event.workload)
+        if round_ is None or round_.is_over:
             return
-        before = self._progress.get(round_.dataset_id)
+        before = self._progress.get(round_.key)
         after = Progress.after(before, event, self._version())
         if after is not before:
-            self._progress[round_.dataset_id] = after
+            self._progress[round_.key] = after
             await self._tell()
 
     async def follow(self, workload: str, round_id: str, after: int, wait_seconds: float) -> Round | None:
@@ -130,13 +131,37 @@ class Rounds:
             return round_
         pairs, differing, waiting = await self.views.pairs(round_.workload, round_.run_id)
         sentence = in_shadow(differing, waiting, pairs)
-        held = self._held[round_.dataset_id]
+        held = self._held[round_.key]
         if not pairs or sentence == held.sentence or held.is_over:
             return held
-        self._held[round_.dataset_id] = replace(held, sentence=sentence, version=self._version())
-        return self._held[round_.dataset_id]
+        self._held[round_.key] = replace(held, sentence=sentence, version=self._version())
+        return self._held[round_.key]
+
+    def of_run(self, run_id: str) -> Round | None:
+        """The round whose run it is, once that is known."""
+        return next((one for one in self._held.values() if one.run_id == run_id), None)
+
+    def of_dataset(self, dataset_id: str) -> Round | None:
+        """The round that led to the dataset."""
+        return self._held.get(dataset_id)
+
+    def _requested(self, run_id: str) -> Round | None:
+        """The round of a training that somebody asked for, by its run."""
+        found = self.of_run(run_id) if run_id else None
+        return found if found is not None and found.request_id else None
+
+    def _of_itself(self, workload: str) -> Round | None:
+        """The newest under way that nobody asked to train."""
+        rounds = (
+            one
+            for one in self._held.values()
+            if one.workload == workload and not one.is_over and not one.request_id
+        )
+        return max(rounds, key=lambda one: one.version, default=None)
 
     def _round_of(self, event: Milestone) -> Round | None:
+        if (requested := self._requested(getattr(event, "run_id", ""))) is not None:
+            return requested
         dataset_id = dataset_of(event)
         if dataset_id is None:  # a refusal of a revision's rows does not say of which revision
             of_it = [
@@ -149,7 +174,7 @@ class Rounds:
 
     async def _keep(self, round_: Round) -> None:
         await self.store.keep_round(round_)
-        self._held[round_.dataset_id] = round_
+        self._held[round_.key] = round_
         await self._tell()
 
     async def _tell(self) -> None:

@@ -10,7 +10,13 @@ from typing import Any
 from services.workloads.dead_letters import DeadLetter, Decision
 from services.workloads.round_progress import Kind, Round, Stage
 from shared.clickhouse import ClickHouse
-from shared.events import CycleStarted, PredictionCorrected, PredictionFlagged, WorkloadAdded
+from shared.events import (
+    CycleStarted,
+    PredictionCorrected,
+    PredictionFlagged,
+    TrainingRequested,
+    WorkloadAdded,
+)
 
 # Times are bound in milliseconds: as DateTime parameters they would lose what is below a second.
 _AT = "fromUnixTimestamp64Milli({%s:Int64}, 'UTC')"
@@ -111,6 +117,32 @@ class WorkloadStore:
             workload=workload,
         )
         return rows[0] | {"cutoff": _utc(rows[0]["cutoff"])} if rows else None
+
+    async def keep_training(self, requested: TrainingRequested, *, is_published: bool) -> None:
+        row = {
+            "request_id": requested.request_id,
+            "workload": requested.workload,
+            "event": requested.model_dump_json(),
+            "requested_at": requested.requested_at,
+            "is_published": int(is_published),
+        }
+        await self._clickhouse.insert("training_requests", [row])
+
+    async def trainings(self, workload: str) -> list[TrainingRequested]:
+        """Those that somebody asked for, the newest first; of every workload where the name is empty."""
+        rows = await self._clickhouse.rows(
+            "SELECT event FROM training_requests FINAL "
+            "WHERE workload = {workload:String} OR {workload:String} = '' ORDER BY requested_at DESC",
+            workload=workload,
+        )
+        return [TrainingRequested.model_validate_json(row["event"]) for row in rows]
+
+    async def unpublished_trainings(self) -> list[TrainingRequested]:
+        rows = await self._clickhouse.rows(
+            "SELECT event FROM training_requests FINAL WHERE is_published = 0 "
+            "ORDER BY requested_at, request_id"
+        )
+        return [TrainingRequested.model_validate_json(row["event"]) for row in rows]
 
     async def keep_round(self, round_: Round) -> None:
         await self._clickhouse.insert(

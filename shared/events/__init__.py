@@ -16,7 +16,14 @@ from shared.events.promotion import (
 )
 from shared.events.review import PredictionCorrected, ReviewGiven
 from shared.events.scorecard import AdversarialScore, Confusion, LabelScore, Scorecard
-from shared.events.training import CandidateEvaluated, CandidateTrained, TrainingFailed, TrainingProgressed
+from shared.events.training import (
+    CandidateEvaluated,
+    CandidateTrained,
+    RunCancelRequested,
+    TrainingFailed,
+    TrainingProgressed,
+    TrainingRequested,
+)
 from shared.events.workloads import WorkloadAdded
 from shared.fields import Difference, FrozenAdapter, FrozenFile, Rate
 
@@ -32,6 +39,8 @@ EVENTS: tuple[type[Event], ...] = (
     FailureClustersFound,
     DatasetPublished,
     DatasetRefused,
+    TrainingRequested,
+    RunCancelRequested,
     TrainingProgressed,
     CandidateTrained,
     TrainingFailed,
@@ -76,12 +85,14 @@ __all__ = [
     "Rate",
     "ReviewGiven",
     "RollbackRequested",
+    "RunCancelRequested",
     "Scorecard",
     "ShadowPairRecorded",
     "Thumb",
     "Topic",
     "TrainingFailed",
     "TrainingProgressed",
+    "TrainingRequested",
     "Verdict",
     "WorkloadAdded",
     "derived_id",

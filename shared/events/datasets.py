@@ -49,6 +49,11 @@ class DatasetPublished(UpToCutoff):
     def id_of_cycle(workload: str, cycle_id: str) -> str:
         return derived_id("dataset", workload, "cycle", cycle_id)
 
+    @staticmethod
+    def run_of(dataset_id: str) -> str:
+        """The run that follows by itself when the dataset is published."""
+        return derived_id("run", dataset_id)
+
     def cause(self) -> tuple[str, ...]:
         return (self.dataset_id,)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from shared.events.cycles import UpToCutoff
-from shared.events.envelope import Event, Topic
+from shared.events.envelope import Event, Topic, derived_id
 from shared.events.scorecard import Scorecard
 from shared.fields import (
     MOST_ITEMS,
@@ -20,8 +20,57 @@ from shared.fields import (
     Name,
     Number,
     Sentence,
+    Whole,
     WorkloadName,
 )
+from shared.workload import Training
+
+
+class TrainingRequested(Event):
+    """Someone wants a run on a dataset version that exists, trained as they say."""
+
+    topic: ClassVar[Topic] = Topic("training-requested-v1", key="workload")
+
+    request_id: Id
+    workload: WorkloadName
+    revision: Whole
+    """Of the workload's definition, whose prompt and labels the run takes."""
+    dataset_id: Id
+    training: Training
+    """All of it: the definition's section with what was asked for in its place."""
+    adapters: Annotated[list[FrozenAdapter], Field(max_length=100)] = Field(default_factory=list)
+    """Those that a fusion is made of; else none."""
+    requested_by: Name
+    reason: Name
+    requested_at: Moment
+
+    @property
+    def run_id(self) -> str:
+        return derived_id("run", "request", self.request_id)
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.request_id,)
+
+    def happened_at(self) -> datetime:
+        return self.requested_at
+
+
+class RunCancelRequested(Event):
+    """Someone wants a run to end before it is evaluated."""
+
+    topic: ClassVar[Topic] = Topic("run-cancel-requested-v1", key="workload")
+
+    run_id: Id
+    workload: WorkloadName
+    reason: Name
+    requested_by: Name
+    requested_at: Moment
+
+    def cause(self) -> tuple[str, ...]:
+        return (self.run_id, "cancel")
+
+    def happened_at(self) -> datetime:
+        return self.requested_at
 
 
 class TrainingProgressed(Event):
@@ -36,6 +85,8 @@ class TrainingProgressed(Event):
     done: Count
     total: Count
     loss: Number | None = None
+    seconds_left: Annotated[Number, Field(ge=0)] | None = None
+    """Of this phase, at its pace so far; None while there is none."""
     progressed_at: Moment
 
     def cause(self) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.retraining.app import build
 from services.retraining.candidate_evaluation import evaluate_candidate
+from services.retraining.handlers import NotHereYet
 from services.retraining.job_messages import EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
@@ -28,18 +31,21 @@ from shared.events import (
     FrozenAdapter,
     FrozenFile,
     ModelPromoted,
+    RunCancelRequested,
     TrainingFailed,
     TrainingProgressed,
+    TrainingRequested,
     WorkloadAdded,
 )
 from shared.files import Files
 from shared.flow import FLOW
+from shared.jobs import Job, JobState, JobTable
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import freeze_trained
-from tests.servers.model import MODEL, base_model_folder, lora_adapter, model_server
+from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -82,6 +88,13 @@ def workload_added(files: Files) -> WorkloadAdded:
         rows=rows(files, "rows", 30),
         added_at=AT,
     )
+
+
+def long_training(files: Files) -> WorkloadAdded:
+    added = workload_added(files)
+    training = Training(lora_r=4, batch_size=1, epochs=100, max_steps=400, seed=1)
+    definition = added.definition.model_copy(update={"training": training})
+    return added.model_copy(update={"definition": definition})
 
 
 def dataset(files: Files, version: int) -> DatasetPublished:
@@ -222,10 +235,13 @@ async def test_each_is_asked_by_its_own_contract_and_compared_under_the_names_of
 class PublishedEvents:
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.progressed: list[TrainingProgressed] = []
 
     async def __call__(self, *events: Event) -> None:
         for event in events:
             await self.events.put(event)
+            if isinstance(event, TrainingProgressed) and event.done:
+                self.progressed.append(event)
 
     async def next(self) -> Event:
         """What is published next that is no progress."""
@@ -322,10 +338,108 @@ async def test_a_dataset_becomes_an_evaluated_candidate(
     ]
 
 
+def requested(request_id: str, **changes: Any) -> TrainingRequested:
+    event = TrainingRequested(
+        request_id=request_id,
+        workload="tickets",
+        revision=1,
+        dataset_id="d2",
+        training=Training(lora_r=2, batch_size=4, max_steps=1, seed=9),
+        requested_by="ada",
+        reason="a test",
+        requested_at=AT,
+    )
+    return event.model_copy(update=changes)
+
+
+def cancelled(run_id: str) -> RunCancelRequested:
+    return RunCancelRequested(
+        run_id=run_id, workload="tickets", reason="the wrong rows", requested_by="ada", requested_at=AT
+    )
+
+
+async def test_a_training_that_is_asked_for_becomes_a_run_of_its_own_on_the_same_dataset(
+    stage: tuple[Service, PublishedEvents], files: Files, clickhouse: ClickHouse
+) -> None:
+    service, published = stage
+    await apply(service, workload_added(files))
+    with pytest.raises(NotHereYet):
+        await apply(service, requested("q1"))
+    await apply(service, dataset(files, 2))
+    with pytest.raises(NotHereYet):
+        await apply(service, requested("q1", revision=2))
+    await apply(service, requested("q1"))
+    await apply(service, requested("q1"))
+    made = [await published.next() for _ in range(4)]
+    by_itself, asked = [event for event in made if isinstance(event, CandidateTrained)]
+    evaluated = [event.run_id for event in made if isinstance(event, CandidateEvaluated)]
+    assert evaluated == [by_itself.run_id, asked.run_id]
+    assert asked.run_id == requested("q1").run_id != by_itself.run_id
+    assert asked.candidate.name != by_itself.candidate.name
+    runs = {row["run_id"]: row for row in await clickhouse.rows("SELECT * FROM runs_v1")}
+    assert [runs[one.run_id]["requested_by"] for one in (by_itself, asked)] == ["", "ada"]
+    assert json.loads(runs[asked.run_id]["training"])["seed"] == 9
+    adapters = await clickhouse.rows("SELECT * FROM adapters_v1 ORDER BY trained_at")
+    assert [row["name"] for row in adapters] == [by_itself.candidate.name, asked.candidate.name]
+    newest = adapters[1]
+    assert (newest["method"], json.loads(newest["plan"])["lora_r"]) == ("lora", 2)
+    assert (newest["rows_seen"], newest["warnings"]) == (asked.rows_seen, list(asked.warnings))
+
+
+async def test_a_run_that_is_cancelled_fails_within_seconds_and_leaves_nothing(
+    stage: tuple[Service, PublishedEvents], files: Files, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    service, published = stage
+    await apply(service, long_training(files))
+    await apply(service, dataset(files, 2))
+    run_id = DatasetPublished.run_of("d2")
+    async with asyncio.timeout(120):
+        while not published.progressed:
+            await asyncio.sleep(0.05)
+    await apply(service, cancelled(run_id))
+    async with asyncio.timeout(5):
+        failed = await published.next()
+    assert isinstance(failed, TrainingFailed)
+    assert (failed.run_id, failed.reason) == (run_id, "cancelled by ada: the wrong rows")
+    (run,) = await clickhouse.rows("SELECT state, reason FROM runs_v1")
+    assert run == {"state": "failed", "reason": failed.reason}
+    async with asyncio.timeout(5):
+        while (tmp_path / run_id).exists():
+            await asyncio.sleep(0.05)
+    assert not (tmp_path / "files" / "adapters").exists()
+
+    await apply(service, cancelled(requested("q1").run_id))  # before the run itself comes
+    await apply(service, requested("q1"))
+    early = await published.next()
+    assert isinstance(early, TrainingFailed)
+    assert early.run_id == requested("q1").run_id
+
+
+async def test_adapters_of_earlier_versions_are_found_in_the_results_of_their_jobs(
+    clickhouse: ClickHouse, files: Files, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "earlier"
+    (earlier / "migrations").mkdir(parents=True)
+    for file in sorted((ROOT / "services" / "retraining" / "migrations").glob("000[1-4]_*.sql")):
+        shutil.copy(file, earlier / "migrations")
+    await migrate(clickhouse, "retraining", earlier)
+    made = trained(files, files.freeze_adapter("t", lora_adapter(1), MODEL), 1)
+    table = JobTable(clickhouse, "retraining")
+    result = {"trained": made.model_dump(mode="json")}
+    await table.keep(Job("r1", "train", "tickets", {}, AT, JobState.PUBLISHED, result=result))
+    await table.keep(Job("r2", "train", "tickets", {}, AT, JobState.PUBLISHED, error="no rows"))
+    await migrate(clickhouse, "retraining")
+    (row,) = await clickhouse.rows("SELECT * FROM adapters_v1")
+    assert (row["name"], row["digest"]) == (made.candidate.name, made.candidate.digest)
+    assert (row["run_id"], row["train_rows"], row["rows_seen"]) == ("r1", 4, None)
+    assert row["trained_at"].replace(tzinfo=UTC) == made.trained_at
+
+
 async def test_a_run_never_goes_back(clickhouse: ClickHouse, files: Files) -> None:
     await migrate(clickhouse, "retraining")
     store = RunStore(clickhouse)
-    await store.evaluating(trained(files, files.freeze_adapter("t", lora_adapter(1), MODEL), 1))
-    await store.training("r1", dataset(files, 1), AT)
+    adapter = files.freeze_adapter("t", lora_adapter(1), MODEL)
+    await store.evaluating(trained(files, adapter, 1), Training(), "")
+    await store.training("r1", dataset(files, 1), Training(), "", AT)
     (run,) = await clickhouse.rows("SELECT state FROM runs_v1")
     assert run["state"] == "evaluating"

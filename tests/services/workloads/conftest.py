@@ -44,7 +44,13 @@ from tests.servers.views import views_as_tables
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
 LABELS = ["refund", "card", "parcel"]
 WHO = {"requested_by": "ada", "reason": "a test"}
-READ_VIEWS = ("shadow_deployment", "retraining", "human_review", "prediction_logging")
+READ_VIEWS = (
+    "data_augmentation",
+    "shadow_deployment",
+    "retraining",
+    "human_review",
+    "prediction_logging",
+)
 ADAPTER = FrozenAdapter(name="tickets-v1", uri="adapters/t", digest="sha256:" + "a" * 64, base_model=MODEL)
 
 

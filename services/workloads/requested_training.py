@@ -1,0 +1,91 @@
+"""What somebody wants trained: the definition's settings with theirs in place, and why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.workloads.complaints import BadWorkload, Complaint
+from shared.events import TrainingRequested
+from shared.fields import FrozenAdapter
+from shared.workload import Training, Workload
+
+FUSION = "fusion"
+FEWEST_TO_FUSE = 2
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A run that is there already, and how it stands, in words."""
+
+    run_id: str
+    stands: str
+
+
+def overridden(training: Training, given: Mapping[str, Any]) -> Training:
+    """The definition's section with what was given in its place. Raises BadWorkload with every complaint."""
+    try:
+        wanted = Training.model_validate(given, extra="forbid")
+        held = training.model_dump(exclude_none=True)
+        return Training.model_validate(held | wanted.model_dump(exclude_unset=True))
+    except ValidationError as error:
+        raise BadWorkload([_complaint(row) for row in error.errors()]) from None
+
+
+def fusable(
+    training: Training, names: Sequence[str], known: Mapping[str, FrozenAdapter], workload: Workload
+) -> list[FrozenAdapter]:
+    """The adapters that a fusion is made of; none for another method. Raises BadWorkload."""
+    if training.method != FUSION:
+        if names:
+            problem = f'only the method "{FUSION}" takes adapters. Leave them out, or choose it.'
+            raise BadWorkload([Complaint("adapters", problem)])
+        return []
+    complaints = [
+        Complaint("adapters", f'“{workload.name}” has no adapter "{name}". See: tuneloop adapters list')
+        for name in names
+        if name not in known
+    ]
+    found = [known[name] for name in dict.fromkeys(names) if name in known]
+    complaints += [
+        Complaint(
+            "adapters",
+            f"{one.name} is of the base model {one.base_model}, and the workload's is {workload.base_model}. "
+            "Only adapters of one base model can be fused.",
+        )
+        for one in found
+        if one.base_model != workload.base_model
+    ]
+    if not complaints and len(found) < FEWEST_TO_FUSE:
+        complaints = [Complaint("adapters", "a fusion is made of two adapters or more. Name them.")]
+    if complaints:
+        raise BadWorkload(complaints)
+    return found
+
+
+def twin_of(
+    wanted: TrainingRequested, requests: Iterable[TrainingRequested], stands: Mapping[str, str]
+) -> Twin | None:
+    """A request for the very same run, which would only bring the same candidate again.
+
+    `stands` is run id → how it stands, of those that did not fail.
+    """
+    for one in requests:
+        is_same = (one.dataset_id, one.training, one.adapters) == (
+            wanted.dataset_id,
+            wanted.training,
+            wanted.adapters,
+        )
+        if is_same and one.run_id in stands:
+            return Twin(one.run_id, stands[one.run_id])
+    return None
+
+
+def _complaint(error: Any) -> Complaint:
+    where = ".".join(["training", *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        return Complaint(where, f'"{error["loc"][-1]}" is no setting. Check its spelling.')
+    return Complaint(where, f"{str(error['msg']).removeprefix('Value error, ').rstrip('.')}.")

@@ -1,0 +1,122 @@
+"""HTTP about runs: a training is asked for, runs are listed and cancelled, adapters are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+
+from services.workloads.api import decided_here, known, of_workload, publish_in_time
+from services.workloads.replies import Wish
+from services.workloads.run_overview import RunOverview
+from services.workloads.run_replies import (
+    AdapterShown,
+    CancelAccepted,
+    RunState,
+    TrainingAccepted,
+    WantedTraining,
+)
+from services.workloads.settings import Settings
+from services.workloads.tables_away import of_tables
+from services.workloads.trainings import NotNow, Trainings
+from shared.broker import Publish
+from shared.events import RunCancelRequested, TrainingRequested
+from shared.problems import Problem
+from shared.projections import Workloads
+from shared.service import Clock
+
+T = TypeVar("T")
+OVER = {"evaluated", "failed"}
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """What these routes call."""
+
+    workloads: Workloads
+    trainings: Trainings
+    overview: RunOverview
+    publish: Publish
+    clock: Clock
+    owns: Callable[[str], bool]
+    settings: Settings
+
+
+def run_routes(parts: RunParts) -> APIRouter:
+    router = APIRouter(tags=["runs"])
+
+    @router.post("/workloads/{name}/trainings", status_code=202)
+    async def train(name: str, wanted: WantedTraining) -> TrainingAccepted:
+        """Trains a candidate on a dataset version that is there; follow it as the round that is answered."""
+        added = decided_here(parts.workloads, parts.owns, name)
+        requested = await _accepted(parts.trainings.request(added, wanted.wanted()))
+        return TrainingAccepted.of(requested)
+
+    @router.get("/runs")
+    async def runs(workload: str = "") -> list[RunState]:
+        """All runs, or a workload's, the newest first."""
+        if workload:
+            known(parts.workloads, workload)
+        return await of_tables(parts.overview.listed(workload))
+
+    @router.get("/runs/{run_id}")
+    async def run(run_id: str) -> RunState:
+        """One run, by its id or by how that begins."""
+        found = await _named(parts, run_id)
+        return await of_tables(parts.overview.with_accuracy(found))
+
+    @router.post("/runs/{run_id}/cancel", status_code=202)
+    async def cancel(run_id: str, wish: Wish) -> CancelAccepted:
+        """Ends a run that is not evaluated yet: it has failed, and the reason says who wanted that."""
+        found = await _named(parts, run_id)
+        if found.state in OVER:
+            raise Problem(
+                409, "Run is over", f"Run {found.run_id} is {found.state}: nothing is left to cancel."
+            )
+        requested = RunCancelRequested(
+            run_id=found.run_id,
+            workload=found.workload,
+            reason=wish.reason,
+            requested_by=wish.requested_by,
+            requested_at=parts.clock(),
+        )
+        await publish_in_time(parts.publish, parts.settings.publish_seconds, requested)
+        return CancelAccepted(run_id=found.run_id, workload=found.workload)
+
+    @router.get("/adapters")
+    async def adapters(workload: str = "") -> list[AdapterShown]:
+        """Every adapter there is, or a workload's, the newest first."""
+        if workload:
+            known(parts.workloads, workload)
+        return await of_tables(parts.overview.adapters(workload))
+
+    @router.get("/adapters/{name}")
+    async def adapter(name: str) -> AdapterShown:
+        """One adapter, by its name or by how that begins."""
+        found = await of_tables(parts.overview.adapters(""))
+        exact = [one for one in found if one.name == name]
+        return _only_one("adapter", name, exact or [one for one in found if one.name.startswith(name)])
+
+    return router
+
+
+async def _named(parts: RunParts, beginning: str) -> RunState:
+    return _only_one("run", beginning, await of_tables(parts.overview.listed("", beginning)))
+
+
+def _only_one(what: str, beginning: str, found: list[T]) -> T:
+    if not found:
+        raise Problem(404, f"Unknown {what}", f"There is no {what} whose name begins with {beginning}.")
+    if len(found) > 1:
+        raise Problem(409, f"Several {what}s", f"{len(found)} {what}s begin so: say more of it.")
+    return found[0]
+
+
+async def _accepted(request: Awaitable[TrainingRequested]) -> TrainingRequested:
+    try:
+        return await of_workload(request)
+    except NotNow as not_now:
+        same: dict[str, Any] = {"run_id": not_now.run_id} if not_now.run_id else {}
+        raise Problem(409, "Nothing is trained", str(not_now), **same) from None

@@ -1,0 +1,117 @@
+"""What is wanted of a training, and why it cannot be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.workloads.adapter_states import AdapterState, Alias, adapter_state
+from services.workloads.complaints import BadWorkload
+from services.workloads.requested_training import Twin, fusable, overridden, twin_of
+from shared.events import FrozenAdapter, TrainingRequested
+from shared.workload import Training, Workload
+
+AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
+WORKLOAD = Workload(name="tickets", title="Tickets", prompt="{text}\nTopic:", labels=("a", "b"))
+FUSION = Training(method="fusion")
+
+
+def adapter(name: str, base_model: str = WORKLOAD.base_model) -> FrozenAdapter:
+    return FrozenAdapter(name=name, uri=name, digest="sha256:" + "a" * 64, base_model=base_model)
+
+
+def requested(request_id: str, seed: int, **changes: Any) -> TrainingRequested:
+    event = TrainingRequested(
+        request_id=request_id,
+        workload="tickets",
+        revision=1,
+        dataset_id="d1",
+        training=Training(seed=seed),
+        requested_by="ada",
+        reason="a test",
+        requested_at=AT,
+    )
+    return event.model_copy(update=changes)
+
+
+def test_what_is_given_stands_in_the_place_of_the_definitions_and_the_rest_stays() -> None:
+    held = Training(lora_r=8, seed=3)
+    assert overridden(held, {"seed": 4, "method": "lora"}) == Training(lora_r=8, seed=4, method="lora")
+    assert overridden(held, {}) == held
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "said"),
+    [
+        ({"method": "dora"}, "training.method", "'lora'"),
+        ({"learning_rat": 1e-4}, "training.learning_rat", "is no setting. Check its spelling."),
+        ({"learning_rate": 5}, "training.learning_rate", "less than 1"),
+        ({"warmup_steps": 1, "warmup_ratio": 0.1}, "training", "Remove one"),
+    ],
+    ids=["method", "spelling", "range", "both"],
+)
+def test_what_will_not_do_is_named(given: dict[str, Any], where: str, said: str) -> None:
+    with pytest.raises(BadWorkload) as refused:
+        overridden(Training(), given)
+    (complaint,) = refused.value.complaints
+    assert complaint.where == where
+    assert said in complaint.problem
+
+
+def test_a_fusion_is_made_of_known_adapters_of_one_base_model() -> None:
+    known = {name: adapter(name) for name in ("one", "two")} | {"other": adapter("other", "gpt")}
+    assert fusable(FUSION, ["one", "two", "one"], known, WORKLOAD) == [known["one"], known["two"]]
+    assert fusable(Training(), [], known, WORKLOAD) == []
+    for names, said in (
+        (["one"], "two adapters or more"),
+        (["one", "none"], "tuneloop adapters list"),
+        (["one", "other"], "one base model"),
+    ):
+        with pytest.raises(BadWorkload, match=said):
+            fusable(FUSION, names, known, WORKLOAD)
+    with pytest.raises(BadWorkload, match="only the method"):
+        fusable(Training(), ["one", "two"], known, WORKLOAD)
+
+
+def test_a_twin_is_the_same_training_of_the_same_dataset_unless_it_failed() -> None:
+    wanted, earlier = requested("new", 1), [requested("r1", 1), requested("r2", 2)]
+    (first, second) = (one.run_id for one in earlier)
+    stands = {first: "training", second: "evaluated"}
+    assert twin_of(wanted, earlier, stands) == Twin(first, "training")
+    assert twin_of(wanted, earlier, {second: "evaluated"}) is None
+    assert twin_of(requested("new", 3), earlier, stands) is None
+    assert twin_of(requested("new", 1, dataset_id="d2"), earlier, stands) is None
+
+
+PROMOTED = [Alias("v1", "promoted", ""), Alias("v2", "promoted", "v1"), Alias("v3", "promoted", "v2")]
+ROLLED_BACK = [*PROMOTED, Alias("v2", "rolled back", "v3")]
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "state"),
+    [
+        ("v3", PROMOTED, AdapterState.CHAMPION),
+        ("v2", PROMOTED, AdapterState.PREVIOUS),
+        ("v1", PROMOTED, AdapterState.FORMER),
+        ("v2", ROLLED_BACK, AdapterState.CHAMPION),
+        ("v3", ROLLED_BACK, AdapterState.WITHDRAWN),
+        ("v9", PROMOTED, AdapterState.CANDIDATE),
+        ("v9", [], AdapterState.CANDIDATE),
+    ],
+    ids=["answers", "before", "long ago", "again", "rolled back", "new", "first"],
+)
+def test_what_became_of_an_adapter_follows_from_who_answered_when(
+    name: str, aliases: list[Alias], state: AdapterState
+) -> None:
+    assert adapter_state(name, "r", aliases, {}, frozenset()) == state
+
+
+def test_an_adapter_that_never_answered_stands_as_it_was_judged() -> None:
+    def state(verdicts: dict[str, str], *failed: str) -> AdapterState:
+        return adapter_state("v9", "r", PROMOTED, verdicts, frozenset(failed))
+
+    assert state({"r": "HOLD"}) is AdapterState.HELD
+    assert state({"r": "REJECT"}) is AdapterState.REJECTED
+    assert state({}, "r") is AdapterState.FAILED
