@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from services.retraining.job_messages import EVALUATE, TRAIN, EvaluateResult, EvaluateTask, TrainTask
 from services.retraining.settings import Settings
+from services.retraining.time_left import TimeLeft
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused
 from shared.addresses import Addresses
 from shared.files import JOB_PATIENCE_SECONDS, DigestMismatch, Files
-from shared.job_protocol import Order, Refused, Report, run_job
+from shared.job_protocol import JobProgress, Order, Refused, Report, run_job
 from shared.model_server import ModelServer
 
 
 def work(order: Order, report: Report) -> Mapping[str, Any]:
     """Does one order; raises Refused, or anything else to be started again."""
-    addresses, settings = Addresses(), Settings()
+    addresses, settings, time_left = Addresses(), Settings(), TimeLeft()
+
+    def report_in_time(progress: JobProgress) -> None:
+        report(time_left.added(progress, time.monotonic()))
+
     files = Files(
         addresses.files_uri,
         addresses.state_folder / "cache",
@@ -32,10 +38,10 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
             from services.retraining.candidate_training import train_candidate
 
             task = TrainTask.model_validate(order.task)
-            trained = train_candidate(task, Path(order.folder), files, addresses, settings, report)
+            trained = train_candidate(task, Path(order.folder), files, addresses, settings, report_in_time)
             return trained.model_dump(mode="json")
         assert order.kind == EVALUATE
-        evaluated = asyncio.run(_evaluate(order, files, addresses, settings, report))
+        evaluated = asyncio.run(_evaluate(order, files, addresses, settings, report_in_time))
         return evaluated.model_dump(mode="json")
     except AdapterRefused as error:
         raise Refused(str(error)) from error

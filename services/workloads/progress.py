@@ -22,6 +22,8 @@ class Progress:
     """How much was done when its first event came."""
     at: datetime
     loss: float | None
+    told_seconds_left: float | None
+    """What the run itself says; None where it says nothing, as up to version 0.1."""
     version: int
 
     @classmethod
@@ -43,12 +45,15 @@ class Progress:
             began_with=began_with,
             at=event.progressed_at,
             loss=event.loss,
+            told_seconds_left=event.seconds_left,
             version=version,
         )
 
     @property
     def seconds_left(self) -> float | None:
         """None until there is a pace."""
+        if self.told_seconds_left is not None:
+            return self.told_seconds_left
         done, seconds = self.done - self.began_with, (self.at - self.began_at).total_seconds()
         return (self.total - self.done) * seconds / done if done > 0 and seconds > 0 else None
 

@@ -28,12 +28,13 @@ class Order(Part):
 
 
 class JobProgress(Part):
-    """What a job is busy with. `loss` is for those that have one."""
+    """What a job is busy with. `loss` is for those that have one, `seconds_left` is of this phase."""
 
     phase: str
     done: int
     total: int
     loss: float | None = None
+    seconds_left: float | None = None
 
 
 class Result(Part):
