@@ -13,6 +13,7 @@ from deploy.endings import Ending
 from deploy.installation import DATA
 from deploy.output_encoding import replace_what_cannot_be_encoded
 from deploy.run_command import ASKED, Debug, Json, System, Why, asking, run, terminal
+from deploy.run_commands import adapter_app, run_app, train
 from deploy.status import print_status, print_what_waits, status_as_json, what_waits
 from deploy.waiting_client import WaitingClient
 from deploy.workload_commands import cycle_app, workload_app
@@ -26,7 +27,10 @@ app = typer.Typer(
 )
 app.add_typer(workload_app, name="workload")
 app.add_typer(cycle_app, name="cycle")
+app.add_typer(run_app, name="runs")
+app.add_typer(adapter_app, name="adapters")
 app.add_typer(dead_letter_app, name="dead-letters")
+app.command()(train)
 
 DataFolder = Annotated[Path, typer.Option("--data", help="The folder that holds everything.")]
 

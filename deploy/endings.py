@@ -37,6 +37,8 @@ def ending(workload: str, round_: Round) -> Ending:
             return Ending(f"{workload}: PROMOTED. {reason}")
         case "held" | "rejected" if round_.kind == "cycle":
             return Ending(f"{workload}: {_verdict(round_)}, the champion stays. {reason}")
+        case "held" | "rejected" if round_.kind == "training":
+            return Ending(f"{workload}: {_verdict(round_)}. {reason}")
         case "held" | "rejected":
             return Ending(f"{workload}: {_verdict(round_)}, its new model does not answer. {reason}", 1)
         case "refused":

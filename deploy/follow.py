@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from deploy.installation import Installation
@@ -18,8 +19,12 @@ PATIENCE_SECONDS = 300.0  # for services that are being restarted
 
 @dataclass
 class Follower:
-    """Follows one round. It remembers where that stood, for whoever stops waiting for it."""
+    """Follows one round, to its end or to a stage that is far enough. It remembers where that stood, for
+    whoever stops waiting for it.
+    """
 
+    end_at: Collection[str] = ()
+    """Stages at whose beginning nothing is waited for any more."""
     workload: str = ""
     round: Round | None = None
     review_page: str = ""
@@ -27,13 +32,13 @@ class Follower:
     async def follow(
         self, workloads: WorkloadsClient, where: Installation, workload: str, round_id: str, stages: Stages
     ) -> Round:
-        """The round, once it is over. Each of its stages is one line.
+        """The round, once it is over or far enough. Each of its stages is one line.
 
         Raises ServiceRefused if there is no such round, ServiceAway if nobody answers at first or for long.
         """
         self.workload, self.review_page = workload, where.review_page(workload)
         round_ = self.round = await workloads.round(workload, round_id)
-        while not round_.is_over:
+        while not round_.is_over and round_.stage not in self.end_at:
             with stages.stage(round_.stage, round_.sentence) as stage:
                 here = round_.stage
                 if here == "shadow":

@@ -22,6 +22,11 @@ COMMANDS = [
     ["workload", "show", "tickets"],
     ["workload", "retire", "tickets", "--yes"],
     ["workload", "follow", "tickets"],
+    ["train", "tickets", "--method", "lora", "--json"],
+    ["runs", "list"],
+    ["runs", "cancel", "7d0a"],
+    ["adapters", "list"],
+    ["adapters", "show", "tickets-v1"],
 ]
 WITHOUT_LAPTOP = """
 import sys
