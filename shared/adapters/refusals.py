@@ -19,6 +19,10 @@ class NotSigned(AdapterRefused):
     """It has no signature, and this installation loads only what is signed."""
 
 
+class UnsafeFiles(AdapterRefused):
+    """It holds links, or files of a kind that may run code in whoever loads them."""
+
+
 class NotForThisServer(AdapterRefused):
     """This adapter and this model server do not go together; with another server it may."""
 

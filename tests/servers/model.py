@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,17 +40,19 @@ def base_model_folder() -> Path:
 
 def lora_adapter(seed: int) -> Path:
     """A rank-4 adapter on all linear layers whose random weights change the answers, saved by PEFT."""
-    folder = test_cache() / f"lora-{seed}"
-    if not (folder / "done").exists():
+    folder = test_cache() / f"lora-rank4-{seed}"
+    done = folder.with_name(f"{folder.name}.done")  # beside it: an adapter holds nothing of the kind
+    if not done.exists():
         import torch
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM
 
+        shutil.rmtree(folder, ignore_errors=True)
         torch.manual_seed(seed)
         base = AutoModelForCausalLM.from_pretrained(base_model_folder(), local_files_only=True)
         config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False)
         get_peft_model(base, config).save_pretrained(folder)
-        (folder / "done").touch()
+        done.touch()
     return folder
 
 
