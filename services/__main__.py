@@ -9,6 +9,7 @@ import os
 import sys
 
 from services.run import run
+from shared.adapters.signature import CannotUseKeys
 from shared.addresses import Addresses
 from shared.clickhouse import CannotUseClickHouse
 from shared.files import CannotUseFiles
@@ -16,6 +17,9 @@ from shared.flow import FLOW
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
 from shared.topics import CannotUseKafka
+
+REFUSALS = (CannotListen, CannotMigrate, CannotUseClickHouse, CannotUseFiles, CannotUseKafka, CannotUseKeys)
+"""What waiting would not help. Each says in one line what to do."""
 
 
 def main() -> int:
@@ -35,7 +39,7 @@ def main() -> int:
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
         asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
-    except (CannotListen, CannotMigrate, CannotUseClickHouse, CannotUseFiles, CannotUseKafka) as refusal:
+    except REFUSALS as refusal:
         print(refusal, file=sys.stderr)
         return 1
     return 0

@@ -29,6 +29,9 @@ class Addresses(BaseSettings):
     """This process's own: the gateway's and the intake's records on their way to Kafka, jobs' scratch."""
     kafka_replication: int = Field(default=0, ge=0)
     """How many brokers keep each topic. 0: as many as there are, three at most."""
+    adapters_public_key: str = ""
+    """A PEM file with the public key that adapters are verified by before a model server loads them, or a
+    folder of such files: the new key and the old one. Empty: adapters need no signature."""
     subject_key: str = Field(default="", repr=False)
     """A secret of model_gateway and prediction_logging, the same for both: the users that apps name become
     `subject_id` by it."""

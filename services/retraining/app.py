@@ -8,6 +8,7 @@ from services.retraining.handlers import Handlers, Outcome
 from services.retraining.job_messages import EVALUATE, TRAIN
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
+from shared.adapters.signature import Verifier, prove_keys
 from shared.events import (
     DatasetPublished,
     ModelPromoted,
@@ -27,6 +28,7 @@ NAME = "retraining"
 def build(context: ServiceContext) -> Service:
     champions, store, table = Champions(), RunStore(context.clickhouse), JobTable(context.clickhouse, NAME)
     settings = Settings()
+    prove_keys(settings.signing_key, Verifier(context.addresses.adapters_public_key))
     limits = JobLimits(
         settings.jobs_at_once,
         {

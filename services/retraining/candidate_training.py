@@ -21,6 +21,7 @@ from services.retraining.training_warnings import warnings
 from services.retraining.training_work import TrainingWork
 from services.retraining.validation_split import split
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.signature import sign
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
@@ -40,7 +41,7 @@ def train_candidate(
     settings: Settings,
     report: Report,
 ) -> TrainResult:
-    """Trains, writes the adapter's contract and card and freezes all. Raises Refused when trying is no use.
+    """Trains, writes contract and card, signs and freezes all. Raises Refused when trying is no use.
 
     `report` is told of the first step, the last, and about one a second between.
     """
@@ -111,6 +112,8 @@ def train_candidate(
     adapter = folder / "adapter"
     (adapter / CONTRACT_FILE).write_bytes(contract.written())
     (adapter / "README.md").write_text(adapter_card(workload, dataset, planned, trained, said), "utf-8")
+    if settings.signing_key:
+        sign(adapter, settings.signing_key)
     return TrainResult(
         trained=CandidateTrained(
             run_id=task.run_id,

@@ -27,3 +27,6 @@ class Settings(BaseSettings):
     """
     free_megabytes: int = Field(default=400, ge=0)
     """Disk space a training needs for its checkpoints and its adapter."""
+    signing_key: str = ""
+    """A PEM file with the private key that adapters are signed by (`python -m deploy.signing_key` makes a
+    pair). Empty: they are not signed."""

@@ -121,3 +121,10 @@ def test_while_kafka_is_away_it_is_alive_and_says_what_it_waits_for(tmp_path: Pa
         assert process.stop() == 0
     finally:
         process.kill()
+
+
+def test_keys_that_are_not_there_end_the_process_with_the_setting_to_change(tmp_path: Path) -> None:
+    process = ServiceProcess(["retraining"], tmp_path, {"ADAPTERS_PUBLIC_KEY": str(tmp_path / "nowhere.pem")})
+    process.start()
+    assert process.await_end() == 1
+    assert process.log.splitlines()[-1].startswith(f"ADAPTERS_PUBLIC_KEY: {tmp_path}/nowhere.pem is no")

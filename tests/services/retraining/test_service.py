@@ -20,6 +20,7 @@ from services.retraining.job_messages import EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.signature import Verifier
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.events import (
@@ -46,6 +47,7 @@ from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
+from tests.shared.adapters.keys import key_pair
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -267,6 +269,7 @@ async def stage(
         "MODELS_URL": models_url,
         "BASE_MODELS": str(base_model_folder().parent),
         "HF_HUB_OFFLINE": "1",
+        "RETRAINING_SIGNING_KEY": str(key_pair(tmp_path)[0]),
     }.items():
         monkeypatch.setenv(name, value)
     published = PublishedEvents()
@@ -314,6 +317,7 @@ async def test_a_dataset_becomes_an_evaluated_candidate(
     candidate = await published.next()
     assert isinstance(candidate, CandidateTrained)
     assert (candidate.dataset_id, candidate.cycle_id, candidate.train_rows) == ("d2", "c2", 4)
+    Verifier(tmp_path / "public").verify(files.adapter_folder(candidate.candidate))
     evaluated = await published.next()
     assert isinstance(evaluated, CandidateEvaluated)
     assert (evaluated.run_id, evaluated.champion) == (candidate.run_id, champion.name)
