@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from pydantic_settings import BaseSettings
 
+from services.retraining.tracking.settings import TrackingSettings
 from shared.addresses import Addresses
 from shared.consumer.settings import ConsumerSettings
 from shared.events.envelope import Event
@@ -45,7 +46,8 @@ def settings_classes() -> list[type[BaseSettings]]:
     """What every service reads, how jobs are launched, then each service's own settings."""
     modules = [f"services.{name}.settings" for name in FLOW]
     own = [importlib.import_module(module).Settings for module in modules if find_spec(module)]
-    return [Addresses, ConsumerSettings, HttpSettings, LauncherSettings, KubernetesSettings, *own]
+    everybody = [Addresses, ConsumerSettings, HttpSettings]
+    return [*everybody, LauncherSettings, KubernetesSettings, *own, TrackingSettings]
 
 
 def _names(kinds: Iterable[type[Event]]) -> str:

@@ -8,6 +8,7 @@ from services.retraining.handlers import Handlers, Outcome
 from services.retraining.job_messages import EVALUATE, TRAIN
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
+from services.retraining.tracking import tracking_for
 from shared.adapters.signature import Verifier, prove_keys
 from shared.events import (
     DatasetPublished,
@@ -36,7 +37,8 @@ def build(context: ServiceContext) -> Service:
             EVALUATE: timedelta(seconds=settings.evaluation_deadline_seconds),
         },
     )
-    outcome = Outcome(champions, store, table, context.publish, context.clock)
+    tracking = tracking_for(context.addresses.files_uri, context.registry)
+    outcome = Outcome(champions, store, table, tracking.telling(context.publish), context.clock)
     jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     workloads = Workloads()
     handlers = Handlers(workloads, champions, store, jobs, table, context.clock)
@@ -48,13 +50,13 @@ def build(context: ServiceContext) -> Service:
         name=NAME,
         consumes={
             WorkloadAdded: handlers.on_workload_added,
-            ModelPromoted: handlers.on_champion_changed,
-            ModelRolledBack: handlers.on_champion_changed,
+            ModelPromoted: tracking.noting(handlers.on_champion_changed),
+            ModelRolledBack: tracking.noting(handlers.on_champion_changed),
             DatasetPublished: handlers.on_dataset_published,
             TrainingRequested: handlers.on_training_requested,
             RunCancelRequested: handlers.on_run_cancel_requested,
         },
         workloads=workloads,
         start=start,
-        background=(jobs.run_for_ever,),
+        background=(jobs.run_for_ever, tracking.run_for_ever),
     )

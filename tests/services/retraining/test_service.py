@@ -285,8 +285,7 @@ async def stage(
     )
     service = build(context)
     await migrate(clickhouse, "retraining")
-    (work,) = service.background
-    running = asyncio.ensure_future(work())
+    running = asyncio.gather(*(work() for work in service.background))
     yield service, published
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
