@@ -17,6 +17,7 @@ from services.model_gateway.recording import Recording
 from services.model_gateway.settings import Settings
 from services.model_gateway.state_folder import rename_files_of_0_1
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.signature import Verifier
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.label_scoring import LabelScoring
 from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
@@ -44,7 +45,7 @@ def build(context: ServiceContext) -> Service:
     alias = ChampionAlias.restored(context.state_folder / "champion_alias.json")
     metrics = Metrics(context.registry, delivery)
     scoring = LabelScoring(context.models)
-    loading = AdapterLoading(context.files, context.models)
+    loading = AdapterLoading(context.files, context.models, Verifier(context.addresses.adapters_public_key))
     alias_switch = AliasSwitch(alias, loading, context.models, scoring, metrics)
     subject_key = context.addresses.subject_key
     if not subject_key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from services.retraining.handlers import Handlers, Outcome
@@ -9,7 +10,7 @@ from services.retraining.job_messages import EVALUATE, TRAIN
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
 from services.retraining.tracking import tracking_for
-from shared.adapters.signature import Verifier, prove_keys
+from shared.adapters.signature import UNSIGNED, Verifier, prove_keys
 from shared.events import (
     DatasetPublished,
     ModelPromoted,
@@ -24,12 +25,15 @@ from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 
 NAME = "retraining"
+log = logging.getLogger(__name__)
 
 
 def build(context: ServiceContext) -> Service:
     champions, store, table = Champions(), RunStore(context.clickhouse), JobTable(context.clickhouse, NAME)
     settings = Settings()
     prove_keys(settings.signing_key, Verifier(context.addresses.adapters_public_key))
+    if not settings.signing_key:
+        log.warning(UNSIGNED)
     limits = JobLimits(
         settings.jobs_at_once,
         {

@@ -14,6 +14,7 @@ from services.retraining.settings import Settings
 from services.retraining.time_left import TimeLeft
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused
+from shared.adapters.signature import CannotUseKeys, Verifier, prove_keys
 from shared.addresses import Addresses
 from shared.files import JOB_PATIENCE_SECONDS, DigestMismatch, Files
 from shared.job_protocol import JobProgress, Order, Refused, Report, run_job
@@ -37,13 +38,14 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
         if order.kind == TRAIN:
             from services.retraining.candidate_training import train_candidate
 
+            prove_keys(settings.signing_key, Verifier(addresses.adapters_public_key))
             task = TrainTask.model_validate(order.task)
             trained = train_candidate(task, Path(order.folder), files, addresses, settings, report_in_time)
             return trained.model_dump(mode="json")
         assert order.kind == EVALUATE
         evaluated = asyncio.run(_evaluate(order, files, addresses, settings, report_in_time))
         return evaluated.model_dump(mode="json")
-    except AdapterRefused as error:
+    except (AdapterRefused, CannotUseKeys) as error:
         raise Refused(str(error)) from error
     except (DigestMismatch, FileNotFoundError) as error:
         raise Refused(f"{error}. Restore the file, or publish the dataset anew.") from error
@@ -55,7 +57,7 @@ async def _evaluate(
     from services.retraining.candidate_evaluation import evaluate_candidate
 
     async with ModelServer(addresses.models_url) as models:
-        loading = AdapterLoading(files, models)
+        loading = AdapterLoading(files, models, Verifier(addresses.adapters_public_key))
         return await evaluate_candidate(EvaluateTask.model_validate(order.task), loading, settings, report)
 
 

@@ -11,6 +11,7 @@ from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.signature import Verifier
 from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
 from shared.projections import Workloads
@@ -27,7 +28,7 @@ def build(context: ServiceContext) -> Service:
         workloads,
         judging,
         context.models,
-        AdapterLoading(context.files, context.models),
+        AdapterLoading(context.files, context.models, Verifier(context.addresses.adapters_public_key)),
         ContractMigration(store, judging, workloads, context.files, context.models, sign=None),
         Settings(),
         wake,

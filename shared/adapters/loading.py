@@ -18,7 +18,7 @@ from shared.model_server import ModelServer
 
 class Verifier(Protocol):
     def verify(self, folder: Path) -> None:
-        """Raises NotSigned, Tampered."""
+        """Raises UnsafeFiles, NotSigned, Tampered."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ every other file, by an elliptic-curve key of this installation. Nothing is aske
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,14 +18,19 @@ if TYPE_CHECKING:
     from model_signing import hashing, verifying
 
 SIGNATURE_FILE = "model.sig"
+UNSIGNED = (
+    "adapters are neither signed nor verified: RETRAINING_SIGNING_KEY and ADAPTERS_PUBLIC_KEY are not set "
+    "(python -m deploy.signing_key makes a pair)"
+)
 SAFE_SUFFIXES = (".safetensors", ".json", ".md", ".txt", ".jinja")
 """Files that hold data. A .bin, .pt or .pkl is a pickle, which runs code in whoever loads it."""
 
-log = logging.getLogger(__name__)
 
+class CannotUseKeys(OSError):
+    """The keys are not there, are none, or do not belong together. Says which setting is wrong.
 
-class CannotUseKeys(Exception):
-    """The keys are not there, are none, or do not belong together. Says which setting is wrong."""
+    An OSError: a key that goes away later is waited for, as adapters are that cannot be read.
+    """
 
 
 class Verifier:
@@ -113,7 +117,7 @@ def sign(folder: Path, private_key: Path | str) -> None:
 def prove_keys(private_key: Path | str | None, verifier: Verifier) -> None:
     """Signs something and verifies it, so that no training ends with an adapter nobody will load.
 
-    Raises CannotUseKeys.
+    Without any key there is nothing to prove. Raises CannotUseKeys.
     """
     if not private_key:
         if verifier.is_on:
@@ -121,10 +125,6 @@ def prove_keys(private_key: Path | str | None, verifier: Verifier) -> None:
                 "ADAPTERS_PUBLIC_KEY is set and RETRAINING_SIGNING_KEY is not: no adapter that is trained "
                 "here would ever be loaded. Set both or neither."
             )
-        log.warning(
-            "adapters are neither signed nor verified: RETRAINING_SIGNING_KEY and ADAPTERS_PUBLIC_KEY are "
-            "not set (python -m deploy.signing_key makes a pair)"
-        )
         return
     with tempfile.TemporaryDirectory() as folder:
         sign(Path(folder), private_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def freeze_trained(
     seed_or_folder: int | Path,
     added: WorkloadAdded,
     contract: AdapterContract | None = None,
+    before_freezing: Callable[[Path], None] = lambda folder: None,
 ) -> FrozenAdapter:
     """Freezes weights (by their seed, or any folder) with the contract of `added`, or with the given one."""
     weights = lora_adapter(seed_or_folder) if isinstance(seed_or_folder, int) else seed_or_folder
@@ -51,4 +52,5 @@ def freeze_trained(
         folder = Path(made) / "adapter"
         shutil.copytree(weights, folder, ignore=shutil.ignore_patterns("done"))
         (folder / CONTRACT_FILE).write_bytes((contract or contract_of(added)).written())
+        before_freezing(folder)
         return files.freeze_adapter(name, folder, MODEL)

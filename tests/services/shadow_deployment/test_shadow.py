@@ -12,12 +12,14 @@ from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.signature import Verifier
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
 from shared.model_server import ModelServer, ModelServerDown, Scored, ServerLimits, UnknownModel
 from shared.workload import Promotion
 from tests.servers.adapters import freeze_trained, token_ids
 from tests.servers.model import MODEL, free_port, model_server
+from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.shadow_deployment.conftest import RunningService
 from tests.services.shadow_deployment.example_events import (
     CUTOFF,
@@ -27,6 +29,7 @@ from tests.services.shadow_deployment.example_events import (
     evaluated,
     workload,
 )
+from tests.shared.adapters.keys import key_pair
 
 [B] = token_ids(" B")
 
@@ -75,7 +78,13 @@ def files(tmp_path: Path) -> Files:
     return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
 
 
-def shadow_of(service: RunningService, models: ModelServer, files: Files, most_waiting: int = 1000) -> Shadow:
+def shadow_of(
+    service: RunningService,
+    models: ModelServer,
+    files: Files,
+    most_waiting: int = 1000,
+    verifier: Verifier | None = None,
+) -> Shadow:
     settings = Settings(batch=4, rest_per_work=0, most_waiting=most_waiting)
     return Shadow(
         service.store,
@@ -84,7 +93,7 @@ def shadow_of(service: RunningService, models: ModelServer, files: Files, most_w
         service.workloads,
         service.judging,
         models,
-        AdapterLoading(files, models),
+        AdapterLoading(files, models, verifier),
         ContractMigration(service.store, service.judging, service.workloads, files, models, sign=None),
         settings,
         service.wake,
@@ -291,3 +300,19 @@ async def test_a_model_server_that_is_down_costs_nothing_but_time(
             await shadow.work_once()
     assert service.wake.is_set()  # tidying is still wanted
     assert len(service.consumed(CandidateJudged)) == 1  # the champion's: the candidate is not judged for it
+
+
+@pytest.mark.parametrize("name", PLANTED)
+async def test_a_candidate_that_is_not_ours_is_rejected_with_the_reason_and_never_asked(
+    service: RunningService, models: Parrot, files: Files, tmp_path: Path, name: str
+) -> None:
+    (ours, public), (theirs, _) = key_pair(tmp_path, "ours"), key_pair(tmp_path / "elsewhere", "theirs")
+    plant, why = planted(ours, theirs)[name]
+    frozen = freeze_trained(files, "second", 2, workload(), before_freezing=plant)
+    await service.with_champion()
+    await service.handlers.on_candidate_evaluated(evaluated("second", adapter_files=frozen))
+    await shadow_of(service, models, files, verifier=Verifier(public)).work_once()
+    judged = service.consumed(CandidateJudged)[-1]
+    assert judged.verdict is Verdict.REJECT
+    assert why in judged.reason
+    assert frozen.name not in models.adapters

@@ -1,0 +1,90 @@
+"""A champion that is not what we signed never answers; the one before it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.signature import sign
+from shared.files import Files
+from shared.model_server import ModelServer
+from tests.servers.adapters import freeze_trained
+from tests.servers.planted_adapters import PLANTED, planted
+from tests.services.model_gateway.conftest import Gateways, added, promoted
+from tests.shared.adapters.keys import key_pair
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Our private key, which the gateway knows the public one of, and somebody else's."""
+    ours, public = key_pair(tmp_path, "ours")
+    theirs, _ = key_pair(tmp_path / "elsewhere", "theirs")
+    monkeypatch.setenv("ADAPTERS_PUBLIC_KEY", str(public))
+    return ours, theirs
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(f"file://{tmp_path}/files", tmp_path / "cache")
+
+
+@pytest.fixture
+async def emptied(models_url: str) -> AsyncIterator[str]:
+    """The model server; it forgets afterwards what it was given."""
+    async with ModelServer(models_url) as models:
+        before = await models.loaded()
+        yield models_url
+        for name in await models.loaded() - before:
+            await models.unload_adapter(name)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+async def test_the_champion_before_it_answers_on_and_the_log_says_why(
+    gateways: Gateways,
+    emptied: str,
+    files: Files,
+    keys: tuple[Path, Path],
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    ours, _ = keys
+    plant, why = planted(*keys)[name]
+    good = freeze_trained(files, "tickets-1", 1, added(), before_freezing=partial(sign, private_key=ours))
+    bad = freeze_trained(files, "tickets-2", 2, added(), before_freezing=plant)
+    gateway = await gateways(emptied)
+    await gateway.apply(added(), promoted(good))
+    before = await gateway.ask()
+    assert before.status_code == 200, before.text
+    await gateway.apply(promoted(bad, revision=2))
+    after = await gateway.ask("Where is my money now?")
+    assert after.status_code == 200
+    assert after.json()["model"] == before.json()["model"] == good.name
+    [refusal] = [line for line in caplog.messages if "REFUSED as champion, the old one stays" in line]
+    assert why in refusal
+    assert 'alias_switches_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
+    async with ModelServer(emptied) as models:
+        assert bad.name not in await models.loaded()
+
+
+async def test_a_first_champion_that_is_not_signed_opens_nothing(
+    gateways: Gateways, emptied: str, files: Files, keys: tuple[Path, Path]
+) -> None:
+    gateway = await gateways(emptied)
+    await gateway.apply(added(), promoted(freeze_trained(files, "tickets-2", 2, added())))
+    assert (await gateway.ask()).status_code == 503
+
+
+async def test_a_champion_that_was_tampered_with_since_is_not_loaded_again_when_the_server_forgot_it(
+    gateways: Gateways, emptied: str, files: Files, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    good = freeze_trained(files, "tickets-1", 1, added(), before_freezing=partial(sign, private_key=keys[0]))
+    gateway = await gateways(emptied)
+    await gateway.apply(added(), promoted(good))
+    (tmp_path / "files" / good.uri / "README.md").write_text("Changed in the store.")
+    async with ModelServer(emptied) as models:
+        await models.unload_adapter(good.name)
+        assert (await gateway.ask()).status_code == 503
+        assert good.name not in await models.loaded()
