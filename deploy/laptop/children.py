@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # everything needed is here; a hub is never asked behind anybody's back
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve answers beside a training job
 }
+SIGNS = ("RETRAINING_SIGNING_KEY",)
+"""Who is told the private key. All who verify are told the public one."""
 ASKED_OVER_HTTP = ("HUMAN_REVIEW_URL", "WORKLOADS_URL")
 """Whom the console asks."""
 GATEWAY = "model_gateway"
@@ -54,6 +56,14 @@ class Place:
     def subject_key(self) -> Path:
         return self.data / "subject-key"
 
+    @property
+    def signing_key(self) -> Path:
+        return self.data / "adapters-signing.pem"
+
+    @property
+    def public_key(self) -> Path:
+        return self.data / "adapters-public.pem"
+
     def url(self, name: str) -> str:
         return f"http://{IPV4}:{self.ports[name]}"
 
@@ -72,7 +82,7 @@ def started_here(environment: Mapping[str, str]) -> list[str]:
 def addresses(
     place: Place, environment: Mapping[str, str], clickhouse_password: str, subject_key: str
 ) -> Addresses:
-    """The four addresses: of what is started here, else the environment's."""
+    """The four addresses: of what is started here, else the environment's. So it is with the pair of keys."""
     here, login = place.ports, f"tuneloop:{clickhouse_password}"
     return Addresses(
         kafka_bootstrap_servers=(
@@ -88,8 +98,16 @@ def addresses(
         # Training reads what our model server serves; what another one serves comes from where it says.
         base_models=str(place.models) if "models" in here else environment.get("BASE_MODELS", ""),
         state_folder=place.state("command-line"),
+        adapters_public_key=environment.get("ADAPTERS_PUBLIC_KEY", "")
+        if _names_keys(environment)
+        else str(place.public_key),
         subject_key=environment.get("SUBJECT_KEY") or subject_key,
     )
+
+
+def _names_keys(environment: Mapping[str, str]) -> bool:
+    """Half a pair of the environment's is not made whole with half of ours."""
+    return any(environment.get(name) for name in ("ADAPTERS_PUBLIC_KEY", *SIGNS))
 
 
 def children(place: Place, where: Addresses) -> list[Child]:
@@ -128,5 +146,7 @@ def _services(place: Place, where: Addresses, process: str, names: Sequence[str]
     told = where.model_copy(update={"state_folder": place.state(process)})
     environment = {name.upper(): str(value) for name, value in told.model_dump().items()}
     environment |= {name: place.url("services") for name in ASKED_OVER_HTTP}
+    if GATEWAY not in names and where.adapters_public_key == str(place.public_key):
+        environment |= {name: str(place.signing_key) for name in SIGNS}
     is_ready = partial(http_answers, f"{place.url(process)}/health/ready")
     return Child(process, command, is_ready, {**ENVIRONMENT, **environment})

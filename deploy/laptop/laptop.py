@@ -26,7 +26,9 @@ from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_port
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.secret_file import ensure_secret
 from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
+from deploy.signing_key import new_private_key, public_part
 from shared.addresses import Addresses
+from shared.files import write_atomically
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
 
@@ -117,6 +119,8 @@ async def _place_and_addresses(
     place = Place(data, await _models_folder(data, ports, on_step), ports, settings.fsync)
     password = ensure_passwords(place.passwords).tuneloop
     subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
+    signing_key = ensure_secret(place.signing_key, new_private_key)
+    write_atomically(place.public_key, public_part(signing_key).encode())
     return place, addresses(place, os.environ, password, subject_key)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from deploy.laptop.children import Place, addresses, children, started_here
 from shared.flow import FLOW
 
@@ -74,3 +76,23 @@ def test_services_are_told_their_addresses_and_each_process_has_its_own_state(tm
 def test_a_subject_key_in_the_environment_is_the_one_that_counts(tmp_path: Path) -> None:
     place = Place(tmp_path, tmp_path / "models", PORTS)
     assert addresses(place, {"SUBJECT_KEY": "theirs"}, "pw", "ours").subject_key == "theirs"
+
+
+def test_only_the_process_that_trains_is_told_the_private_key_and_all_know_the_public_one(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path, tmp_path / "models", PORTS)
+    *_, gateway, services = children(place, addresses(place, {}, "pw", "key"))
+    for process in (gateway, services):
+        assert process.environment["ADAPTERS_PUBLIC_KEY"] == str(place.public_key)
+    assert services.environment["RETRAINING_SIGNING_KEY"] == str(place.signing_key)
+    assert not any("SIGNING" in name for name in gateway.environment)
+
+
+@pytest.mark.parametrize("name", ["ADAPTERS_PUBLIC_KEY", "RETRAINING_SIGNING_KEY"])
+def test_a_key_in_the_environment_is_not_paired_with_one_of_ours(tmp_path: Path, name: str) -> None:
+    place = Place(tmp_path, tmp_path / "models", PORTS)
+    where = addresses(place, {name: "theirs.pem"}, "pw", "key")
+    assert where.adapters_public_key == ("theirs.pem" if name == "ADAPTERS_PUBLIC_KEY" else "")
+    *_, services = children(place, where)
+    assert "RETRAINING_SIGNING_KEY" not in services.environment  # it comes from the environment, if at all

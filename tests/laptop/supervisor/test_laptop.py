@@ -19,6 +19,7 @@ from deploy.laptop.folder_lock import is_locked, lock_folder
 from deploy.laptop.laptop import LaptopError, LaptopSettings, Running, running, start_laptop
 from deploy.laptop.running import keep_running
 from deploy.laptop.supervisor import NOTE, Child
+from shared.adapters.signature import Verifier, prove_keys
 from shared.addresses import Addresses
 from shared.clickhouse import connect
 from tests.servers.model import ROOT
@@ -75,7 +76,9 @@ async def test_it_starts_survives_a_kill_stops_and_starts_again_where_it_was(
         assert await clickhouse.rows("SELECT id FROM notes") == [{"id": "kept"}]
         await clickhouse.close()
     assert len(system.addresses.subject_key) == 64
-    assert (settings.data / "subject-key").stat().st_mode & 0o777 == 0o600
+    for secret in ("subject-key", "adapters-signing.pem"):
+        assert (settings.data / secret).stat().st_mode & 0o777 == 0o600
+    prove_keys(settings.data / "adapters-signing.pem", Verifier(system.addresses.adapters_public_key))
     assert not is_locked(settings.data, ".children")
     with pytest.raises(LaptopError, match="does not run"):
         running(settings.data)
