@@ -121,7 +121,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._running.enter_context(model_server(port=self.port))
+        self._running.enter_context(model_server("--max-loras", "3", port=self.port))
 
     def stop(self) -> None:
         self._running.close()

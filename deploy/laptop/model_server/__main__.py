@@ -11,14 +11,14 @@ import signal
 import socket
 import sys
 import threading
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import uvicorn
 
 from deploy.laptop.model_server.api import create_app
-from deploy.laptop.model_server.limits import HIGHEST_RANK, Limits
+from deploy.laptop.model_server.limits import HIGHEST_RANK, Limits, copies_that_fit
 from shared.cpu_dtype import cpu_dtype
 from shared.http_server import HttpServer
 from shared.loopback import NAME, CannotListen, bound_sockets
@@ -65,8 +65,11 @@ class ModelServerProcess:
 
             dtype = cpu_dtype()
             options = self._options
-            engine = TransformersEngine(options.model, dtype, options.threads, options.max_lora_rank)
-            limits = Limits(options.max_loras, options.max_lora_rank)
+            engine = TransformersEngine(options.model, dtype, options.threads)
+            copies = options.max_loras
+            if copies is None:
+                copies = copies_that_fit(psutil.virtual_memory().available, engine.bytes_of_a_copy())
+            limits = Limits(copies, options.max_lora_rank)
             self._serving = Serving(engine, options.served_model_name, limits)
             log.info("%s is ready (%s)", self._options.served_model_name, dtype)
         except Exception as error:
@@ -82,7 +85,6 @@ def main() -> int:
     # Threads that wait sleep. By default they spin, which is a third faster on an idle machine, but beside a
     # training job on the same cores answers take seconds (measured: 1.7 requests/s against 15.6).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    warnings.simplefilter("ignore", FutureWarning)  # peft's own use of transformers, nothing to act on here
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
@@ -105,14 +107,31 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.laptop.model_server")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--model", type=Path, required=True, help="folder with safetensors and tokenizer")
-    parser.add_argument("--served-model-name", required=True)
+    parser.add_argument(
+        "--model", type=Path, required=True, action=Once, help="folder with safetensors and tokenizer"
+    )
+    parser.add_argument("--served-model-name", required=True, action=Once)
     parser.add_argument("--host", type=_loopback, default=NAME, help="a loopback address")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--max-loras", type=int, default=3, help="merged adapters kept in memory")
+    parser.add_argument("--max-loras", type=int, help="adapters kept merged; else as fit into memory")
     parser.add_argument("--max-lora-rank", type=int, default=HIGHEST_RANK, help="adapters above are refused")
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input ends")
     return parser.parse_args()
+
+
+class Once(argparse.Action):
+    """Whoever names two models is told what to do instead of getting the second one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice: a server has one base model, as vLLM has")
+        setattr(namespace, self.dest, values)
 
 
 def _loopback(host: str) -> str:

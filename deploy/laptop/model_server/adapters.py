@@ -1,18 +1,14 @@
-"""Which adapters are served: all stay known, the ones used last stay merged in memory."""
+"""Which adapters are served: all stay in memory, and some of them merged into the base model besides."""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
 
 W = TypeVar("W")
 
@@ -22,35 +18,32 @@ class AlreadyLoaded(Exception):
 
 
 class NoAdapter(Exception):
-    """No such adapter: not under this name, not at this path, or its files are no longer the same."""
-
-
-class BadAdapter(Exception):
-    """The files are an adapter, but not one that can be merged into this base model."""
+    """No such adapter: not under this name, or not at this path."""
 
 
 @dataclass(frozen=True)
 class Adapter:
     name: str
     path: str
-    digest: str
 
 
 class Adapters(Generic[W]):
-    """Adapters by name, each served as a merged copy of the base model's linear weights.
+    """Adapters by name: each as what it adds to the base model, which is small and a little slower to ask;
+    at most `most_merged` of them also as a merged copy of the base model's linear layers.
 
-    At most `most_merged` copies are kept; the one unused for longest goes first and is merged again from its
-    folder when asked for. Requests under way keep the copy they began with, so for a while there may be more.
+    Merging happens only when an adapter is loaded, and then the copy of the one unused for longest goes.
+    Nobody who asks ever waits for it, and asking in turn for more adapters than fit merges nothing.
     """
 
-    def __init__(self, merge: Callable[[Path], W], most_merged: int) -> None:
-        self._merge = merge
+    def __init__(self, read: Callable[[Path], W], merge: Callable[[W], W], most_merged: int) -> None:
+        self._read, self._merge = read, merge
         self._most_merged = most_merged
         self._known: dict[str, Adapter] = {}
+        self._unmerged: dict[str, W] = {}
         self._merged: OrderedDict[str, W] = OrderedDict()
         self._table = threading.Lock()
-        self._merging = threading.Lock()
-        """Held for seconds: one merge at a time. Never waited for while `_table` is held."""
+        self._loading = threading.Lock()
+        """Held for a second: one at a time. Never waited for while `_table` is held."""
 
     def known(self) -> list[Adapter]:
         """In the order of loading."""
@@ -58,15 +51,22 @@ class Adapters(Generic[W]):
             return list(self._known.values())
 
     def load(self, name: str, path: str) -> None:
-        """Merges the adapter in the folder `path`. Raises AlreadyLoaded, NoAdapter, BadAdapter."""
-        with self._merging:
+        """From then on the name stands for these bytes, whatever becomes of the files.
+
+        Raises AlreadyLoaded, NoAdapter, and what `read` raises.
+        """
+        with self._loading:
             if name in self._known:
                 raise AlreadyLoaded(name)
-            adapter = Adapter(name, path, _digest(Path(path)))
-            weights = self._merge(Path(path))
+            unmerged = self._read(Path(path))
+            merged = self._merge(unmerged) if self._most_merged else None
             with self._table:
-                self._known[name] = adapter
-                self._keep(name, weights)
+                self._known[name] = Adapter(name, path)
+                self._unmerged[name] = unmerged
+                if merged is not None:
+                    self._merged[name] = merged
+                while len(self._merged) > self._most_merged:
+                    self._merged.popitem(last=False)
         _give_memory_back()
 
     def unload(self, name: str) -> None:
@@ -74,46 +74,19 @@ class Adapters(Generic[W]):
         with self._table:
             if self._known.pop(name, None) is None:
                 raise NoAdapter(name)
+            del self._unmerged[name]
             self._merged.pop(name, None)
         _give_memory_back()
 
-    def merged(self, name: str) -> W | None:
-        """The merged weights if they are in memory. Never waits."""
+    def weights(self, name: str) -> W:
+        """What to ask for this adapter. Never waits. Raises NoAdapter."""
         with self._table:
-            if name in self._merged:
-                self._merged.move_to_end(name)
-            return self._merged.get(name)
-
-    def merge_again(self, name: str) -> W:
-        """The merged weights, made from the adapter's folder if need be.
-
-        A name stands for the same bytes for ever: if the files are gone or others, the adapter is unloaded.
-        Raises NoAdapter, BadAdapter.
-        """
-        with self._merging:
-            if (weights := self.merged(name)) is not None:
-                return weights
-            with self._table:
-                adapter = self._known.get(name)
-            if adapter is None:
+            if name not in self._known:
                 raise NoAdapter(name)
-            try:
-                if _digest(Path(adapter.path)) != adapter.digest:
-                    raise NoAdapter(f"the files in {adapter.path} are no longer those of {name}")
-            except NoAdapter:
-                self.unload(name)
-                raise
-            weights = self._merge(Path(adapter.path))
-            with self._table:
-                if name in self._known:
-                    self._keep(name, weights)
-        _give_memory_back()
-        return weights
-
-    def _keep(self, name: str, weights: W) -> None:
-        self._merged[name] = weights
-        while len(self._merged) > self._most_merged:
-            self._merged.popitem(last=False)
+            if name not in self._merged:
+                return self._unmerged[name]
+            self._merged.move_to_end(name)
+            return self._merged[name]
 
 
 def _give_memory_back() -> None:
@@ -121,13 +94,3 @@ def _give_memory_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def _digest(folder: Path) -> str:
-    content = hashlib.sha256()
-    for name in (CONFIG, WEIGHTS):
-        try:
-            content.update((folder / name).read_bytes())
-        except OSError as error:
-            raise NoAdapter(f"No adapter found for {folder}: it has no readable {name}") from error
-    return content.hexdigest()

@@ -83,7 +83,7 @@ def create_app(serving: Callable[[], Serving | None], root: str) -> FastAPI:
     @app.post("/v1/completions")
     async def completions(body: CompletionRequest, request: Request) -> Response:
         model = ready()
-        weights = await model.weights(body.model)
+        weights = model.weights(body.model)
         prompts = [p if isinstance(p, list) else model.engine.encode(p) for p in body.prompts()]
         if not 0 < len(prompts) <= MOST_PROMPTS:
             raise Refusal(400, f"a request may have 1 to {MOST_PROMPTS} prompts, this has {len(prompts)}")
@@ -97,7 +97,7 @@ def create_app(serving: Callable[[], Serving | None], root: str) -> FastAPI:
     @app.post("/v1/chat/completions")
     async def chat_completions(body: ChatRequest, request: Request) -> Response:
         model = ready()
-        weights = await model.weights(body.model)
+        weights = model.weights(body.model)
         try:
             prompt = model.engine.encode_chat([message.text() for message in body.messages])
         except ValueError as error:

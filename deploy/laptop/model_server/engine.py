@@ -1,23 +1,21 @@
-"""The door to torch, transformers and peft: one base model, its merged copies, and passes through them."""
+"""The door to torch and transformers: one base model, its adapters, and passes through them."""
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from deploy.laptop.model_server.adapters import CONFIG, BadAdapter
+from deploy.laptop.model_server.adapter_files import AdapterFiles
 from deploy.laptop.model_server.batching import Answer, Job, Sampling, Token
-from deploy.laptop.model_server.limits import HIGHEST_RANK
+from deploy.laptop.model_server.lora_config import LoraConfig, refuse_another_base
+from deploy.laptop.model_server.low_rank import linear_layers, merged, read_weights, with_low_rank
 from deploy.laptop.model_server.sampling import next_token
 
 _PACKED = "tuneloop_packed"
@@ -92,13 +90,12 @@ ALL_ATTENTION_FUNCTIONS.register(_PACKED, _attend)
 class TransformersEngine:
     """A decoder with full attention from a safetensors folder. `advance` belongs to one thread at a time."""
 
-    def __init__(self, folder: Path, dtype: str, threads: int, highest_rank: int = HIGHEST_RANK) -> None:
+    def __init__(self, folder: Path, dtype: str, threads: int) -> None:
         torch.set_num_threads(threads)
         self.base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), attn_implementation=_PACKED, local_files_only=True
         ).eval()
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._highest_rank = highest_rank
         self.max_model_len = int(self.base.config.max_position_embeddings)
         self.vocabulary = int(self.base.config.vocab_size)
         ends = self.base.generation_config.eos_token_id
@@ -124,27 +121,26 @@ class TransformersEngine:
             self._tokenizer.backend_tokenizer.decode(list(tokens), skip_special_tokens=not special_tokens)
         )
 
-    def merge(self, folder: Path) -> Any:
-        """The base model with the adapter added in; what the adapter leaves alone is shared with the base.
+    def read(self, folder: Path, served: str, highest_rank: int) -> Any:
+        """The base model with the adapter in `folder` beside it; all else is the base's own memory.
 
-        Raises BadAdapter.
+        `served`: the base model's name. Raises NoAdapter, BadAdapter.
         """
-        _refuse_what_cannot_be_merged(folder, self._highest_rank)
-        # Every parameter of the copy is a new one on the base's memory; safe_merge then gives each weight it
-        # changes memory of its own (and refuses NaN), so the base stays as it is.
-        shared = {
-            id(own): torch.nn.Parameter(own.data, requires_grad=False) for own in self.base.parameters()
-        }
-        try:
-            model = PeftModel.from_pretrained(
-                copy.deepcopy(self.base, shared), str(folder), low_cpu_mem_usage=True, local_files_only=True
-            )
-            merged = model.merge_and_unload(safe_merge=True).eval()
-        except (ValueError, RuntimeError, KeyError, TypeError, OSError, NotImplementedError) as error:
-            raise BadAdapter(f"this adapter does not fit the base model: {error}") from error
-        if next(merged.parameters()).dtype != next(self.base.parameters()).dtype:
-            raise BadAdapter("merging changed the model's dtype")
-        return merged
+        files = AdapterFiles.read(folder)
+        if files.contract is not None:
+            refuse_another_base(files.contract, served)
+        config = LoraConfig.read(files.config, highest_rank)
+        return with_low_rank(self.base, read_weights(files.weights, config, linear_layers(self.base)))
+
+    def merge(self, weights: Any) -> Any:
+        """The same model with the adapter added into copies of the layers that it changes."""
+        return merged(weights)
+
+    def bytes_of_a_copy(self) -> int:
+        """What one merged model takes beside the base."""
+        return sum(
+            layer.weight.numel() * layer.weight.element_size() for layer in linear_layers(self.base).values()
+        )
 
     def advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
         """See batching.Engine."""
@@ -192,28 +188,3 @@ def _logits(weights: Any, hidden: Tensor, allowed: tuple[int, ...] | None) -> Te
     if allowed is None:
         return weights.lm_head(hidden[None])[0].float()
     return functional.linear(hidden.float(), weights.lm_head.weight[list(allowed)].float())
-
-
-def _refuse_what_cannot_be_merged(folder: Path, highest_rank: int) -> None:
-    try:
-        config = json.loads((folder / CONFIG).read_text())
-    except (OSError, ValueError) as error:
-        raise BadAdapter(f"{CONFIG} cannot be read: {error}") from error
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise BadAdapter("only LoRA adapters are served")
-    rank = config.get("r")
-    if not isinstance(rank, int) or rank > highest_rank:
-        raise BadAdapter(
-            f"LoRA rank {rank} is greater than max_lora_rank {highest_rank}. Train it with a lower lora_r, "
-            "or start the server with a higher --max-lora-rank"
-        )
-    # These change embeddings, which all models here share (vLLM refuses modules_to_save as well).
-    targets = config.get("target_modules") or []
-    if (
-        config.get("modules_to_save")
-        or config.get("trainable_token_indices")
-        or any(str(t).rsplit(".", 1)[-1] in ("embed_tokens", "lm_head") for t in targets)
-    ):
-        raise BadAdapter(
-            "adapters that change embeddings or whole modules are not served, only linear layers"
-        )

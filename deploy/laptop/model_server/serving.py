@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, BadAdapter, NoAdapter
+from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, NoAdapter
 from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Worker
 from deploy.laptop.model_server.limits import Limits
+from deploy.laptop.model_server.lora_config import BadAdapter
 from deploy.laptop.model_server.protocol import Refusal
 
 if TYPE_CHECKING:
@@ -23,29 +25,21 @@ class Serving:
         self.engine = engine
         self.name = name
         self.limits = limits
-        self.adapters: Adapters[Any] = Adapters(engine.merge, limits.max_loras)
+        read = partial(engine.read, served=name, highest_rank=limits.max_lora_rank)
+        self.adapters: Adapters[Any] = Adapters(read, engine.merge, limits.max_loras)
         self.worker = Worker(engine)
-        self._merges: dict[str, asyncio.Task[Any]] = {}
-        """Under way, by adapter: whoever asks for the same one meanwhile waits for the same merge."""
         self.worker.start()
 
     def stop(self, timeout_seconds: float) -> bool:
         """Says whether the worker has ended in time."""
         return self.worker.stop(timeout_seconds)
 
-    async def weights(self, model: str | None) -> Any:
-        """What to ask for this model name; merges an adapter that is not in memory. Raises Refusal."""
+    def weights(self, model: str | None) -> Any:
+        """What to ask for this model name. Raises Refusal."""
         if model is None or model == self.name:
             return self.engine.base
-        if (merged := self.adapters.merged(model)) is not None:
-            return merged
-        self.refuse_unknown(model)
-        if (merge := self._merges.get(model)) is None:
-            merge = asyncio.ensure_future(_in_a_thread(self.adapters.merge_again, model))
-            merge.add_done_callback(lambda _: self._merges.pop(model))
-            self._merges[model] = merge
         try:
-            return await asyncio.shield(merge)
+            return self.adapters.weights(model)
         except NoAdapter as error:
             raise _unknown_model(model) from error
 

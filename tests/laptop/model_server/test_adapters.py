@@ -4,18 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from deploy.laptop.model_server.adapters import CONFIG, WEIGHTS, Adapters, AlreadyLoaded, NoAdapter
+from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, NoAdapter
+from deploy.laptop.model_server.limits import MOST_COPIES, copies_that_fit
 
 
 class Merger:
-    """Stands in for the engine: a merge gives the weights' file content and is counted."""
+    """Stands in for the engine: what is read is the folder's content, and merges are noted."""
 
     def __init__(self) -> None:
         self.merged: list[str] = []
 
-    def __call__(self, folder: Path) -> str:
-        self.merged.append(folder.name)
-        return (folder / WEIGHTS).read_text()
+    def read(self, folder: Path) -> str:
+        try:
+            return (folder / "weights").read_text()
+        except OSError as error:
+            raise NoAdapter(str(folder)) from error
+
+    def merge(self, weights: str) -> str:
+        self.merged.append(weights)
+        return f"merged {weights}"
 
 
 @pytest.fixture
@@ -25,37 +32,41 @@ def merger() -> Merger:
 
 @pytest.fixture
 def adapters(merger: Merger, tmp_path: Path) -> Adapters[str]:
+    adapters = Adapters(merger.read, merger.merge, most_merged=2)
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / CONFIG).write_text("{}")
-        (tmp_path / name / WEIGHTS).write_text(f"weights of {name}")
-    adapters = Adapters(merger, most_merged=2)
-    for name in ("a", "b", "c"):
+        (tmp_path / name / "weights").write_text(name)
         adapters.load(name, str(tmp_path / name))
     return adapters
 
 
-def test_the_adapter_unused_for_longest_leaves_memory_and_stays_known(adapters: Adapters[str]) -> None:
-    assert adapters.merged("a") is None
+def test_the_adapter_unused_for_longest_gives_its_copy_to_a_new_one_and_is_served_on(
+    adapters: Adapters[str],
+) -> None:
+    assert [adapters.weights(name) for name in ("a", "b", "c")] == ["a", "merged b", "merged c"]
     assert [adapter.name for adapter in adapters.known()] == ["a", "b", "c"]
 
 
-def test_it_is_merged_again_when_asked_for(adapters: Adapters[str], merger: Merger) -> None:
-    assert adapters.merge_again("a") == "weights of a"
-    assert merger.merged == ["a", "b", "c", "a"]
-    assert adapters.merged("b") is None
+def test_use_keeps_a_copy_in_memory(adapters: Adapters[str], tmp_path: Path) -> None:
+    adapters.weights("b")
+    adapters.load("d", str(tmp_path / "a"))
+    assert adapters.weights("b") == "merged b"
+    assert adapters.weights("c") == "c"
 
 
-def test_what_is_in_memory_is_not_merged_again(adapters: Adapters[str], merger: Merger) -> None:
-    assert adapters.merge_again("b") == "weights of b"
+def test_asking_in_turn_for_more_than_fit_merges_nothing(adapters: Adapters[str], merger: Merger) -> None:
+    for _ in range(5):
+        for name in ("a", "b", "c"):
+            adapters.weights(name)
     assert merger.merged == ["a", "b", "c"]
 
 
-def test_use_keeps_an_adapter_in_memory(adapters: Adapters[str]) -> None:
-    assert adapters.merged("b") == "weights of b"
-    adapters.merge_again("a")
-    assert adapters.merged("b") == "weights of b"
-    assert adapters.merged("c") is None
+def test_where_no_copy_is_wanted_nothing_is_merged(merger: Merger, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("a")
+    adapters = Adapters(merger.read, merger.merge, most_merged=0)
+    adapters.load("a", str(tmp_path))
+    assert adapters.weights("a") == "a"
+    assert merger.merged == []
 
 
 def test_a_name_that_is_taken_is_refused(adapters: Adapters[str], tmp_path: Path) -> None:
@@ -64,17 +75,10 @@ def test_a_name_that_is_taken_is_refused(adapters: Adapters[str], tmp_path: Path
 
 
 def test_a_name_stands_for_the_same_bytes_for_ever(adapters: Adapters[str], tmp_path: Path) -> None:
-    (tmp_path / "a" / WEIGHTS).write_text("others")
-    with pytest.raises(NoAdapter):
-        adapters.merge_again("a")
-    assert "a" not in [adapter.name for adapter in adapters.known()]
-
-
-def test_an_adapter_whose_files_are_gone_is_unloaded(adapters: Adapters[str], tmp_path: Path) -> None:
-    (tmp_path / "a" / WEIGHTS).unlink()
-    with pytest.raises(NoAdapter):
-        adapters.merge_again("a")
-    assert "a" not in [adapter.name for adapter in adapters.known()]
+    (tmp_path / "a" / "weights").write_text("others")
+    (tmp_path / "b" / "weights").unlink()
+    assert adapters.weights("a") == "a"
+    assert adapters.weights("b") == "merged b"
 
 
 def test_an_unloaded_adapter_can_be_loaded_again_from_elsewhere(
@@ -82,19 +86,24 @@ def test_an_unloaded_adapter_can_be_loaded_again_from_elsewhere(
 ) -> None:
     adapters.unload("a")
     adapters.load("a", str(tmp_path / "b"))
-    assert adapters.merged("a") == "weights of b"
+    assert adapters.weights("a") == "merged b"
 
 
-def test_an_unknown_name_cannot_be_unloaded_or_merged(adapters: Adapters[str]) -> None:
+def test_an_unknown_name_cannot_be_unloaded_or_asked(adapters: Adapters[str]) -> None:
     with pytest.raises(NoAdapter):
         adapters.unload("nobody")
     with pytest.raises(NoAdapter):
-        adapters.merge_again("nobody")
+        adapters.weights("nobody")
 
 
-def test_weights_that_are_not_safetensors_are_no_adapter(adapters: Adapters[str], tmp_path: Path) -> None:
-    (tmp_path / "pickled").mkdir()
-    (tmp_path / "pickled" / CONFIG).write_text("{}")
-    (tmp_path / "pickled" / "adapter_model.bin").write_bytes(b"x")
+def test_what_cannot_be_read_is_not_known(adapters: Adapters[str], tmp_path: Path) -> None:
     with pytest.raises(NoAdapter):
-        adapters.load("pickled", str(tmp_path / "pickled"))
+        adapters.load("nobody", str(tmp_path / "nowhere"))
+    assert "nobody" not in [adapter.name for adapter in adapters.known()]
+
+
+@pytest.mark.parametrize(
+    ("available", "copies"), [(0, 1), (3_900, 1), (8_000, 2), (24_000, 6), (1_000_000, MOST_COPIES)]
+)
+def test_a_quarter_of_the_free_memory_is_for_merged_copies(available: int, copies: int) -> None:
+    assert copies_that_fit(available, 1000) == copies

@@ -39,9 +39,12 @@ class LetterEngine:
     def decode(self, tokens: Sequence[int], *, special_tokens: bool = False) -> str:
         return "".join(map(chr, tokens))
 
-    def merge(self, folder: Path) -> str:
-        self.merges += 1
+    def read(self, folder: Path, served: str, highest_rank: int) -> str:
         return folder.name
+
+    def merge(self, weights: str) -> str:
+        self.merges += 1
+        return f"merged {weights}"
 
     def advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
         assert self.may_pass.wait(10)
@@ -98,18 +101,18 @@ async def test_beyond_its_bound_the_server_says_when_to_come_again(
     assert {task.result().status_code for task in (await asyncio.wait(waiting))[0]} == {200}
 
 
-async def test_requests_for_an_adapter_that_is_not_in_memory_share_one_merge(
+async def test_asking_six_adapters_in_turn_merges_none_of_them_again(
     engine: LetterEngine, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    for name in ("one", "two"):
+    for name in "abcdef":
         (tmp_path / name).mkdir()
-        (tmp_path / name / "adapter_config.json").touch()
-        (tmp_path / name / "adapter_model.safetensors").touch()
         body = {"lora_name": name, "lora_path": str(tmp_path / name)}
         assert (await http.post("/v1/load_lora_adapter", json=body)).status_code == 200
-    asked = [http.post("/v1/completions", json=BODY | {"model": "one"}) for _ in range(5)]
-    assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
-    assert engine.merges == 3
+    assert engine.merges == 6
+    for _ in range(3):
+        asked = [http.post("/v1/completions", json=BODY | {"model": name}) for name in "abcdef"]
+        assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
+    assert engine.merges == 6
 
 
 async def test_a_request_that_breaks_the_engine_is_a_500_that_quotes_nothing(http: httpx.AsyncClient) -> None:

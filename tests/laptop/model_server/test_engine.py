@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from deploy.laptop.model_server.adapters import CONFIG, BadAdapter
+from deploy.laptop.model_server.adapter_files import CONFIG, WEIGHTS
 from deploy.laptop.model_server.batching import Job, Sampling
 from deploy.laptop.model_server.engine import TransformersEngine
+from deploy.laptop.model_server.limits import HIGHEST_RANK
+from deploy.laptop.model_server.lora_config import BadAdapter
+from shared.adapters.contract import CONTRACT_FILE
+from tests.servers.model import MODEL
 
 PROMPTS = ["The capital of France is", "One, two,", "This program is free software. " * 12 + "Licence:"]
 CLOSE = 2e-3
@@ -61,32 +66,38 @@ def finish(engine: TransformersEngine, jobs: list[Job]) -> list[str]:
     return [answers[n] for n in range(len(jobs))]
 
 
-def test_a_merged_adapter_answers_as_the_unmerged_one(
-    engine: TransformersEngine, base_folder: Path, adapter_folders: tuple[Path, Path]
+@pytest.fixture(scope="module")
+def beside(engine: TransformersEngine, adapter_folders: tuple[Path, Path]) -> Any:
+    return engine.read(adapter_folders[0], MODEL, HIGHEST_RANK)
+
+
+@pytest.mark.parametrize("is_merged", [False, True], ids=["beside the base", "merged"])
+def test_an_adapter_answers_as_with_peft(
+    engine: TransformersEngine,
+    base_folder: Path,
+    adapter_folders: tuple[Path, Path],
+    beside: Any,
+    is_merged: bool,
 ) -> None:
-    unmerged = PeftModel.from_pretrained(
+    with_peft = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(base_folder, local_files_only=True), str(adapter_folders[0])
     ).eval()
-    merged = engine.merge(adapter_folders[0])
-    for prompt, got in zip(PROMPTS, scores(engine, merged, PROMPTS), strict=True):
-        assert got == pytest.approx(plain_scores(unmerged, engine, prompt), abs=CLOSE)
+    weights = engine.merge(beside) if is_merged else beside
+    for prompt, got in zip(PROMPTS, scores(engine, weights, PROMPTS), strict=True):
+        assert got == pytest.approx(plain_scores(with_peft, engine, prompt), abs=CLOSE)
 
 
-def test_merging_leaves_the_base_as_it_was(
-    engine: TransformersEngine, plain: Any, adapter_folders: tuple[Path, Path]
-) -> None:
-    for folder in adapter_folders:
-        engine.merge(folder)
+def test_an_adapter_leaves_the_base_as_it_was(engine: TransformersEngine, plain: Any, beside: Any) -> None:
+    engine.merge(beside)
     for (name, own), original in zip(engine.base.named_parameters(), plain.parameters(), strict=True):
         assert torch.equal(own, original), name
 
 
-def test_a_merged_copy_shares_its_embeddings_with_the_base(
-    engine: TransformersEngine, adapter_folders: tuple[Path, Path]
-) -> None:
-    base, merged = engine.base.model, engine.merge(adapter_folders[0]).model
+def test_an_adapter_takes_no_memory_but_for_what_it_changes(engine: TransformersEngine, beside: Any) -> None:
+    base, merged = engine.base.model, engine.merge(beside).model
     assert merged.embed_tokens.weight.data_ptr() == base.embed_tokens.weight.data_ptr()
-    assert merged.layers[0].mlp.up_proj.weight.data_ptr() != base.layers[0].mlp.up_proj.weight.data_ptr()
+    changed = [model.layers[0].mlp.up_proj.weight.data_ptr() for model in (base, beside.model, merged)]
+    assert changed[0] == changed[1] != changed[2]
 
 
 def test_prompts_packed_into_one_pass_are_answered_as_alone(engine: TransformersEngine, plain: Any) -> None:
@@ -130,22 +141,117 @@ def test_a_pass_that_fails_leaves_its_jobs_as_they_were(engine: TransformersEngi
     assert bad.memory is None
 
 
+def changed(folder: Path, to: Path, config: dict[str, Any], weights: dict[str, Any] | None = None) -> Path:
+    """A copy of an adapter with another configuration, or other weights."""
+    shutil.copytree(folder, to)
+    kept = json.loads((to / CONFIG).read_text())
+    (to / CONFIG).write_text(json.dumps(kept | config))
+    if weights is not None:
+        save_file(weights, to / WEIGHTS)
+    return to
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("config", "why"),
     [
-        {"modules_to_save": ["lm_head"]},
-        {"target_modules": ["q_proj", "embed_tokens"]},
-        {"trainable_token_indices": [1, 2]},
-        {"peft_type": "IA3"},
-        {"r": 8},
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save is not served"),
+        ({"trainable_token_indices": [1, 2]}, "trainable_token_indices is not served"),
+        ({"peft_type": "IA3"}, "only LoRA"),
+        ({"r": 8}, "has the shape"),
+        ({"r": HIGHEST_RANK + 1}, "rank 65 is greater than max_lora_rank 64"),
+        ({"use_dora": True}, "use_dora is not served"),
+        ({"bias": "all"}, "bias='all' is not served"),
+        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern is not served"),
+        ({"init_lora_weights": "pissa_niter_4"}, "changes the base model"),
+        ({"lora_alpha": None}, "no rank"),
     ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_an_adapter_that_cannot_be_merged_is_refused(
-    engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path, change: dict[str, Any]
+def test_more_than_one_rank_on_linear_layers_is_refused(
+    engine: TransformersEngine,
+    adapter_folders: tuple[Path, Path],
+    tmp_path: Path,
+    config: dict[str, Any],
+    why: str,
 ) -> None:
-    folder = tmp_path / "adapter"
-    shutil.copytree(adapter_folders[0], folder)
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(config | change))
-    with pytest.raises(BadAdapter):
-        engine.merge(folder)
+    with pytest.raises(BadAdapter, match=why):
+        engine.read(changed(adapter_folders[0], tmp_path / "x", config), MODEL, HIGHEST_RANK)
+
+
+UP = "base_model.model.model.layers.3.mlp.up_proj.lora_B.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda weights: weights[UP].__setitem__((0, 0), float("nan")), "up_proj are not finite"),
+        (lambda weights: weights[UP].fill_(1e38), "not finite"),
+        (
+            lambda weights: weights.update({UP: weights[UP][:-1].clone()}),
+            r"\(1535, 4\), and \(1536, 4\) fits",
+        ),
+        (lambda weights: weights.pop(UP), "up_proj has no lora_B"),
+        (lambda weights: weights.update({UP.replace("s.3.", "s.30."): weights.pop(UP)}), "no linear layer"),
+        (
+            lambda weights: weights.update({UP.replace("_B", "_magnitude_vector"): weights[UP].clone()}),
+            "no linear layer",
+        ),
+        (lambda weights: weights.clear(), "no weights"),
+    ],
+    ids=["NaN", "overflow", "shape", "half a pair", "more layers", "DoRA", "empty"],
+)
+def test_weights_that_do_not_fit_or_are_not_finite_are_refused(
+    engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path, change: Any, why: str
+) -> None:
+    weights = load_file(adapter_folders[0] / WEIGHTS)
+    change(weights)
+    with pytest.raises(BadAdapter, match=why):
+        engine.read(changed(adapter_folders[0], tmp_path / "x", {}, weights), MODEL, HIGHEST_RANK)
+
+
+def test_half_a_file_is_refused(
+    engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = changed(adapter_folders[0], tmp_path / "x", {})
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-100])
+    with pytest.raises(BadAdapter, match="cannot be read"):
+        engine.read(folder, MODEL, HIGHEST_RANK)
+
+
+def test_a_pickle_is_never_read(
+    engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = changed(adapter_folders[0], tmp_path / "x", {})
+    (folder / WEIGHTS).rename(folder / "adapter_model.bin")
+    with pytest.raises(BadAdapter, match="is a pickle"):
+        engine.read(folder, MODEL, HIGHEST_RANK)
+
+
+def test_an_adapter_with_another_scale_is_read_as_peft_reads_it(
+    engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path, beside: Any
+) -> None:
+    folder = changed(adapter_folders[0], tmp_path / "x", {"use_rslora": True})
+    up = [one.model.layers[0].mlp.up_proj.up for one in (beside, engine.read(folder, MODEL, HIGHEST_RANK))]
+    assert torch.allclose(up[0] * 2, up[1])  # 8 / 4 and 8 / sqrt(4)
+
+
+def test_an_adapter_is_refused_if_its_contract_names_another_base_model(
+    engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = changed(adapter_folders[0], tmp_path / "x", {})
+    contract = {
+        "workload": "tickets",
+        "revision": 1,
+        "prompt": "{text}:",
+        "labels": [{"label": name, "answer": f" {name}", "token": n} for n, name in enumerate("ab")],
+        "base_model": MODEL,
+        "dataset_id": "d",
+        "lora_r": 4,
+    }
+    (folder / CONTRACT_FILE).write_text(json.dumps(contract))
+    engine.read(folder, MODEL, HIGHEST_RANK)
+    with pytest.raises(BadAdapter, match=f"trained on {MODEL}, and this server serves Another"):
+        engine.read(folder, "Another", HIGHEST_RANK)
+    (folder / CONTRACT_FILE).write_text("{}")
+    with pytest.raises(BadAdapter, match=r"contract\.json cannot be read"):
+        engine.read(folder, MODEL, HIGHEST_RANK)

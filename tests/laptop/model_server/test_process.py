@@ -65,6 +65,13 @@ def test_only_loopback_addresses_are_listened_on(base_folder: Path) -> None:
     assert "not a loopback address" in said
 
 
+def test_a_second_base_model_is_refused_in_one_line(base_folder: Path) -> None:
+    process = start(free_port(), base_folder, "--model", str(base_folder))
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "--model is given twice: a server has one base model" in said.splitlines()[-1]
+
+
 @pytest.mark.parametrize("way", ["stdin", "SIGTERM"])
 def test_it_stops_at_once_even_while_the_model_is_being_loaded(base_folder: Path, way: str) -> None:
     port = free_port()
