@@ -17,7 +17,9 @@ from shared.flow import FLOW
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+IMAGE, CUDA_IMAGE = ((ROOT / "deploy" / name).read_text() for name in ("Dockerfile", "Dockerfile.cuda"))
 SERVERS = {"kafka", "clickhouse", "vllm"}
+ON_A_GPU = {"retraining"}
 
 
 def test_it_parses_against_the_compose_specification() -> None:
@@ -29,9 +31,28 @@ def test_every_service_has_a_container_and_nothing_else_has() -> None:
     assert set(COMPOSE["services"]) == set(FLOW) | SERVERS
 
 
-@pytest.mark.parametrize("name", sorted(FLOW))
+@pytest.mark.parametrize("name", sorted(set(FLOW) - ON_A_GPU))
 def test_a_container_runs_the_service_it_is_named_after(name: str) -> None:
     assert COMPOSE["services"][name]["build"]["args"] == {"SERVICE": name}
+
+
+def test_training_and_the_model_server_have_a_gpu_each() -> None:
+    gpus = {}
+    for name, service in COMPOSE["services"].items():
+        for device in (
+            service.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
+        ):
+            gpus[name] = device["device_ids"]
+    assert gpus == {"vllm": ["${VLLM_GPU:-0}"], "retraining": ["${RETRAINING_GPU:-1}"]}
+
+
+def test_the_image_for_a_gpu_runs_retraining_and_else_is_the_other_one() -> None:
+    [name] = ON_A_GPU
+    assert COMPOSE["services"][name]["build"] == {"context": ".", "dockerfile": "deploy/Dockerfile.cuda"}
+    assert f"ENV SERVICE={name} " in CUDA_IMAGE
+    for line in IMAGE.splitlines():
+        if line.startswith(("FROM", "COPY", "USER", "EXPOSE", "CMD", "HEALTHCHECK", "WORKDIR")):
+            assert line in CUDA_IMAGE.splitlines()
 
 
 @pytest.mark.parametrize("name", sorted(FLOW))
