@@ -11,6 +11,8 @@ from pathlib import Path
 from deploy.laptop.base_model import NAME as BASE_MODEL
 from deploy.laptop.readiness import clickhouse_answers, http_answers, kafka_answers
 from deploy.laptop.supervisor import Child
+from deploy.laptop.vllm import ENVIRONMENT as VLLM_ENVIRONMENT
+from deploy.laptop.vllm import PATIENCE_SECONDS, vllm_command
 from shared.addresses import Addresses
 from shared.flow import FLOW
 from shared.loopback import IPV4, NAME
@@ -47,6 +49,8 @@ class Place:
     """Base models by name."""
     ports: Mapping[str, int]
     fsync: bool = False
+    vllm: Path | None = None
+    """An interpreter whose vLLM serves in place of our model server."""
 
     @property
     def passwords(self) -> Path:
@@ -132,8 +136,12 @@ def _clickhouse(place: Place, where: Addresses) -> Child:
 
 def _models(place: Place, where: Addresses) -> Child:
     is_ready = partial(http_answers, f"{where.models_url}/health")
-    model = str(place.models / BASE_MODEL)
-    return _server("models", place, is_ready, "--model", model, "--served-model-name", BASE_MODEL)
+    model = place.models / BASE_MODEL
+    if place.vllm is None:
+        return _server("models", place, is_ready, "--model", str(model), "--served-model-name", BASE_MODEL)
+    command = vllm_command(place.vllm, place.ports["models"], model, BASE_MODEL)
+    environment = {**ENVIRONMENT, **VLLM_ENVIRONMENT}
+    return Child("models", command, is_ready, environment, patience_seconds=PATIENCE_SECONDS)
 
 
 def _server(name: str, place: Place, is_ready: Callable[[], Awaitable[bool]], *arguments: str) -> Child:

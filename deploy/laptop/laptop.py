@@ -26,6 +26,7 @@ from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_port
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.secret_file import ensure_secret
 from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
+from deploy.laptop.vllm import vllm_python
 from deploy.signing_key import new_private_key, public_part
 from shared.addresses import Addresses
 from shared.files import write_atomically
@@ -116,7 +117,8 @@ async def _place_and_addresses(
     settings: LaptopSettings, data: Path, on_step: OnStep
 ) -> tuple[Place, Addresses]:
     ports = _ports(settings, data)
-    place = Place(data, await _models_folder(data, ports, on_step), ports, settings.fsync)
+    vllm = vllm_python(os.environ)
+    place = Place(data, await _models_folder(data, ports, on_step), ports, settings.fsync, vllm)
     password = ensure_passwords(place.passwords).tuneloop
     subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
     signing_key = ensure_secret(place.signing_key, new_private_key)

