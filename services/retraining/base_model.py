@@ -20,6 +20,7 @@ from services.retraining.training_outcome import BaseModelMissing, CannotTrain
 from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
 from shared.cpu_dtype import cpu_dtype
 from shared.training.device import Device
+from shared.training.memory import Attention
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,16 @@ def weights(base_model: str, device: Device, **loading: Any) -> Any:
         return AutoModelForCausalLM.from_pretrained(
             base_model,
             dtype=getattr(torch, device.dtype),
-            attn_implementation="eager" if device.kind == "cpu" else "sdpa",
+            attn_implementation=attention(device),
             **loading,
         )
     except (OSError, ValueError) as error:
         raise _missing(base_model) from error
+
+
+def attention(device: Device) -> Attention:
+    """What is fastest for short rows."""
+    return "eager" if device.kind == "cpu" else "sdpa"
 
 
 def this_device() -> Device:

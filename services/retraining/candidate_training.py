@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services.retraining.adapter_card import adapter_card, adapter_name
 from services.retraining.job_messages import TrainResult, TrainTask
+from services.retraining.room import why_no_room
 from services.retraining.settings import Settings
 from services.retraining.training_outcome import (
     BaseModelMissing,
@@ -26,6 +27,7 @@ from shared.addresses import Addresses
 from shared.events import CandidateTrained, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
+from shared.training.base_model_shape import BaseModelShape
 from shared.training.defaults import plan, validated
 from shared.training.plan import TrainingPlan
 from shared.training.section import Method
@@ -77,6 +79,10 @@ def train_candidate(
             base.context,
             len(validation_rows),
         )
+        shape = BaseModelShape.of(base.config.to_dict())
+        attention = base_models.attention(planned.device)
+        if reason := why_no_room(planned, shape, training_rows.longest(rows), attention, folder):
+            raise CannotTrain(reason)
         report(JobProgress(phase="training", done=0, total=planned.max_steps))
         examples, cut = training_rows.examples(trained_rows, planned.max_length)
         validation, cut_there = training_rows.examples(validation_rows, planned.max_length)

@@ -1,0 +1,143 @@
+"""How much memory and disk a training takes, part by part: known before it starts.
+
+What each operation of a decoder layer keeps for its backward pass is added up, as Korthikanti et al. (2022,
+"Reducing Activation Recomputation in Large Transformer Models") do for another kind of layer. It agrees with
+autograd's own count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.training.base_model_shape import BaseModelShape
+from shared.training.device import Kind
+from shared.training.plan import TrainingPlan
+
+GB = 1e9
+FLOAT32, BFLOAT16 = 4, 2
+ADAM = 2 * FLOAT32
+"""Bytes of AdamW's two moments of a trained parameter."""
+NF4_BLOCK, DOUBLE_QUANT_BLOCK = 64, 256
+RUNTIME_GB: dict[Kind, float] = {"cpu": 0.75, "cuda": 0.6}
+"""The interpreter with torch, transformers, peft and trl; on a GPU, CUDA's context."""
+UNCERTAINTY = 1.15
+"""Allocators keep more than is in use: measured peaks lie up to so far above the sum of the parts."""
+CHECKPOINTS, BEST_EPOCHS = 2, 3
+"""The last checkpoint and the one that is being written; two weights of best epochs, and one half-written."""
+Attention = Literal["eager", "sdpa"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Gigabytes (1e9 bytes). Memory is the GPU's where training runs on one, else the machine's."""
+
+    weights: float
+    adapter: float
+    gradients: float
+    optimiser: float
+    activations: float
+    logits: float
+    runtime: float
+    disk: float
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        return {name: value for name, value in vars(self).items() if name != "disk"}
+
+    @property
+    def memory(self) -> float:
+        return UNCERTAINTY * sum(self.parts.values())
+
+
+def estimate(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> Estimate:
+    """What `plan` takes on its device. `tokens`: of the longest row with its prompt and answer."""
+    tokens = min(tokens, plan.max_length)
+    half = plan.device.dtype == "bfloat16"
+    compute = BFLOAT16 if half else FLOAT32
+    adapter = base.layers * sum(plan.lora_r * (i + o) for i, o in base.adapted(plan.target_modules))
+    trained = base.parameters - base.embedding_parameters if plan.method == "full" else adapter
+    # Every forward pass under autocast leaves a copy in 16 bits of the float32 weights that it used.
+    copies = BFLOAT16 * trained if half else 0
+    saved = base.parameters if plan.method == "full" else adapter
+    return Estimate(
+        weights=(_weights(plan, base, compute) + copies) / GB,
+        adapter=0 if plan.method == "full" else FLOAT32 * adapter / GB,
+        gradients=FLOAT32 * trained / GB,
+        optimiser=ADAM * trained / GB,
+        activations=activations(plan, base, tokens, attention) / GB,
+        logits=3 * FLOAT32 * plan.batch_size * base.vocabulary / GB,  # of the answers' tokens and no other
+        runtime=RUNTIME_GB[plan.device.kind],
+        disk=(CHECKPOINTS * (FLOAT32 * saved + ADAM * trained) + FLOAT32 * (BEST_EPOCHS * trained + adapter))
+        / GB,
+    )
+
+
+def activations(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> float:
+    """Bytes that a batch of rows of `tokens` keeps for the backward pass."""
+    in_batch = plan.batch_size * tokens
+    layer = in_batch * _per_token(plan, base, tokens, attention)
+    half = plan.device.dtype == "bfloat16"
+    stream = in_batch * base.hidden * (BFLOAT16 if half and plan.method != "full" else FLOAT32)
+    if plan.gradient_checkpointing:  # every layer keeps its input, and one at a time all the rest
+        return base.layers * stream + 2 * layer
+    return base.layers * layer + layer  # gradients of one layer's at a time
+
+
+def refusal(
+    method: str, needed: Estimate, free_memory_gb: float, free_disk_gb: float, where: str
+) -> str | None:
+    """Why this training must not start, with the number and what to do; None if it may."""
+    if needed.memory > free_memory_gb:
+        parts = ", ".join(f"{name} {value:.1f}" for name, value in needed.parts.items() if value >= 0.05)
+        return (
+            f"training with the method {method} needs about {needed.memory:.1f} GB of memory ({parts} GB, "
+            f"and what allocators keep), and {free_memory_gb:.1f} GB are free. Say a smaller batch_size or "
+            "max_length, gradient_checkpointing = true or another method (qlora needs least), or take a "
+            "smaller base model or a larger machine."
+        )
+    if needed.disk > free_disk_gb:
+        return (
+            f"training with the method {method} needs about {needed.disk:.1f} GB in {where} for its "
+            f"checkpoints and its adapter, and {free_disk_gb:.1f} GB are free. Make room."
+        )
+    return None
+
+
+def _weights(plan: TrainingPlan, base: BaseModelShape, compute: int) -> float:
+    """Bytes of the base model as the method loads it."""
+    match plan.method:
+        case "full":  # trained in float32, or most steps would be rounded away
+            return FLOAT32 * base.parameters
+        case "qlora":
+            bits = 4 + 32 / NF4_BLOCK  # Dettmers et al. 2023, "QLoRA", section 3
+            if plan.bnb_4bit_use_double_quant:
+                bits = 4 + 8 / NF4_BLOCK + 32 / (NF4_BLOCK * DOUBLE_QUANT_BLOCK)
+            others = base.parameters - base.linear_parameters
+            return base.linear_parameters * bits / 8 + compute * others
+        case "lora" | "fusion":
+            return compute * base.parameters
+
+
+def _per_token(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> float:
+    """Bytes that one decoder layer keeps for one token of rows of `tokens`."""
+    half = plan.device.dtype == "bfloat16"
+    compute = BFLOAT16 if half else FLOAT32
+    full = plan.method == "full"
+    adapted = list(base.linear_layers.values()) if full else base.adapted(plan.target_modules)
+    norms = 2 * FLOAT32 * base.hidden * (2 if full else 1)
+    if half or (plan.lora_dropout and not full):  # each layer keeps its input in a copy of its own
+        inputs = compute * sum(inputs for inputs, _ in adapted)
+    else:
+        inputs = compute * (2 * base.hidden + base.queries + base.intermediate)
+    if plan.lora_dropout and not full:
+        inputs += FLOAT32 * sum(inputs for inputs, _ in adapted)
+    low_rank = 0 if full else compute * plan.lora_r * len(adapted)
+    feed_forward = compute * 3 * base.intermediate
+    if attention == "eager":  # keys and values repeated for every head, and every probability
+        probabilities = FLOAT32 + BFLOAT16 if half else FLOAT32
+        heads = compute * 3 * base.queries + probabilities * tokens * base.heads
+    else:
+        heads = compute * (base.queries + 2 * base.keys) + FLOAT32 * base.heads
+    return norms + inputs + low_rank + feed_forward + heads

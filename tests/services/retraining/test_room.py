@@ -1,0 +1,82 @@
+"""What is free: on this machine, and no more than its container may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.retraining.room import PAGE, free_host_memory, why_no_room
+from shared.training.base_model_shape import BaseModelShape
+from shared.training.defaults import plan
+from shared.training.device import Device
+from shared.training.section import Training
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> tuple[Path, Path]:
+    """A machine with 8192 MiB free, and a process that has taken a hundred pages."""
+    proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    cgroups.mkdir()
+    (proc / "meminfo").write_text(f"MemTotal: 16777216 kB\nMemAvailable: {8 * 1024 * 1024} kB\n")
+    (proc / "self" / "statm").write_text("900 100 50 1 0 200 0\n")
+    return proc, cgroups
+
+
+def limited(folder: Path, most: str, taken: int, files: int, names: tuple[str, str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in zip(
+        names, (most, str(taken), f"anon 5\n{files_named(names)} {files}\n"), strict=True
+    ):
+        (folder / name).write_text(content)
+
+
+def files_named(names: tuple[str, str, str]) -> str:
+    return "inactive_file" if names[0] == "memory.max" else "total_inactive_file"
+
+
+V2 = ("memory.max", "memory.current", "memory.stat")
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat")
+
+
+def test_without_a_limit_it_is_what_the_machine_has(machine: tuple[Path, Path]) -> None:
+    proc, cgroups = machine
+    assert free_host_memory(proc, cgroups) == 8 * 1024**3 + 100 * PAGE
+
+
+def test_a_containers_limit_counts_and_files_that_may_be_forgotten_do_not(
+    machine: tuple[Path, Path],
+) -> None:
+    proc, cgroups = machine
+    (proc / "self" / "cgroup").write_text("0::/\n")
+    limited(cgroups, str(2000 * MB), 1500 * MB, 300 * MB, V2)
+    assert free_host_memory(proc, cgroups) == 800 * MB + 100 * PAGE
+
+
+def test_the_tightest_of_nested_groups_counts(machine: tuple[Path, Path]) -> None:
+    proc, cgroups = machine
+    (proc / "self" / "cgroup").write_text("0::/pods/this\n")
+    limited(cgroups / "pods" / "this", "max", 0, 0, V2)
+    limited(cgroups / "pods", str(1000 * MB), 400 * MB, 0, V2)
+    assert free_host_memory(proc, cgroups) == 600 * MB + 100 * PAGE
+
+
+def test_a_limit_of_the_first_version_counts_too(machine: tuple[Path, Path]) -> None:
+    proc, cgroups = machine
+    (proc / "self" / "cgroup").write_text("5:cpu:/x\n4:memory:/docker/abc\n")
+    limited(cgroups / "memory", str(900 * MB), 200 * MB, 100 * MB, V1)
+    assert free_host_memory(proc, cgroups) == 800 * MB + 100 * PAGE
+
+
+def test_a_training_with_too_little_memory_is_refused_before_it_starts(tmp_path: Path) -> None:
+    shape = BaseModelShape.of({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "vocab_size": 32000})  # fmt: skip
+    assert shape is not None
+    planned = plan(Training(method="full"), 100, 3, 64, shape.parameters, Device())
+    reason = why_no_room(planned, shape, 64, "eager", tmp_path, memory_gb=24.0)
+    assert reason is not None
+    assert "24.0 GB are free" in reason
+    assert why_no_room(planned, None, 64, "eager", tmp_path, memory_gb=24.0) is None

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.training.base_model_shape import BaseModelShape
+from shared.training.defaults import plan
+from shared.training.device import Device
+from shared.training.memory import Estimate, activations, estimate, refusal
+from shared.training.plan import TrainingPlan
+from shared.training.section import Training
+
+
+def shape(config: dict[str, Any]) -> BaseModelShape:
+    found = BaseModelShape.of(config)
+    assert found is not None
+    return found
+
+
+SMOLLM2 = shape(
+    {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "head_dim": 64,
+        "vocab_size": 49152,
+        "tie_word_embeddings": True,
+    }
+)
+LLAMA_7B = shape(
+    {
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "vocab_size": 32000,
+    }
+)
+
+
+def planned(shape: BaseModelShape, device: Device, tokens: int, **said: Any) -> TrainingPlan:
+    return plan(Training(**said), 1000, 10, tokens, shape.parameters, device)
+
+
+def of_7b(method: str, tokens: int = 512) -> Estimate:
+    """On a GPU, with the defaults and batches of four."""
+    gpu = Device(kind="cuda", dtype="bfloat16")
+    given = planned(LLAMA_7B, gpu, tokens, method=method, batch_size=4)
+    return estimate(given, LLAMA_7B, tokens, "sdpa")
+
+
+def test_parameters_are_those_of_the_models_themselves() -> None:
+    assert SMOLLM2.parameters == 134_515_008
+    assert LLAMA_7B.parameters == 6_738_415_616
+
+
+@pytest.mark.parametrize("tokens", [512, 1024])
+def test_a_7b_model_takes_what_is_known_of_each_method(tokens: int) -> None:
+    assert of_7b("full", tokens).memory > 60
+    assert 16 <= of_7b("lora", tokens).memory <= 24
+    assert 6 <= of_7b("qlora", tokens).memory <= 10
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype", "attention", "tokens", "kept_mb"),
+    [
+        ("lora", "float32", "eager", 64, 351.5),
+        ("lora", "float32", "eager", 128, 738.5),
+        ("lora", "float32", "sdpa", 64, 310.5),
+        ("lora", "bfloat16", "eager", 64, 247.4 - 9.8),
+        ("qlora", "bfloat16", "eager", 64, 247.4 - 9.8),
+        ("qlora", "float32", "eager", 64, 351.5),
+        ("full", "float32", "eager", 64, 384.1),
+        ("full", "bfloat16", "eager", 64, 484.3 - 212.4),
+        ("full", "bfloat16", "sdpa", 64, 446.3 - 212.4),
+    ],
+)
+def test_activations_are_those_that_autograd_kept(
+    method: str, dtype: Any, attention: Any, tokens: int, kept_mb: float
+) -> None:
+    """Measured by saved_tensors_hooks on SmolLM2-135M, four rows, without autocast's copies of weights."""
+    given = planned(SMOLLM2, Device(dtype=dtype), tokens, method=method, batch_size=4)
+    of_one_layer_more = 31 / 30
+    assert activations(given, SMOLLM2, tokens, attention) / 1e6 == pytest.approx(
+        kept_mb * of_one_layer_more, rel=0.01
+    )
+
+
+def test_checkpointing_keeps_a_fraction_of_the_activations() -> None:
+    kept = [
+        activations(planned(SMOLLM2, Device(), 64, gradient_checkpointing=said), SMOLLM2, 64, "eager")
+        for said in (False, True)
+    ]
+    assert kept[1] < kept[0] / 5
+
+
+def test_the_parts_add_up_and_the_quantised_weights_are_the_smallest() -> None:
+    weights = {method: of_7b(method).weights for method in ("full", "lora", "qlora")}
+    assert weights["qlora"] < weights["lora"] / 3 < weights["full"] / 3
+    lora = of_7b("lora")
+    assert lora.memory >= sum(lora.parts.values())
+    single = planned(LLAMA_7B, Device(), 64, method="qlora", bnb_4bit_use_double_quant=False)
+    double = planned(LLAMA_7B, Device(), 64, method="qlora")
+    saved = estimate(single, LLAMA_7B, 64, "eager").weights - estimate(double, LLAMA_7B, 64, "eager").weights
+    assert saved == pytest.approx(0.37 / 8 * LLAMA_7B.linear_parameters / 1e9, rel=0.02)  # 0.37 bits each
+
+
+def test_a_training_with_too_little_memory_or_disk_is_refused_with_the_number() -> None:
+    needed = of_7b("lora")
+    refused = refusal("lora", needed, 12.0, 1000.0, "/run")
+    assert refused is not None
+    assert f"{needed.memory:.1f} GB of memory (weights 13.6" in refused
+    assert "12.0 GB are free" in refused
+    refused = refusal("lora", needed, 80.0, 0.5, "/run")
+    assert refused is not None
+    assert f"{needed.disk:.1f} GB in /run" in refused
+    assert refusal("lora", needed, 80.0, 1000.0, "/run") is None
+
+
+def test_a_model_of_another_kind_is_not_counted() -> None:
+    assert BaseModelShape.of({"n_embd": 768, "n_layer": 12}) is None
+    nested = BaseModelShape.of({"text_config": {"hidden_size": 64, "intermediate_size": 128,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100}})  # fmt: skip
+    assert nested is not None
+    assert nested.keys == nested.queries == 64
