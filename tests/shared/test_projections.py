@@ -37,6 +37,7 @@ def test_an_event_is_judged_by_the_labels_of_its_revision(order: Sequence[int]) 
     for place in order:
         workloads.apply(added[place])
     assert workloads.labels("tickets", 1) == {"refund", "outage"}
+    assert workloads.revisions("tickets") == added
     assert workloads.labels("tickets", 2) == {"refund", "failure", "outage"}
     assert workloads.labels("tickets", 3) == {"refund", "praise", "failure", "outage"}
     assert workloads.known("tickets").revision == 3

@@ -69,6 +69,7 @@ async def test_everything_is_there_the_champion_answers_and_nothing_is_trained_a
     assert after.pop("predictions") == EXPECTED["predictions"] + 1
     after.pop("open")  # the answer just given may have joined the queue
     assert after == {name: value for name, value in EXPECTED.items() if name not in ("predictions", "open")}
+    await what_it_answered_it_answers(laptop, tables)
 
 
 async def held(tables: ClickHouse) -> dict[str, Any]:
@@ -106,20 +107,20 @@ async def every_file_is_found(laptop: Laptop, tables: ClickHouse) -> None:
     )
     assert before[0]["digest"] != adapter.digest
     contract = AdapterContract.read((files.adapter_folder(adapter) / CONTRACT_FILE).read_bytes())
-    assert (contract.workload, contract.revision) == ("tickets", 1)
+    revisions = await tables.rows("SELECT revision FROM workload_revisions_v1")
+    assert (contract.workload, [contract.revision]) == ("tickets", [row["revision"] for row in revisions])
     assert contract.dataset_id == EXPECTED["datasets"][0]["dataset_id"]
 
 
-async def what_it_answered_it_answers(
-    laptop: Laptop, tables: ClickHouse, session: aiohttp.ClientSession
-) -> None:
+async def what_it_answered_it_answers(laptop: Laptop, tables: ClickHouse) -> None:
     given = await tables.rows(
-        "SELECT input, answer, confidence FROM predictions_v1 WHERE adapter = {champion:String} "
+        "SELECT input, answer FROM predictions_v1 WHERE adapter = {champion:String} "
         "ORDER BY predicted_at LIMIT 10",
         champion=EXPECTED["champion"],
     )
     assert len(given) == 10
-    for row in given:
-        question = {"model": "tickets", "prompt": row["input"]}
-        async with session.post(f"{laptop.gateway_url}/v1/completions", json=question) as answer:
-            assert (await answer.json())["choices"][0]["text"].strip() == row["answer"]
+    async with aiohttp.ClientSession() as session:
+        for row in given:
+            question = {"model": "tickets", "prompt": row["input"]}
+            async with session.post(f"{laptop.gateway_url}/v1/completions", json=question) as answer:
+                assert (await answer.json())["choices"][0]["text"].strip() == row["answer"]

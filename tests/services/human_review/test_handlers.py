@@ -9,7 +9,7 @@ import pytest
 from services.human_review.agreement import reviews_wanted
 from services.human_review.items import Kind
 from shared.events import FlagReason, PredictionFlagged, ReviewGiven, ShadowPairRecorded
-from tests.services.human_review.conftest import NOON, Reviewing, batch
+from tests.services.human_review.conftest import NOON, Reviewing, batch, workload_added
 
 
 def flagged(
@@ -75,6 +75,23 @@ async def test_of_several_reasons_the_strongest_holds_in_whatever_order_they_com
         "a": "disliked",
         "b": "disliked",
     }
+
+
+async def test_what_the_old_champion_answers_by_a_label_s_old_name_counts_under_its_new_one(
+    reviewing: Reviewing,
+) -> None:
+    before = workload_added()
+    definition = before.definition.model_copy(
+        update={"labels": ("MIT", "apache-2.0", "gpl-2.0"), "renamed": {"mit": "MIT"}}
+    )
+    answers = {"MIT": " mit", "apache-2.0": " apache-2.0", "gpl-2.0": " gpl-2.0"}
+    again = before.model_copy(update={"revision": 2, "definition": definition, "answers": answers})
+    await reviewing.handlers.on_workload_added(again)
+    await reviewing.log("a", answer="mit")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    await reviewing.handlers.on_review_given(batch(given("a", "MIT")))
+    [correction] = reviewing.corrections
+    assert (correction.answer, correction.right_answer) == ("MIT", "MIT"), "a confirmation and no failure"
 
 
 async def test_only_pairs_that_differ_are_queued(reviewing: Reviewing) -> None:

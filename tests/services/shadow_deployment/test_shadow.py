@@ -164,6 +164,28 @@ async def test_only_requests_after_the_cut_that_the_champion_answered_become_pai
     assert models.asked[0].endswith("person number 1\nLicence:")
 
 
+async def test_a_renamed_label_makes_no_pair_differ_though_each_model_answers_by_its_own_name(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    before = workload(answers={"MIT": " B", "BSD": " A", "GPL": " C"})
+    definition = before.definition.model_copy(
+        update={"labels": ("Expat", "BSD", "GPL"), "renamed": {"MIT": "Expat"}}
+    )
+    renamed = before.model_copy(
+        update={"revision": 2, "definition": definition, "answers": {"Expat": " B", "BSD": " A", "GPL": " C"}}
+    )
+    first = freeze_trained(files, "first", 1, before)
+    second = freeze_trained(files, "second", 2, before)
+    for added in (before, renamed):
+        await service.handlers.on_workload_added(added)
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_candidate_evaluated(evaluated("second", first.name, adapter_files=second))
+    await log_prediction(service, 1, first.name)  # it answered MIT, as it was trained
+    await work_until_idle(shadow_of(service, models, files))
+    [pair] = service.consumed(ShadowPairRecorded)
+    assert (pair.champion_answer, pair.candidate_answer, pair.differs) == ("Expat", "Expat", False)
+
+
 async def test_a_model_server_that_forgot_the_candidate_gets_it_again(
     service: RunningService, models: Parrot, files: Files
 ) -> None:
