@@ -16,7 +16,7 @@ from services.shadow_deployment.pair import Pair
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.verdict import Judgement, judge, settle, under_present_names
 from shared.broker import Publish
-from shared.events import CandidateEvaluated, CandidateJudged, RollbackRequested, Verdict
+from shared.events import CandidateEvaluated, CandidateJudged, RollbackRequested, Scorecard, Verdict
 from shared.projections import Workloads
 from shared.service import Clock
 from shared.workload import Promotion
@@ -111,7 +111,7 @@ class Judging:
             return None
         pairs = await self._pairs(candidate)
         elapsed = self.clock() - candidate.evaluated_at
-        judgement = judge(candidate.scorecard, champion, pairs, promotion, elapsed)
+        judgement = judge(self._scorecard(candidate), champion, pairs, promotion, elapsed)
         if judgement is None:
             return candidate
         await self._conclude(candidate, judgement)
@@ -122,6 +122,12 @@ class Judging:
     ) -> None:
         pairs = await self._pairs(candidate)
         await self._conclude(candidate, settle(verdict, reason, pairs, promotion))
+
+    def _scorecard(self, candidate: CandidateEvaluated) -> Scorecard:
+        """With the names of now of labels that the champion lacks, as the pairs have them."""
+        card, definition = candidate.scorecard, self.workloads.known(candidate.workload).definition
+        lacks = [definition.present_label(label) or label for label in card.champion_lacks]
+        return card.model_copy(update={"champion_lacks": lacks})
 
     async def _pairs(self, candidate: CandidateEvaluated) -> list[Pair]:
         pairs = await self.store.pairs(candidate.workload, candidate.run_id)
