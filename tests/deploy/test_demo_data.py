@@ -6,6 +6,8 @@ import pytest
 
 from deploy.demo.licences import SELDOM_SEEN, Licences, licences
 from services.data_augmentation.similarity import near_pairs, normalised
+from services.workloads.label_words import LabelWords, is_code
+from tests.services.workloads.tokenizers_for_tests import chosen, smollm2, tokens_of
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +49,12 @@ def test_the_first_model_has_hardly_seen_some_licences(data: Licences) -> None:
 def test_only_the_simulated_reviewers_know_the_streams_labels(data: Licences) -> None:
     added = {row.text for row in data.rows}
     assert not added & {row.text for row in data.stream}
+
+
+def test_each_licence_is_answered_by_a_word(data: Licences) -> None:
+    workload = data.definition.workload
+    answers = chosen(LabelWords(workload.labels, workload.words), tokens_of(smollm2()))
+    assert not [label for label, answer in answers.items() if is_code(answer)]
+    assert {label: answers[label] for label in workload.words} == {
+        label: f" {word}" for label, word in workload.words.items()
+    }
