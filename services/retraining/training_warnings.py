@@ -8,7 +8,7 @@ from shared.training.plan import TrainingPlan
 def warnings(plan: TrainingPlan, train_rows: int, rows_seen: int, cut: int) -> tuple[str, ...]:
     """A sentence each. `cut`: texts that lost their middle."""
     said = []
-    if rows_seen < train_rows:
+    if plan.max_steps and rows_seen < train_rows:
         said.append(
             f"{train_rows - rows_seen} of {train_rows} training rows were never seen: the training ended "
             f"after {rows_seen / train_rows:.2f} epochs. Raise training.max_steps and training.epochs, or "

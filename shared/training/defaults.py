@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from shared.training.device import Device, Kind
 from shared.training.plan import TrainingPlan
-from shared.training.section import Method, Training
+from shared.training.section import Combination, Method, Training
 from shared.training.steps import steps, steps_per_epoch
 
 LORA_R = 16
@@ -24,6 +26,8 @@ LEARNING_RATE, OF_SIZE, FALLS_BY = 2e-3, 135e6, 0.583
 FULL_SHARE = 0.05
 WARMUP, WARMUP_FROM_STEPS = 0.03, 100
 CHECKPOINTING_FROM_SIZE = 3e9
+COMBINATION: Combination = "ties"
+DENSITY = 0.5
 
 
 def plan(
@@ -51,6 +55,8 @@ def plan(
     epochs = training.epochs or min(MOST_EPOCHS, max(EPOCHS, FEWEST_STEPS / per_epoch))
     max_steps = steps(epochs, per_epoch, training.max_steps)
     lora_r = training.lora_r or LORA_R
+    if method == "fusion":  # which is done at once
+        epochs, max_steps = 0.0, 0
     return TrainingPlan(
         method=method,
         device=device,
@@ -84,7 +90,29 @@ def plan(
         neftune_noise_alpha=training.neftune_noise_alpha or 0.0,
         early_stopping_patience=(0 if validation_rows == 0 else _patience(training.early_stopping_patience)),
         seed=1 if training.seed is None else training.seed,
+        **_fusion(training),
     )
+
+
+def _fusion(training: Training) -> dict[str, Any]:
+    """TIES with half of the entries lost least of what was tried; see docs/training.md."""
+    if training.method != "fusion" or training.adapters is None:
+        return {}
+    how = training.combination or COMBINATION
+    return {
+        "adapters": training.adapters,
+        "combination": how,
+        "weights": shares(how, training.weights or (), len(training.adapters)),
+        "density": None if how in ("linear", "svd") else training.density or DENSITY,
+    }
+
+
+def shares(how: Combination, said: Sequence[float], adapters: int) -> tuple[float, ...]:
+    """How much of each adapter goes in: what the owner said, else all alike.
+
+    TIES divides by how many agree on an entry, so there every adapter counts whole.
+    """
+    return tuple(said) or (1.0 if how in ("ties", "dare_ties") else 1 / adapters,) * adapters
 
 
 def learning_rate(base_model_size: int, method: Method) -> float:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from shared.fields import Part
 from shared.training.device import Device
-from shared.training.section import ComputeType, Method, Quantisation, Scheduler
+from shared.training.section import Combination, ComputeType, Method, Quantisation, Scheduler
 
 
 class TrainingPlan(Part):
@@ -41,6 +41,11 @@ class TrainingPlan(Part):
     neftune_noise_alpha: float
     early_stopping_patience: int
     """0 where nothing is stopped early."""
+    adapters: tuple[str, ...] = ()
+    """What fusion makes one of; the four are empty for the other methods."""
+    combination: Combination | None = None
+    weights: tuple[float, ...] = ()
+    density: float | None = None
     seed: int
 
     @property

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from shared.fields import MOST_ITEMS, Number, Part, Share, Whole
+from shared.fields import MOST_ITEMS, Name, Number, Part, Share, Whole
 
 Method = Literal["lora", "qlora", "full", "fusion"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,100}$")]
 Quantisation = Literal["nf4", "fp4"]
 ComputeType = Literal["bfloat16", "float16", "float32"]
+Combination = Literal["linear", "ties", "dare_linear", "dare_ties", "svd"]
+MOST_FUSED = 20
 NEW_NAMES = {"rank": "lora_r", "max_seq_length": "max_length"}
 """An old or a second name → the name."""
 FILLED_IN_BEFORE = {
@@ -71,6 +73,15 @@ class Training(Part):
     """Share of the training rows that is not trained on, and chooses the best epoch."""
     early_stopping_patience: Annotated[int, Field(ge=0, le=100)] | None = None
     """Epochs without a lower validation loss after which training ends; 0 trains to the end."""
+    adapters: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST_FUSED)] | None = None
+    """Names of the adapters of this workload that the method `fusion` makes one of."""
+    combination: Combination | None = None
+    weights: (
+        Annotated[tuple[Annotated[Number, Field(ge=-10, le=10)], ...], Field(max_length=MOST_FUSED)] | None
+    ) = None
+    """How much of each adapter goes in, in the order of `adapters`."""
+    density: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of each adapter's entries that TIES and DARE keep."""
     seed: Whole | None = None
 
     @model_validator(mode="before")
@@ -102,4 +113,10 @@ class Training(Part):
             raise ValueError(f'use_4bit is the method "qlora", and not "{self.method}". Remove one.')
         if self.use_4bit is False and self.method == "qlora":
             raise ValueError('the method "qlora" is with use_4bit. Say method = "lora", or remove use_4bit.')
+        if (self.method == "fusion") != (self.adapters is not None):
+            raise ValueError(
+                'method = "fusion" goes with adapters = [two or more names], and neither without.'
+            )
+        if self.weights is not None and len(self.weights) != len(self.adapters or ()):
+            raise ValueError("weights has a number for each of adapters, in their order.")
         return self

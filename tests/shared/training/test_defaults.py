@@ -69,3 +69,14 @@ def test_the_share_kept_for_validation_is_the_owners_too() -> None:
 
 def test_a_longer_row_than_the_base_model_reads_is_never_planned() -> None:
     assert plan(Training(max_length=4096), 10, 2, 40, 1, Device(), context=512).max_length == 512
+
+
+def test_a_fusion_takes_no_step_and_counts_its_adapters_alike() -> None:
+    names = ("a-v1", "a-v2")
+    ties = planned(method="fusion", adapters=names)
+    assert (ties.max_steps, ties.combination, ties.density) == (0, "ties", 0.5)
+    assert ties.weights == (1.0, 1.0)
+    linear = planned(method="fusion", adapters=names, combination="linear")
+    assert (linear.weights, linear.density) == ((0.5, 0.5), None)
+    assert planned(method="fusion", adapters=names, weights=(0.9, 0.1)).weights == (0.9, 0.1)
+    assert planned().adapters == ()

@@ -11,33 +11,25 @@ from shared.training.memory import Estimate, activations, estimate, refusal
 from shared.training.plan import TrainingPlan
 from shared.training.section import Training
 
-
-def shape(config: dict[str, Any]) -> BaseModelShape:
-    found = BaseModelShape.of(config)
-    assert found is not None
-    return found
-
-
-SMOLLM2 = shape(
-    {
-        "hidden_size": 576,
-        "intermediate_size": 1536,
-        "num_hidden_layers": 30,
-        "num_attention_heads": 9,
-        "num_key_value_heads": 3,
-        "head_dim": 64,
-        "vocab_size": 49152,
-        "tie_word_embeddings": True,
-    }
+SMOLLM2 = BaseModelShape(
+    layers=30,
+    hidden=576,
+    intermediate=1536,
+    queries=9 * 64,
+    keys=3 * 64,
+    heads=9,
+    vocabulary=49152,
+    tied_embeddings=True,
 )
-LLAMA_7B = shape(
-    {
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "vocab_size": 32000,
-    }
+LLAMA_7B = BaseModelShape(
+    layers=32,
+    hidden=4096,
+    intermediate=11008,
+    queries=4096,
+    keys=4096,
+    heads=32,
+    vocabulary=32000,
+    tied_embeddings=False,
 )
 
 
@@ -118,6 +110,16 @@ def test_a_training_with_too_little_memory_or_disk_is_refused_with_the_number() 
     assert refused is not None
     assert f"{needed.disk:.1f} GB in /run" in refused
     assert refusal("lora", needed, 80.0, 1000.0, "/run") is None
+
+
+def test_a_config_is_read_as_transformers_reads_it() -> None:
+    llama = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "vocab_size": 32000}  # fmt: skip
+    assert BaseModelShape.of(llama) == LLAMA_7B
+    smollm2 = {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30, "head_dim": 64,
+        "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152,
+        "tie_word_embeddings": True}  # fmt: skip
+    assert BaseModelShape.of(smollm2) == SMOLLM2
 
 
 def test_a_model_of_another_kind_is_not_counted() -> None:

@@ -60,3 +60,14 @@ def test_the_base_model_may_stand_among_the_training() -> None:
     assert (written.base_model, written.training) == ("other", Training(lora_r=8))
     with pytest.raises(ValidationError, match="one setting"):
         Workload.written(GIVEN | {"base_model": "one", "training": {"base_model": "other"}})
+
+
+def test_fusion_names_its_adapters_and_nobody_else_does() -> None:
+    fused = Training(method="fusion", adapters=("a-v1", "a-v2"), weights=(0.7, 0.3))
+    assert fused.adapters == ("a-v1", "a-v2")
+    with pytest.raises(ValidationError, match="goes with adapters"):
+        Training(method="fusion")
+    with pytest.raises(ValidationError, match="goes with adapters"):
+        Training(adapters=("a-v1", "a-v2"))
+    with pytest.raises(ValidationError, match="a number for each of adapters"):
+        Training(method="fusion", adapters=("a-v1", "a-v2"), weights=(1.0,))
