@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
+from services.retraining.base_model import peak_memory_gb
 from services.retraining.batch_order import batches
 from services.retraining.best_epoch import best_step, is_over
 from services.retraining.divergence import why_to_end
@@ -78,7 +78,7 @@ def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
         rows_seen=rows_seen(steps, len(rows), plan.batch_size, plan.gradient_accumulation_steps),
         seconds=time.time() - started,
         min_grad_norm=min(entry["grad_norm"] for entry in history if "grad_norm" in entry),
-        peak_memory_gb=_peak_memory_gb(plan),
+        peak_memory_gb=peak_memory_gb(plan.device),
     )
 
 
@@ -247,13 +247,6 @@ def _last_whole_checkpoint(folder: Path) -> str | None:
         else:
             return str(checkpoint)
     return None
-
-
-def _peak_memory_gb(plan: TrainingPlan) -> float:
-    """Of the device: the process's resident memory where that is the CPU."""
-    if plan.device.kind == "cuda":
-        return float(torch.cuda.max_memory_allocated()) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def _first_start(folder: Path) -> float:

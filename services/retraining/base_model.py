@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,10 @@ from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
 from shared.cpu_dtype import cpu_dtype
 from shared.training.device import Device
 from shared.training.memory import Attention
+
+ROOM = 1.3
+"""Times the weights: they, and what a few rows take."""
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,22 @@ def this_device() -> Device:
     if torch.cuda.is_available():
         return Device(kind="cuda", dtype="bfloat16" if torch.cuda.is_bf16_supported() else "float32")
     return Device(kind="cpu", dtype=cpu_dtype())
+
+
+def placed(model: Any, device: Device) -> Any:
+    """The model on the device if it has room for it; else where it is, which is the CPU."""
+    if device.kind == "cuda":
+        size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+        if torch.cuda.mem_get_info()[0] > ROOM * size:
+            return model.to("cuda")
+    return model
+
+
+def peak_memory_gb(device: Device) -> float:
+    """Of the device: the process's resident memory where that is the CPU."""
+    if device.kind == "cuda":
+        return float(torch.cuda.max_memory_allocated()) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT / 1e9
 
 
 def _missing(base_model: str) -> BaseModelMissing:

@@ -22,6 +22,10 @@ class Trained:
     min_grad_norm: float
     peak_memory_gb: float
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """How the adapter was made, where there is more to say than the settings: sentences for its card."""
+    lora_r: int | None = None
+    """The adapter's rank where it is not the plan's."""
 
 
 class BaseModelMissing(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.retraining.training_rows import Example
+from shared.adapters.contract import AdapterContract
 from shared.training.plan import TrainingPlan
 
 
@@ -26,6 +27,12 @@ class TrainingWork:
     on_step: Callable[[int, float], None]
     """Told each optimiser step's number and loss."""
     is_cancelled: Callable[[], bool] = lambda: False
+    highest_rank: int = 64
+    """The highest that the model server takes."""
+    contract: AdapterContract | None = None
+    """How the adapter will be asked, as far as it is known before."""
+    adapters: Sequence[Path] = ()
+    """Folders of the adapters that fusion is made of."""
 
     @property
     def adapter_folder(self) -> Path:

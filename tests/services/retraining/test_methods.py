@@ -1,0 +1,165 @@
+"""Each method trains a tiny base model, and leaves an adapter that answers as it was trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+
+from services.retraining import base_model
+from services.retraining.methods import full, fusion, lora, qlora
+from services.retraining.parity import Tolerance
+from services.retraining.probing import answer_loss, answer_tokens, log_probabilities, prompts_of
+from services.retraining.training_outcome import CannotTrain, Trained
+from services.retraining.training_work import TrainingWork
+from shared.adapters.contract import CONTRACT_FILE
+from tests.services.retraining.tiny_base_model import ANSWERS, contract, tiny_base_model, work
+
+GUESSING = 0.69
+"""Nats of a coin's throw."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """So small a model is no work to share."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_base_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def parts(base: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two adapters of one contract, trained by LoRA from two seeds."""
+    folders = []
+    for seed in (1, 2):
+        done = work(base, tmp_path_factory.mktemp(f"part-{seed}"), seed=seed)
+        lora.train(done)
+        (done.adapter_folder / CONTRACT_FILE).write_bytes(contract(base).written())
+        folders.append(done.adapter_folder)
+    return folders
+
+
+def read_back(done: TrainingWork) -> float:
+    """The loss on the validation rows of what lies in the folder, on the base model as it is served."""
+    model = PeftModel.from_pretrained(
+        base_model.weights(done.base_model, done.plan.device), str(done.adapter_folder)
+    )
+    tokenizer = base_model.describe(done.base_model).tokenizer
+    answers = answer_tokens(done.examples, tokenizer)
+    given = log_probabilities(model, prompts_of(done.validation, tokenizer), list(answers.values()))
+    return answer_loss(given, done.validation, list(answers))
+
+
+def assert_learnt_and_left(trained: Trained, done: TrainingWork) -> None:
+    assert trained.eval_loss is not None
+    assert trained.eval_loss < GUESSING / 2
+    assert read_back(done) == pytest.approx(trained.eval_loss, abs=0.02)
+    config = json.loads((done.adapter_folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "tiny"
+    assert config["r"] == (trained.lora_r or done.plan.lora_r)
+
+
+def test_a_quantised_training_is_judged_on_the_base_model_that_is_served(base: str, tmp_path: Path) -> None:
+    done = work(base, tmp_path / "run", method="qlora")
+    trained = qlora.train(done)
+    assert_learnt_and_left(trained, done)
+    (note,) = trained.notes
+    assert "trained beside nf4 weights" in note
+    assert "of 20 rows get the same answer" in note
+
+
+def test_all_weights_are_served_as_an_adapter_that_answers_the_same(base: str, tmp_path: Path) -> None:
+    done = work(base, tmp_path / "run", method="full", learning_rate=1e-3)
+    trained = full.train(done)
+    assert_learnt_and_left(trained, done)
+    assert trained.lora_r is not None
+    assert 4 <= trained.lora_r <= 64
+    assert "linear layers were trained" in trained.notes[0]
+
+
+def test_what_no_served_rank_can_carry_is_trained_but_not_deployable(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(full, "EXTRACTED", Tolerance(differing=0.0, mean_difference=1e-9))
+    done = work(base, tmp_path / "run", highest_rank=2, method="full", lora_r=1, learning_rate=1e-3)
+    with pytest.raises(full.NotDeployable, match="trained, but not deployable here") as refused:
+        full.train(done)
+    assert "rank 1: " in str(refused.value)
+    assert "rank 2: " in str(refused.value)
+    assert not done.adapter_folder.exists()
+
+
+@pytest.mark.parametrize("how", ["linear", "ties", "dare_linear", "dare_ties", "svd"])
+def test_adapters_of_one_contract_become_one(base: str, parts: list[Path], tmp_path: Path, how: str) -> None:
+    done = fusing(base, parts, tmp_path, combination=how, density=0.9)
+    trained = fusion.fuse(done)
+    assert trained.eval_loss is not None
+    assert trained.eval_loss < GUESSING * 1.5
+    assert read_back(done) == pytest.approx(trained.eval_loss, abs=0.02)
+    assert (trained.steps, trained.rows_seen, trained.lora_r) == (0, 0, 4)
+    assert {path.name for path in done.adapter_folder.iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+
+
+def test_a_fused_adapter_is_the_same_when_it_is_made_again(
+    base: str, parts: list[Path], tmp_path: Path
+) -> None:
+    made = []
+    for name in ("one", "two"):
+        done = fusing(base, parts, tmp_path / name, combination="dare_ties")
+        fusion.fuse(done)
+        made.append(load_file(done.adapter_folder / "adapter_model.safetensors"))
+    assert all((made[0][name] == made[1][name]).all() for name in made[0])
+
+
+def test_the_svd_of_one_adapter_twice_is_that_adapter_also_where_its_scale_is_rank_stabilised(
+    base: str, tmp_path: Path
+) -> None:
+    single = work(base, tmp_path / "part", use_rslora=True)
+    trained = lora.train(single)
+    (single.adapter_folder / CONTRACT_FILE).write_bytes(contract(base).written())
+    done = fusing(base, [single.adapter_folder] * 2, tmp_path, combination="svd")
+    assert fusion.fuse(done).eval_loss == pytest.approx(trained.eval_loss, rel=0.02, abs=0.005)
+
+
+def test_adapters_that_are_asked_differently_are_not_fused(
+    base: str, parts: list[Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    swapped = dict(zip(ANSWERS, reversed(list(ANSWERS.values())), strict=True))
+    labels = tuple(
+        each.model_copy(update={"answer": swapped[each.label], "token": token})
+        for each, token in zip(
+            contract(base).labels, reversed(list(contract(base).token_of.values())), strict=True
+        )
+    )
+    (other / CONTRACT_FILE).write_bytes(contract(base, prompt="Say: {text}", labels=labels).written())
+    with pytest.raises(CannotTrain, match=r"they differ in the prompt .*tokens of the labels \(billing"):
+        fusion.fuse(fusing(base, [parts[0], other], tmp_path))
+    (other / CONTRACT_FILE).unlink()
+    with pytest.raises(CannotTrain, match="no contract that can be read"):
+        fusion.fuse(fusing(base, [parts[0], other], tmp_path))
+
+
+def fusing(base: str, parts: list[Path], folder: Path, **said: Any) -> TrainingWork:
+    folder.mkdir(exist_ok=True)
+    names = tuple(f"part-{number}" for number in range(len(parts)))
+    given = work(base, folder / "run", method="fusion", adapters=names, **said)
+    return replace(given, adapters=parts, contract=contract(base))
