@@ -29,6 +29,7 @@ def adapter_card(
     credit = f"\n## Credit\n\n{workload.credit}\n" if workload.credit else ""
     eval_loss = "" if trained.eval_loss is None else f", {trained.eval_loss:.3f} on validation rows"
     warned = "".join(f"- **{warning}**\n" for warning in warnings)
+    noted = "".join(f"- {note}\n" for note in trained.notes)
     settings = "\n".join(
         f"| {name} | {_said(value)} |" for name, value in plan.model_dump(mode="json").items()
     )
@@ -42,8 +43,8 @@ tags: [lora, tuneloop]
 
 {workload.title}
 
-A LoRA adapter (method {plan.method}, rank {plan.lora_r}) on {workload.base_model}, trained by tuneloop to
-answer with one of {len(workload.labels)} labels, each one token.
+A LoRA adapter (method {plan.method}, rank {trained.lora_r or plan.lora_r}) on {workload.base_model},
+trained by tuneloop to answer with one of {len(workload.labels)} labels, each one token.
 
 - dataset: version {dataset.version}, id {dataset.dataset_id}, {dataset.train.rows} rows,
   {dataset.train.digest}
@@ -51,7 +52,7 @@ answer with one of {len(workload.labels)} labels, each one token.
   those of step {trained.best_step}
 - final loss {trained.final_loss:.3f}{eval_loss}
 - the rows were redacted automatically before training; see the dataset's manifest for how
-{warned}
+{noted}{warned}
 ## Settings
 
 | setting | value |

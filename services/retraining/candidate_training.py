@@ -17,7 +17,7 @@ from services.retraining.training_outcome import (
     Trained,
     TrainingCancelled,
 )
-from services.retraining.training_rows import PromptTooLong, TrainingRows
+from services.retraining.training_rows import PromptTooLong, TrainingRows, probes
 from services.retraining.training_warnings import warnings
 from services.retraining.training_work import TrainingWork
 from services.retraining.validation_split import split
@@ -60,6 +60,7 @@ def train_candidate(
         raise Refused("the dataset has no row with a label that the workload still has. Publish another.")
 
     from services.retraining import base_model as base_models
+    from services.retraining.leaving import Leaving, refuse_to_let_go
 
     try:
         base = base_models.describe(base_model)
@@ -86,6 +87,18 @@ def train_candidate(
         report(JobProgress(phase="training", done=0, total=planned.max_steps))
         examples, cut = training_rows.examples(trained_rows, planned.max_length)
         validation, cut_there = training_rows.examples(validation_rows, planned.max_length)
+        settled = planned.model_dump(mode="json")
+        contract = AdapterContract.of(
+            added,
+            tokens,
+            dataset_id=dataset.dataset_id,
+            dataset_digest=dataset.train.digest,
+            base_model_digest=base_models.digest(base_model),
+            tokenizer_digest=base_models.digest_of_tokenizer(base.tokenizer),
+            method=planned.method,
+            training=settled,
+            lora_r=planned.lora_r,
+        )
         trained = _method(planned.method)(
             TrainingWork(
                 examples=examples,
@@ -96,6 +109,24 @@ def train_candidate(
                 checkpoint_every=settings.checkpoint_every,
                 folder=folder,
                 on_step=_reported(report, planned),
+                highest_rank=settings.lora_rank,
+                contract=contract,
+                adapters=[files.adapter_folder(adapter) for adapter in task.adapters],
+            )
+        )
+        if trained.lora_r is not None:
+            contract = contract.model_copy(update={"lora_r": trained.lora_r})
+        adapter = folder / "adapter"
+        (adapter / CONTRACT_FILE).write_bytes(contract.written())
+        refuse_to_let_go(
+            Leaving(
+                folder=adapter,
+                base_model=base_model,
+                device=planned.device,
+                trained=trained,
+                validation=probes(validation_rows, validation),
+                others=probes(trained_rows, examples),
+                highest_rank=settings.lora_rank,
             )
         )
     except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
@@ -103,20 +134,6 @@ def train_candidate(
     except TrainingCancelled as error:
         raise Refused("the training was cancelled.") from error
     said = (*trained.warnings, *warnings(planned, len(examples), trained.rows_seen, cut + cut_there))
-    settled = planned.model_dump(mode="json")
-    contract = AdapterContract.of(
-        added,
-        tokens,
-        dataset_id=dataset.dataset_id,
-        dataset_digest=dataset.train.digest,
-        base_model_digest=base_models.digest(base_model),
-        tokenizer_digest=base_models.digest_of_tokenizer(base.tokenizer),
-        method=planned.method,
-        training=settled,
-        lora_r=planned.lora_r,
-    )
-    adapter = folder / "adapter"
-    (adapter / CONTRACT_FILE).write_bytes(contract.written())
     (adapter / "README.md").write_text(adapter_card(workload, dataset, planned, trained, said), "utf-8")
     if settings.signing_key:
         sign(adapter, settings.signing_key)
@@ -152,8 +169,18 @@ def _method(name: Method) -> Callable[[TrainingWork], Trained]:
             from services.retraining.methods.lora import train
 
             return train
-        case other:
-            raise CannotTrain(f'nothing here trains by the method "{other}". Say method = "lora".')
+        case "qlora":
+            from services.retraining.methods.qlora import train as train_quantised
+
+            return train_quantised
+        case "full":
+            from services.retraining.methods.full import train as train_all_weights
+
+            return train_all_weights
+        case "fusion":
+            from services.retraining.methods.fusion import fuse
+
+            return fuse
 
 
 def _reported(report: Report, planned: TrainingPlan) -> Callable[[int, float], None]:

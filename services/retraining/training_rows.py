@@ -19,6 +19,20 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A row of the dataset, and what training made of it."""
+
+    text: str
+    label: str
+    example: Example
+
+
+def probes(rows: Sequence[Mapping[str, Any]], examples: Sequence[Example]) -> list[Probe]:
+    """Rows ({"text", "label"}) with the examples made of them, in their order."""
+    return [Probe(row["text"], row["label"], example) for row, example in zip(rows, examples, strict=True)]
+
+
+@dataclass(frozen=True)
 class TrainingRows:
     """One workload's rows, each answered by the token of its label. `count` gives texts' tokens."""
 
