@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from services.retraining.adapter_card import adapter_card, adapter_name
@@ -30,9 +30,10 @@ from shared.job_protocol import JobProgress, Refused, Report
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.defaults import plan, validated
 from shared.training.plan import TrainingPlan
-from shared.training.section import Method
+from shared.training.section import Method, Training
 
 PROGRESS_SECONDS = 1.0
+FEWEST_TO_FUSE = 2
 
 
 def train_candidate(
@@ -71,7 +72,7 @@ def train_candidate(
             rows, validated(len(rows), workload.training.validation_share), seed
         )
         planned = plan(
-            workload.training,
+            _with_its_adapters(workload.training, [adapter.name for adapter in task.adapters]),
             len(rows),
             len(workload.labels),
             training_rows.longest(rows),
@@ -181,6 +182,19 @@ def _method(name: Method) -> Callable[[TrainingWork], Trained]:
             from services.retraining.methods.fusion import fuse
 
             return fuse
+
+
+def _with_its_adapters(training: Training, known: Sequence[str]) -> Training:
+    """The section, naming the adapters that were asked for and found. Raises CannotTrain."""
+    if training.method != "fusion":
+        return training
+    missing = [name for name in training.adapters or () if name not in known]
+    if len(known) < FEWEST_TO_FUSE or (missing and len(known) < len(training.adapters or ())):
+        raise CannotTrain(
+            f"a fusion is made of two adapters or more of this workload, and it has {len(known)} of those "
+            f"named{': not ' + ', '.join(missing) if missing else ''}. See: tuneloop adapters list"
+        )
+    return training.model_copy(update={"adapters": tuple(known)})
 
 
 def _reported(report: Report, planned: TrainingPlan) -> Callable[[int, float], None]:

@@ -52,7 +52,9 @@ class Handlers:
     async def on_dataset_published(self, event: DatasetPublished) -> None:
         """One run per dataset, however often it is published."""
         added = self.workloads.known(event.workload)
-        await self._begin(TrainTask(run_id=event.run_of(event.dataset_id), dataset=event, added=added))
+        fused = await self.store.adapters(event.workload, added.definition.training.adapters or ())
+        run_id = event.run_of(event.dataset_id)
+        await self._begin(TrainTask(run_id=run_id, dataset=event, added=added, adapters=fused))
 
     async def on_training_requested(self, event: TrainingRequested) -> None:
         """One run per request. Raises NotHereYet before the dataset or the workload's revision has come."""

@@ -14,6 +14,7 @@ from shared.events import (
     CandidateEvaluated,
     CandidateTrained,
     DatasetPublished,
+    FrozenAdapter,
     FrozenFile,
     RunCancelRequested,
     TrainingFailed,
@@ -74,6 +75,19 @@ class RunStore:
             candidate=adapter.name,
             **_what_came_of(trained),
         )
+
+    async def adapters(self, workload: str, names: Sequence[str]) -> tuple[FrozenAdapter, ...]:
+        """The workload's adapters of these names, in their order; a name it does not have is left out."""
+        if not names:
+            return ()
+        rows = await self.clickhouse.rows(
+            "SELECT name, uri, digest, base_model FROM adapters FINAL "
+            "WHERE workload = {workload:String} AND name IN {names:Array(String)}",
+            workload=workload,
+            names=list(names),
+        )
+        known = {row["name"]: FrozenAdapter(**row) for row in rows}
+        return tuple(known[name] for name in names if name in known)
 
     async def evaluated(
         self, event: CandidateEvaluated, trained: CandidateTrained, wanted: Training, requested_by: str

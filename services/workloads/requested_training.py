@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from services.workloads.complaints import BadWorkload, Complaint
 from shared.events import TrainingRequested
 from shared.fields import FrozenAdapter
+from shared.training.section import OF_FUSION
 from shared.workload import Training, Workload
 
 FUSION = "fusion"
@@ -30,6 +31,8 @@ def overridden(training: Training, given: Mapping[str, Any]) -> Training:
     try:
         wanted = Training.model_validate(given, extra="forbid")
         held = training.model_dump(exclude_none=True)
+        if wanted.method not in (None, FUSION):
+            held = {name: value for name, value in held.items() if name not in OF_FUSION}
         return Training.model_validate(held | wanted.model_dump(exclude_unset=True))
     except ValidationError as error:
         raise BadWorkload([_complaint(row) for row in error.errors()]) from None
@@ -38,12 +41,16 @@ def overridden(training: Training, given: Mapping[str, Any]) -> Training:
 def fusable(
     training: Training, names: Sequence[str], known: Mapping[str, FrozenAdapter], workload: Workload
 ) -> list[FrozenAdapter]:
-    """The adapters that a fusion is made of; none for another method. Raises BadWorkload."""
+    """The adapters that a fusion is made of: those named, else the definition's. None for another method.
+
+    Raises BadWorkload.
+    """
     if training.method != FUSION:
         if names:
             problem = f'only the method "{FUSION}" takes adapters. Leave them out, or choose it.'
             raise BadWorkload([Complaint("adapters", problem)])
         return []
+    names = names or training.adapters or ()
     complaints = [
         Complaint("adapters", f'“{workload.name}” has no adapter "{name}". See: tuneloop adapters list')
         for name in names
@@ -61,6 +68,9 @@ def fusable(
     ]
     if not complaints and len(found) < FEWEST_TO_FUSE:
         complaints = [Complaint("adapters", "a fusion is made of two adapters or more. Name them.")]
+    if not complaints and training.weights is not None and len(training.weights) != len(found):
+        problem = f"has {len(training.weights)} numbers for {len(found)} adapters. Give each its own."
+        complaints = [Complaint("training.weights", problem)]
     if complaints:
         raise BadWorkload(complaints)
     return found

@@ -96,13 +96,13 @@ def plan(
 
 def _fusion(training: Training) -> dict[str, Any]:
     """TIES with half of the entries lost least of what was tried; see docs/training.md."""
-    if training.method != "fusion" or training.adapters is None:
+    if training.method != "fusion":
         return {}
-    how = training.combination or COMBINATION
+    how, adapters = training.combination or COMBINATION, training.adapters or ()
     return {
-        "adapters": training.adapters,
+        "adapters": adapters,
         "combination": how,
-        "weights": shares(how, training.weights or (), len(training.adapters)),
+        "weights": shares(how, training.weights or (), len(adapters)),
         "density": None if how in ("linear", "svd") else training.density or DENSITY,
     }
 

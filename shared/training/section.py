@@ -16,6 +16,7 @@ Quantisation = Literal["nf4", "fp4"]
 ComputeType = Literal["bfloat16", "float16", "float32"]
 Combination = Literal["linear", "ties", "dare_linear", "dare_ties", "svd"]
 MOST_FUSED = 20
+OF_FUSION = ("adapters", "combination", "weights", "density")
 NEW_NAMES = {"rank": "lora_r", "max_seq_length": "max_length"}
 """An old or a second name → the name."""
 FILLED_IN_BEFORE = {
@@ -74,7 +75,9 @@ class Training(Part):
     early_stopping_patience: Annotated[int, Field(ge=0, le=100)] | None = None
     """Epochs without a lower validation loss after which training ends; 0 trains to the end."""
     adapters: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST_FUSED)] | None = None
-    """Names of the adapters of this workload that the method `fusion` makes one of."""
+    """Names of the adapters of this workload that the method `fusion` makes one of. `tuneloop train` may name
+    others.
+    """
     combination: Combination | None = None
     weights: (
         Annotated[tuple[Annotated[Number, Field(ge=-10, le=10)], ...], Field(max_length=MOST_FUSED)] | None
@@ -113,10 +116,9 @@ class Training(Part):
             raise ValueError(f'use_4bit is the method "qlora", and not "{self.method}". Remove one.')
         if self.use_4bit is False and self.method == "qlora":
             raise ValueError('the method "qlora" is with use_4bit. Say method = "lora", or remove use_4bit.')
-        if (self.method == "fusion") != (self.adapters is not None):
-            raise ValueError(
-                'method = "fusion" goes with adapters = [two or more names], and neither without.'
-            )
-        if self.weights is not None and len(self.weights) != len(self.adapters or ()):
+        fused = [name for name in OF_FUSION if getattr(self, name) is not None]
+        if fused and self.method != "fusion":
+            raise ValueError(f'{fused[0]} goes with method = "fusion". Say so, or remove it.')
+        if self.weights and self.adapters and len(self.weights) != len(self.adapters):
             raise ValueError("weights has a number for each of adapters, in their order.")
         return self

@@ -33,6 +33,11 @@ def fuse(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     started = time.time()
     plan = work.plan
+    if len(plan.weights) != len(work.adapters):
+        raise CannotTrain(
+            f"training.weights has {len(plan.weights)} numbers for {len(work.adapters)} adapters. Give each "
+            "its own."
+        )
     contracts = [_contract(folder) for folder in work.adapters]
     if work.contract is not None:  # the fused adapter's own
         contracts.append(work.contract)

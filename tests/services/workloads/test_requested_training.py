@@ -73,6 +73,16 @@ def test_a_fusion_is_made_of_known_adapters_of_one_base_model() -> None:
             fusable(FUSION, names, known, WORKLOAD)
     with pytest.raises(BadWorkload, match="only the method"):
         fusable(Training(), ["one", "two"], known, WORKLOAD)
+    named = Training(method="fusion", adapters=("two", "one"))
+    assert fusable(named, [], known, WORKLOAD) == [known["two"], known["one"]]
+    three = Training(method="fusion", weights=(1.0, 1.0, 1.0))
+    with pytest.raises(BadWorkload, match="3 numbers for 2 adapters"):
+        fusable(three, ["one", "two"], known, WORKLOAD)
+
+
+def test_another_method_than_the_definitions_fusion_takes_none_of_its_settings() -> None:
+    held = Training(method="fusion", adapters=("one", "two"), density=0.3, seed=4)
+    assert overridden(held, {"method": "lora"}) == Training(method="lora", seed=4)
 
 
 def test_a_twin_is_the_same_training_of_the_same_dataset_unless_it_failed() -> None:

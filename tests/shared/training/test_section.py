@@ -65,9 +65,9 @@ def test_the_base_model_may_stand_among_the_training() -> None:
 def test_fusion_names_its_adapters_and_nobody_else_does() -> None:
     fused = Training(method="fusion", adapters=("a-v1", "a-v2"), weights=(0.7, 0.3))
     assert fused.adapters == ("a-v1", "a-v2")
-    with pytest.raises(ValidationError, match="goes with adapters"):
-        Training(method="fusion")
-    with pytest.raises(ValidationError, match="goes with adapters"):
+    with pytest.raises(ValidationError, match='adapters goes with method = "fusion"'):
         Training(adapters=("a-v1", "a-v2"))
+    with pytest.raises(ValidationError, match='density goes with method = "fusion"'):
+        Training(method="lora", density=0.5)
     with pytest.raises(ValidationError, match="a number for each of adapters"):
         Training(method="fusion", adapters=("a-v1", "a-v2"), weights=(1.0,))
