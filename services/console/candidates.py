@@ -9,8 +9,9 @@ from math import log
 
 from services.console import page_queries
 from services.console.cycle_status import Snapshot
-from services.console.feed import Tone
+from services.console.feed import Progress, Tone
 from services.console.figures import count, evidence, interval, percent, points, rows, span
+from services.console.run_figures import seen
 from shared.events import Difference, Rate
 
 SIGNS = {"PROMOTE": "▲", "HOLD": "⏸", "REJECT": "✕"}
@@ -41,6 +42,9 @@ class CandidateRow:
     candidate: str
     is_champion: bool
     dataset: str
+    training: str
+    """Its method and what it saw of its rows."""
+    warnings: tuple[str, ...]
     held_out: Cell
     held_out_difference: Cell
     golden_difference: Cell
@@ -57,8 +61,8 @@ class CandidateRow:
     at: datetime
 
 
-def candidate_rows(now: Snapshot) -> list[CandidateRow]:
-    """One row a run, the newest first."""
+def candidate_rows(now: Snapshot, progress: Progress | None = None) -> list[CandidateRow]:
+    """One row a run, the newest first. `progress` is that of the run that is busy, where it is known."""
     evaluations = {one.run_id: one for one in now.evaluations}
     verdicts = {one.run_id: one for one in now.verdicts}
     pairs = {one.run_id: one for one in now.pairs}
@@ -75,6 +79,7 @@ def candidate_rows(now: Snapshot) -> list[CandidateRow]:
             versions,
             now.champion,
             scale,
+            progress if progress and progress.run_id == run_id else None,
         )
         for run_id in {**runs, **evaluations, **verdicts}
     ]
@@ -111,18 +116,21 @@ def _row(
     versions: dict[str, page_queries.Dataset],
     champion: str,
     scale: float,
+    progress: Progress | None,
 ) -> CandidateRow:
     known = judged or scored or run
     assert known is not None  # run ids come from these three
     card = scored.scorecard if scored else None
     dataset = versions.get(known.dataset_id)
-    verdict, sign, tone, sentence = _verdict(run, scored, judged)
+    verdict, sign, tone, sentence = _verdict(run, scored, judged, progress)
     return CandidateRow(
         run_id=run_id,
         cycle_id=known.cycle_id,
         candidate=known.candidate or "in training",
         is_champion=bool(champion) and known.candidate == champion,
         dataset=f"v{dataset.version}, {count(dataset.train_rows, 'row')}" if dataset else "unknown",
+        training=", ".join(filter(None, (run.method, seen(run)))) if run else "",
+        warnings=tuple(run.warnings) if run else (),
         held_out=_share(card.held_out) if card else Cell("–"),
         held_out_difference=_cell(card.held_out_difference if card else None, scale),
         golden_difference=_cell(card.golden_difference if card else None, scale),
@@ -175,7 +183,10 @@ def _evidence(judged: page_queries.Judged | None) -> str:
 
 
 def _verdict(
-    run: page_queries.Run | None, scored: page_queries.Evaluation | None, judged: page_queries.Judged | None
+    run: page_queries.Run | None,
+    scored: page_queries.Evaluation | None,
+    judged: page_queries.Judged | None,
+    progress: Progress | None,
 ) -> tuple[str, str, Tone, str]:
     if judged is not None:
         tone = {"PROMOTE": Tone.GOOD, "REJECT": Tone.ERROR}.get(judged.verdict, Tone.NEUTRAL)
@@ -190,4 +201,4 @@ def _verdict(
     assert run is not None
     if run.state == "failed":
         return "failed", "!", Tone.ERROR, run.reason
-    return run.state, "●", Tone.CANDIDATE, ""
+    return run.state, "●", Tone.CANDIDATE, progress.sentence if progress else ""

@@ -41,6 +41,11 @@ class Commands:
     async def roll_back(self, workload: str, requested_by: str, reason: str) -> None:
         await self._wish(workload, "rollback", requested_by, reason)
 
+    async def cancel(self, run_id: str, requested_by: str, reason: str) -> None:
+        """Ends a run that is not evaluated yet."""
+        wish = {"requested_by": requested_by, "reason": reason}
+        await self.service.ask("POST", f"/runs/{run_id}/cancel", body=wish)
+
     async def retire(self, workload: str, requested_by: str, reason: str) -> None:
         await self._wish(workload, "retire", requested_by, reason)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.console.figures import count, percent, points
+from services.console.run_figures import time_left
 from shared import events as e
 from shared.events.envelope import Event
 
@@ -58,6 +59,15 @@ class Progress:
     @property
     def share(self) -> float:
         return min(1.0, self.done / self.total) if self.total else 0.0
+
+    @property
+    def sentence(self) -> str:
+        said = f"{self.phase} {self.done:,} of {self.total:,}"
+        return f"{said}, {self.left}" if self.left else said
+
+    @property
+    def left(self) -> str:
+        return time_left(self.seconds_left)
 
 
 class Feed:

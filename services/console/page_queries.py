@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from shared.events import DatasetCounts, Evidence, Guardrail, Rate, Scorecard
 
@@ -84,6 +85,18 @@ class Run:
     seconds: float
     reason: str
     changed_at: datetime
+    method: str = ""
+    """Empty until it is decided, where nobody asked for one."""
+    requested_by: str = ""
+    """Empty for a run that followed its dataset by itself."""
+    training: Mapping[str, Any] | None = None
+    """Settings as they were asked for."""
+    plan: Mapping[str, Any] | None = None
+    """Every setting as it ran; None until it has."""
+    train_rows: int = 0
+    rows_seen: int | None = None
+    eval_loss: float | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

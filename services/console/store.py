@@ -209,7 +209,8 @@ class ConsoleStore(Views):
             "runs_v1",
             "SELECT run_id, dataset_id, ifNull(cycle_id, '') AS cycle, candidate, state, steps, "
             "final_loss, seconds, "
-            "reason, changed_at FROM runs_v1 WHERE workload = {workload:String} ORDER BY changed_at "
+            "reason, changed_at, method, requested_by, training, plan, train_rows, rows_seen, eval_loss, "
+            "warnings FROM runs_v1 WHERE workload = {workload:String} ORDER BY changed_at "
             "DESC LIMIT 100",
             workload=workload,
         )
@@ -225,6 +226,14 @@ class ConsoleStore(Views):
                 float(row["seconds"] or 0),
                 row["reason"] or "",
                 utc(row["changed_at"]),
+                row["method"],
+                row["requested_by"],
+                _object(row["training"]),
+                _object(row["plan"]),
+                int(row["train_rows"]),
+                row["rows_seen"],
+                row["eval_loss"],
+                row["warnings"],
             )
             for row in rows
         ]
@@ -403,3 +412,8 @@ def _judged(row: Row) -> page_queries.Judged:
         [Guardrail.model_validate(one) for one in json.loads(row["guardrails"])],
         utc(row["judged_at"]),
     )
+
+
+def _object(said: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = json.loads(said) if said else None
+    return found

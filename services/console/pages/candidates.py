@@ -47,5 +47,5 @@ class CandidatesPage:
             self._trouble.set_visibility(True)
             return
         self._trouble.set_visibility(False)
-        rows = candidate_rows(snapshot)
+        rows = candidate_rows(snapshot, self._parts.feed.progress(self._workload.name))
         self._table.set_content(self._render("candidates.html", rows=rows, workload=self._workload.name))

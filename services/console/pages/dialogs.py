@@ -40,6 +40,19 @@ async def ask_for_rollback(commands: Commands, workload: str) -> None:
     )
 
 
+async def ask_to_cancel(commands: Commands, run_id: str) -> None:
+    async def cancel(name: str, reason: str) -> str:
+        await commands.cancel(run_id, name, reason)
+        return "Asked for. The run ends in a moment."
+
+    await _ask(
+        "Cancel this run",
+        "Its training or evaluation stops, and nothing of it is kept. The champion goes on answering.",
+        "Cancel the run",
+        cancel,
+    )
+
+
 async def ask_for_retirement(commands: Commands, workload: str) -> None:
     async def retire(name: str, reason: str) -> str:
         await commands.retire(workload, name, reason)
@@ -81,5 +94,5 @@ async def _ask(title: str, explanation: str, verb: str, do: Callable[[str, str],
         why.on("keydown.enter", submit)
         with ui.element("div").classes("row"):
             push(verb, main=True).on("click", submit)
-            push("Cancel").on("click", dialog.close)
+            push("Leave it").on("click", dialog.close)
     dialog.on("hide", dialog.delete)

@@ -7,7 +7,7 @@ from importlib.resources import files
 from fastapi import FastAPI
 from nicegui import ui
 
-from services.console.pages.candidate import show_candidate
+from services.console.pages.candidate import CandidatePage
 from services.console.pages.candidates import CandidatesPage
 from services.console.pages.frame import chosen, frame, markup
 from services.console.pages.loop import LoopPage
@@ -51,7 +51,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
     async def show_one(run_id: str, workload: str = "") -> None:
         definition = chosen(parts, workload)
         if definition is not None:
-            await show_candidate(parts, render, definition, run_id)
+            await CandidatePage(parts, render, definition, run_id).build()
         else:
             with frame(parts, render, "Candidates", None):
                 markup(render("nothing.html"))

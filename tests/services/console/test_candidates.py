@@ -8,7 +8,7 @@ from datetime import timedelta
 from services.console import page_queries
 from services.console.candidates import candidate_rows, towards_bound, whisker
 from services.console.cycle_status import Snapshot
-from services.console.feed import Tone
+from services.console.feed import Progress, Tone
 from shared.intervals import paired_difference
 from tests.services.console.examples import NOW, definition, evidence, scorecard
 
@@ -28,6 +28,15 @@ def test_a_run_in_training_has_no_figures_yet() -> None:
     training = Snapshot(definition(), runs=[replace(RUN, candidate="", state="training")])
     row = candidate_rows(training)[0]
     assert (row.candidate, row.held_out.value, row.verdict) == ("in training", "–", "training")
+
+
+def test_a_run_in_training_says_how_far_it_is_and_how_long_the_rest_takes() -> None:
+    training = Snapshot(definition(), runs=[replace(RUN, candidate="", state="training")])
+    busy = Progress("r1", "training", 12, 60, 0.9, 96.0, NOW)
+    (row,) = candidate_rows(training, busy)
+    assert row.sentence == "training 12 of 60, 2 min left"
+    (other,) = candidate_rows(training, replace(busy, run_id="r9"))
+    assert other.sentence == ""
 
 
 def test_a_failed_run_says_why() -> None:

@@ -9,6 +9,7 @@ import pytest
 from services.console.feed import MOST_ENTRIES, PLENTY, Feed, Tone, entry
 from shared import events as e
 from shared.events.envelope import Event
+from shared.workload import Training
 from tests.services.console import examples
 from tests.services.console.examples import NOW
 
@@ -168,6 +169,19 @@ EVERY_EVENT: list[Event] = [
         judged_at=NOW,
     ),
     examples.promoted(),
+    e.TrainingRequested(
+        request_id="q",
+        workload="tickets",
+        revision=1,
+        dataset_id="d",
+        training=Training(),
+        requested_by="ada",
+        reason="another seed",
+        requested_at=NOW,
+    ),
+    e.RunCancelRequested(
+        run_id="r", workload="tickets", reason="the wrong rows", requested_by="ada", requested_at=NOW
+    ),
     e.RollbackRequested(
         request_id="q", workload="tickets", reason="worse", requested_by="ada", requested_at=NOW
     ),

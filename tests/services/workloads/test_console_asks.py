@@ -8,9 +8,11 @@ import pytest
 
 from services.console.commands import Commands
 from services.console.cycle_status import Round, Stage, StageState, under_way
+from shared.clickhouse import ClickHouse
+from shared.events import RunCancelRequested
 from shared.service_client import ServiceClient, ServiceRefused
 from tests.servers.http import app_of, serving
-from tests.services.workloads.conftest import Workloads, corrected
+from tests.services.workloads.conftest import NOON, Workloads, corrected
 
 
 @pytest.fixture
@@ -34,6 +36,16 @@ async def test_what_cannot_be_is_refused_with_the_reason(commands: Commands) -> 
     with pytest.raises(ServiceRefused) as nothing_to_learn:
         await commands.start_cycle("tickets", "ada", "a test")
     assert nothing_to_learn.value.status == 409
+
+
+async def test_a_run_is_cancelled(commands: Commands, workloads: Workloads, clickhouse: ClickHouse) -> None:
+    row = {"run_id": "r1", "workload": "tickets", "dataset_id": "d", "state": "training", "changed_at": NOON}
+    await clickhouse.insert("runs_v1", [row])
+    await commands.cancel("r1", "ada", "the wrong rows")
+    (event,) = [one for one in workloads.published if isinstance(one, RunCancelRequested)]
+    assert (event.run_id, event.requested_by, event.reason) == ("r1", "ada", "the wrong rows")
+    with pytest.raises(ServiceRefused, match="There is no run"):
+        await commands.cancel("r2", "ada", "a test")
 
 
 async def test_a_workload_is_retired(commands: Commands, workloads: Workloads) -> None:
