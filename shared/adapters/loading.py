@@ -44,7 +44,7 @@ class AdapterLoading:
         here, contract = await asyncio.to_thread(self._proved, adapter)
         await self._fits_the_server(adapter, contract)
         there = await asyncio.to_thread(self.files.folder_for_models, adapter, here)
-        await self.models.load_adapter(adapter.name, there)
+        await self.models.load_adapter(adapter.name, there, contract.base_model)
         return contract
 
     def _proved(self, adapter: FrozenAdapter) -> tuple[Path, AdapterContract]:

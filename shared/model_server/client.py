@@ -27,7 +27,7 @@ class ModelServer:
     """Safe to share between tasks of one event loop.
 
     `urls` are one or several, separated by commas, and each may stand for several servers if its name has
-    several addresses. All of them serve the same base models.
+    several addresses. Each base model may have servers of its own.
     """
 
     def __init__(self, urls: str, *, timeout_seconds: float = 60.0) -> None:
@@ -96,12 +96,13 @@ class ModelServer:
         """What each of the servers takes, as far as they tell (vLLM does not). Raises ModelServerDown."""
         return ServerLimits.lowest(limits(said) for said in await self._servers.listings())
 
-    async def load_adapter(self, name: str, folder: Path) -> None:
+    async def load_adapter(self, name: str, folder: Path, base_model: str | None = None) -> None:
         """Loads an adapter from a folder that the servers can read; loading it twice is fine.
 
+        Of several servers only on those that serve its base model; None: all of them do.
         Raises AdapterNotFound, ModelServerDown, ModelServerRefused.
         """
-        await self._servers.load(name, str(folder))
+        await self._servers.load(name, str(folder), base_model)
 
     async def unload_adapter(self, name: str) -> None:
         """Unloads an adapter; unloading what is not there is fine."""

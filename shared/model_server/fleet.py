@@ -1,10 +1,11 @@
-"""Several model servers of the same models, asked as one: each gets what is wanted before it is asked."""
+"""Several model servers asked as one: each gets what is wanted of its base model before it is asked."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -28,6 +29,13 @@ WANTED_SECONDS = 600.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    path: str
+    base_model: str | None
+    """None: any server takes it."""
+
+
 class Fleet:
     """Servers by URL, and by each address of a URL's name."""
 
@@ -35,8 +43,8 @@ class Fleet:
         self._session = session
         self._addresses: dict[str, list[Address]] = {url: [] for url in urls}
         self._replicas: list[Replica] = []
-        self._folders: dict[str, str] = {}
-        """Adapters that were loaded through us, and from where."""
+        self._wanted: dict[str, Wanted] = {}
+        """Adapters that were loaded through us, by name."""
         self._asked_at: dict[str, float] = {}
         self._dropped: set[str] = set()
         """Unloaded through us; a server that was away then still has them."""
@@ -111,26 +119,27 @@ class Fleet:
             raise ModelServerDown(f"no model server answers at {', '.join(self._addresses)}")
         return said
 
-    async def load(self, name: str, path: str) -> None:
+    async def load(self, name: str, path: str, base_model: str | None = None) -> None:
         """Returns when each one that answers has been told; it is enough that one has it, as others follow.
 
         Raises AdapterNotFound, ModelServerRefused or ModelServerDown if none has it.
         """
         self._dropped.discard(name)
-        self._folders[name], self._asked_at[name] = path, _now()
+        self._wanted[name], self._asked_at[name] = Wanted(path, base_model), _now()
         await self._look_anew()
         if any(name in replica.models and replica.down_until <= _now() for replica in self._replicas):
             return
         refusals = [replica.refused[name] for replica in self._replicas if name in replica.refused]
         if not refusals:
-            raise ModelServerDown(f"no model server answers at {', '.join(self._addresses)}")
+            which = f"no model server with {base_model}" if base_model else "no model server"
+            raise ModelServerDown(f"{which} answers at {', '.join(self._addresses)}")
         if not isinstance(refusals[0], AdapterNotFound):
-            self._folders.pop(name, None)
+            self._wanted.pop(name, None)
         raise refusals[0]
 
     async def unload(self, name: str) -> None:
         """From each; one that is away drops it when it is back. Raises ModelServerDown if all are."""
-        self._folders.pop(name, None)
+        self._wanted.pop(name, None)
         self._dropped.add(name)
         await self._look_anew()
         if self._replicas and all(replica.down_until > _now() for replica in self._replicas):
@@ -186,9 +195,9 @@ class Fleet:
             replica.down_until = 0.0
             for name in self._dropped & replica.models:
                 await replica.unload(session, name)
-            for name, path in self._wanted():
-                if name not in replica.models:
-                    await self._load_on(replica, name, path)
+            for name, adapter in self._still_wanted():
+                if name not in replica.models and adapter.base_model in (None, *replica.models):
+                    await self._load_on(replica, name, adapter.path)
         except ModelServerDown as error:
             replica.down_until = _now() + LOOK_AGAIN_SECONDS + DOWN_SECONDS
             log.warning("%s; the other model servers answer", error)
@@ -196,9 +205,9 @@ class Fleet:
             replica.models = set()
             log.error("the model server at %s is not asked: %s", replica.address.url, error)
 
-    def _wanted(self) -> list[tuple[str, str]]:
+    def _still_wanted(self) -> list[tuple[str, Wanted]]:
         earliest = _now() - WANTED_SECONDS
-        return [each for each in self._folders.items() if self._asked_at.get(each[0], 0.0) >= earliest]
+        return [each for each in self._wanted.items() if self._asked_at.get(each[0], 0.0) >= earliest]
 
     async def _load_on(self, replica: Replica, name: str, path: str) -> None:
         """One that will not have it is not asked for it, and told again at the next look."""

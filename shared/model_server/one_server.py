@@ -21,7 +21,7 @@ class OneServer:
     async def listings(self) -> list[Any]:
         return [await self._replica.get(self._session(), "/v1/models")]
 
-    async def load(self, name: str, path: str) -> None:
+    async def load(self, name: str, path: str, _: str | None = None) -> None:
         if name not in await self._replica.names(self._session()):
             await self._replica.load(self._session(), name, path)
 

@@ -68,12 +68,13 @@ def model_server(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
+    name: str = MODEL,
 ) -> Iterator[str]:
     """Our server on the real base model, ready to answer; gives its URL. It must end well when told to."""
     port = port or free_port()
     model = folder or base_model_folder()
     command = [sys.executable, "-m", "deploy.laptop.model_server", "--port", str(port), "--model", str(model)]
-    command += ["--served-model-name", MODEL, "--stop-with-stdin", *options]
+    command += ["--served-model-name", name, "--stop-with-stdin", *options]
     with _running(command, port, environment or {}, seconds=120) as process:
         yield f"http://127.0.0.1:{port}"
         assert process.stdin is not None

@@ -202,6 +202,21 @@ async def test_a_server_that_tells_no_limits_is_left_to_the_settings() -> None:
     assert limits({"data": [card]}) == ServerLimits()
 
 
+async def test_an_adapter_is_loaded_only_where_its_base_model_is(
+    servers: tuple[Server, Server], models: ModelServer
+) -> None:
+    with model_server(name="Another") as url:
+        async with ModelServer(f"{servers[0].url},{url}") as both, ModelServer(url) as other:
+            assert await both.base_models() == {MODEL: 8192, "Another": 8192}
+            await both.load_adapter("one", lora_adapter(1), MODEL)
+            assert await loaded_on(servers[0]) == {MODEL, "one"}
+            assert await other.loaded() == {"Another"}
+            await both.score("one", "parcel", ALLOWED)
+            await both.score("Another", "parcel", ALLOWED)
+            with pytest.raises(ModelServerDown, match="no model server with Third answers"):
+                await both.load_adapter("two", lora_adapter(2), "Third")
+
+
 async def test_answers_come_from_both_and_are_the_same(
     servers: tuple[Server, Server], models: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ class Parrot(ModelServer):
     async def loaded(self) -> set[str]:
         return {MODEL} | self.adapters
 
-    async def load_adapter(self, name: str, folder: Path) -> None:
+    async def load_adapter(self, name: str, folder: Path, base_model: str | None = None) -> None:
         assert folder.name.startswith(name)  # the checked files of this adapter and no other
         self.adapters.add(name)
 
