@@ -25,8 +25,8 @@ class Limits:
 
 
 def copies_that_fit(available_bytes: int, bytes_of_a_copy: int) -> int:
-    """How many merged models may be kept: a quarter of the memory that is free at the start, one at least.
+    """How many merged models may be kept: in a quarter of the memory that is free at the start.
 
     The rest is for training, which comes later and takes some gigabytes.
     """
-    return max(1, min(MOST_COPIES, available_bytes // 4 // bytes_of_a_copy))
+    return min(MOST_COPIES, available_bytes // 4 // bytes_of_a_copy)

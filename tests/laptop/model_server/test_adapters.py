@@ -103,7 +103,7 @@ def test_what_cannot_be_read_is_not_known(adapters: Adapters[str], tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("available", "copies"), [(0, 1), (3_900, 1), (8_000, 2), (24_000, 6), (1_000_000, MOST_COPIES)]
+    ("available", "copies"), [(0, 0), (3_900, 0), (8_000, 2), (24_000, 6), (1_000_000, MOST_COPIES)]
 )
 def test_a_quarter_of_the_free_memory_is_for_merged_copies(available: int, copies: int) -> None:
     assert copies_that_fit(available, 1000) == copies
