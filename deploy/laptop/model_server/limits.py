@@ -25,7 +25,7 @@ class Limits:
 
 
 def copies_that_fit(available_bytes: int, bytes_of_a_copy: int) -> int:
-    """How many merged models may be kept: in a quarter of the memory that is free at the start.
+    """How many merged models may be kept: a quarter of the memory that is free at the start is for them.
 
     The rest is for training, which comes later and takes some gigabytes.
     """
