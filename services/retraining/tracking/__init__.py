@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from services.retraining.tracking.delivery import Recorder, Tracking
+from services.retraining.tracking.delivery import Recorder, Tracking, WillNotTake
 from services.retraining.tracking.settings import TrackingSettings
 
 __all__ = ["Tracking", "tracking_for"]
@@ -15,7 +15,10 @@ def tracking_for(files_uri: str, registry: CollectorRegistry) -> Tracking:
     tracking_uri = TrackingSettings().tracking_uri
 
     def connect() -> Recorder:
-        from services.retraining.tracking.mlflow_server import MlflowServer
+        try:
+            from services.retraining.tracking.mlflow_server import MlflowServer
+        except ModuleNotFoundError as missing:
+            raise WillNotTake(f"{missing}: pip install 'tuneloop[mlflow]' where retraining runs") from missing
 
         return MlflowServer(tracking_uri, files_uri)
 

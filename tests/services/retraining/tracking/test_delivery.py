@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -166,3 +167,17 @@ async def test_without_an_address_nothing_is_noted_and_mlflow_is_not_imported(
         tracking.note(trained(1))
         await asyncio.sleep(0.05)
     assert registry.get_sample_value("tuneloop_retraining_tracking_waiting") == 0
+
+
+async def test_without_the_package_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.delitem(sys.modules, "services.retraining.tracking.mlflow_server", raising=False)
+    registry = CollectorRegistry()
+    tracking = tracking_for("file:///files", registry)
+    async with running(tracking):
+        tracking.note(trained(1))
+        await until(lambda: told(registry, "refused") == 1)
+    assert "pip install 'tuneloop[mlflow]'" in caplog.text
