@@ -16,6 +16,8 @@ JOB_ID = "tuneloop.dev/job-id"
 """The annotation with the job's id; a label could not hold every id."""
 CONTAINER = "job"
 STATE_FOLDER = "/state"
+SIGNS = "train"
+"""The kind of job that needs the private key."""
 LONGEST_ORDER_BYTES = 120_000  # Linux takes 128 KiB for one variable of the environment
 
 
@@ -35,6 +37,12 @@ class KubernetesSettings(BaseSettings):
     checkpoint. Without one it starts anew."""
     files_claim: str = ""
     """A claim with the files, mounted at /files, for FILES_URI file:///files. Empty for object storage."""
+    signing_secret: str = ""
+    """A Secret with the private key, mounted at /signing for trainings and for no other job. Then
+    RETRAINING_SIGNING_KEY=/signing/adapters-signing.pem belongs into the ConfigMap."""
+    public_keys_config_map: str = ""
+    """A ConfigMap with public keys (*.pem), mounted at /public-keys. Then ADAPTERS_PUBLIC_KEY=/public-keys
+    belongs into the other ConfigMap."""
     cpu: str = "2"
     """What a job asks for, as Kubernetes spells it."""
     memory: str = "8Gi"
@@ -96,7 +104,7 @@ def manifest(service: str, order: Order, deadline: timedelta, settings: Kubernet
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
                     "containers": [_container(service, order.kind, said, settings)],
-                    "volumes": _volumes(settings),
+                    "volumes": _volumes(order.kind, settings),
                 },
             },
         },
@@ -107,9 +115,13 @@ def _container(service: str, kind: str, order: str, settings: KubernetesSettings
     resources = {"cpu": settings.cpu, "memory": settings.memory}
     gpus = settings.gpus.get(kind, 0)
     limits = {"memory": settings.memory} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
-    mounts = [{"name": "tmp", "mountPath": "/tmp"}, {"name": "state", "mountPath": STATE_FOLDER}]
+    mounts: list[dict[str, Any]] = [
+        {"name": "tmp", "mountPath": "/tmp"},
+        {"name": "state", "mountPath": STATE_FOLDER},
+    ]
     if settings.files_claim:
         mounts.append({"name": "files", "mountPath": "/files"})
+    mounts += [{"name": name, "mountPath": f"/{name}", "readOnly": True} for name in _keys(kind, settings)]
     return {
         "name": CONTAINER,
         "image": settings.image,
@@ -133,7 +145,18 @@ def _container(service: str, kind: str, order: str, settings: KubernetesSettings
     }
 
 
-def _volumes(settings: KubernetesSettings) -> list[dict[str, Any]]:
+def _keys(kind: str, settings: KubernetesSettings) -> dict[str, dict[str, Any]]:
+    """Mounts of keys by name → what is mounted."""
+    keys: dict[str, dict[str, Any]] = {}
+    if settings.signing_secret and kind == SIGNS:
+        # Readable by the job's group, which fsGroup gives it, and by nobody else.
+        keys["signing"] = {"secret": {"secretName": settings.signing_secret, "defaultMode": 0o440}}
+    if settings.public_keys_config_map:
+        keys["public-keys"] = {"configMap": {"name": settings.public_keys_config_map}}
+    return keys
+
+
+def _volumes(kind: str, settings: KubernetesSettings) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
     if settings.state_claim:
         volumes.append({"name": "state", "persistentVolumeClaim": {"claimName": settings.state_claim}})
@@ -141,4 +164,4 @@ def _volumes(settings: KubernetesSettings) -> list[dict[str, Any]]:
         volumes.append({"name": "state", "emptyDir": {}})
     if settings.files_claim:
         volumes.append({"name": "files", "persistentVolumeClaim": {"claimName": settings.files_claim}})
-    return volumes
+    return volumes + [{"name": name, **mounted} for name, mounted in _keys(kind, settings).items()]

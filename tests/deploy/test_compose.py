@@ -11,7 +11,9 @@ import pytest
 import yaml
 from compose_pydantic import ComposeSpecification
 
+from deploy.signing_key import PRIVATE, PUBLIC
 from services.console.settings import Settings as ConsoleSettings
+from services.retraining.settings import Settings as RetrainingSettings
 from shared.addresses import Addresses
 from shared.flow import FLOW
 
@@ -60,9 +62,25 @@ def test_its_settings_are_settings_the_code_reads(name: str) -> None:
     known = {field.upper() for field in Addresses.model_fields}
     if name == "workloads":
         known.add("TUNELOOP_URL")
+    if name == "retraining":
+        known |= {f"RETRAINING_{field}".upper() for field in RetrainingSettings.model_fields}
     if name == "console":
         known |= {field.upper() for field in ConsoleSettings.model_fields}
     assert set(COMPOSE["services"][name]["environment"]) <= known
+
+
+def test_whoever_loads_adapters_has_the_public_key_and_only_retraining_the_private_one() -> None:
+    given = {name: set(service.get("secrets", [])) for name, service in COMPOSE["services"].items()}
+    assert {name: secrets for name, secrets in given.items() if secrets} == {
+        "model_gateway": {PUBLIC},
+        "shadow_deployment": {PUBLIC},
+        "retraining": {PUBLIC, PRIVATE},
+    }
+    for name in ("model_gateway", "shadow_deployment", "retraining"):
+        assert COMPOSE["services"][name]["environment"]["ADAPTERS_PUBLIC_KEY"] == f"/run/secrets/{PUBLIC}"
+    signing = COMPOSE["services"]["retraining"]["environment"]["RETRAINING_SIGNING_KEY"]
+    assert signing == f"/run/secrets/{PRIVATE}"
+    assert set(COMPOSE["secrets"]) == {PUBLIC, PRIVATE}
 
 
 def test_the_console_asks_containers_that_are_there() -> None:

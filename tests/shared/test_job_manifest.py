@@ -15,7 +15,13 @@ from shared.job_launcher.manifest import KubernetesSettings, job_name, manifest
 from shared.job_protocol import ORDER_VARIABLE, Order
 
 SCHEMA = json.loads((Path(__file__).parent / "kubernetes" / "job-v1.36.json").read_text("utf-8"))
-EVERYTHING = KubernetesSettings(image="tuneloop/retraining:0.2", state_claim="state", files_claim="files")
+EVERYTHING = KubernetesSettings(
+    image="tuneloop/retraining:0.2",
+    state_claim="state",
+    files_claim="files",
+    signing_secret="adapters-signing",
+    public_keys_config_map="adapters-public",
+)
 
 
 def order(kind: str = "train", **task: Any) -> Order:
@@ -52,6 +58,19 @@ def test_it_runs_once_and_ends_at_its_deadline_whoever_is_left() -> None:
 def test_only_training_asks_for_a_gpu() -> None:
     assert container(made(kind="train"))["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in container(made(kind="evaluate"))["resources"]["limits"]
+
+
+def test_only_training_is_given_the_private_key() -> None:
+    for kind, mounted in {"train": {"signing", "public-keys"}, "evaluate": {"public-keys"}}.items():
+        job = made(kind=kind)
+        mounts = {mount["name"]: mount for mount in container(job)["volumeMounts"]}
+        assert mounts.keys() & {"signing", "public-keys"} == mounted
+        assert all(mounts[name]["readOnly"] and mounts[name]["mountPath"] == f"/{name}" for name in mounted)
+        assert {volume["name"] for volume in job["spec"]["template"]["spec"]["volumes"]} == set(mounts)
+    assert {mount["name"] for mount in container(made(KubernetesSettings(image="i")))["volumeMounts"]} == {
+        "tmp",
+        "state",
+    }
 
 
 def test_its_order_is_environment_and_passwords_come_from_a_secret() -> None:
