@@ -1,4 +1,4 @@
-"""Tables in `docs/` that are made from the code: who produces what, and every setting."""
+"""Tables in `docs/` that are made from the code: who produces what, every setting, and a training's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
+from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
 from services.retraining.tracking.settings import TrackingSettings
@@ -18,6 +19,10 @@ from shared.flow import FLOW
 from shared.http_conventions import HttpSettings
 from shared.job_launcher.choice import LauncherSettings
 from shared.job_launcher.manifest import KubernetesSettings
+from shared.training.defaults import plan
+from shared.training.device import Device
+from shared.training.plan import TrainingPlan
+from shared.training.section import Training
 
 
 def flow_table() -> str:
@@ -42,6 +47,30 @@ def settings_table() -> str:
     return "\n".join([*rows, ""])
 
 
+def training_table() -> str:
+    """The `training` section: each setting, what it is, and what is decided where nobody says it."""
+    laptop = plan(Training(), 400, 10, 200, 135_000_000, Device(), 8192)
+    gpu = plan(Training(), 20_000, 150, 400, 8_000_000_000, Device(kind="cuda", dtype="bfloat16"), 8192)
+    rows = [
+        "| setting | | 400 rows, 135M, CPU | 20,000 rows, 8B, GPU |",
+        "|---|---|---|---|",
+    ]
+    sentences = dict(_sentences(Training))
+    for name in Training.model_fields:
+        decided = " | ".join(_decided(one, name) for one in (laptop, gpu))
+        rows.append(f"| `{name}` | {sentences[name]} | {decided} |")
+    return "\n".join([*rows, ""])
+
+
+def _decided(planned: TrainingPlan, name: str) -> str:
+    if name == "validation_share":
+        return f"{planned.validation_rows} rows"
+    value = getattr(planned, name, None)
+    if value in (None, ()):
+        return "–"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
 def settings_classes() -> list[type[BaseSettings]]:
     """What every service reads, how jobs are launched, then each service's own settings."""
     modules = [f"services.{name}.settings" for name in FLOW]
@@ -61,7 +90,7 @@ def _default(value: object) -> str:
     return f"`{value}`" if str(value) else "–"
 
 
-def _sentences(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+def _sentences(settings: type[BaseModel]) -> Iterator[tuple[str, str]]:
     """Each field with the string that follows it in the class."""
     (made,) = ast.parse(inspect.getsource(settings)).body
     assert isinstance(made, ast.ClassDef)

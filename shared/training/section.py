@@ -35,9 +35,13 @@ class Training(Part):
     """What is left out is decided by `shared/training/defaults.py`: from rows, base model and device."""
 
     method: Method | None = None
+    """`lora`, `qlora`, `full` or `fusion`."""
     lora_r: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Rank of the adapter's matrices. Also read as `rank`."""
     lora_alpha: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """The adapter counts alpha / r times."""
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of the adapter's inputs that is dropped while training."""
     use_rslora: bool | None = None
     """Scale by alpha / sqrt(r) instead of alpha / r (Kalajdzievski 2023)."""
     target_modules: (
@@ -45,6 +49,7 @@ class Training(Part):
     ) = None
     """The linear layers that get an adapter."""
     epochs: Annotated[float, Field(gt=0, le=100)] | None = None
+    """How often each training row is read."""
     max_steps: Annotated[Whole, Field(ge=1)] | None = None
     """Optimiser steps at most, where that is fewer than the epochs take."""
     batch_size: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -52,11 +57,15 @@ class Training(Part):
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Batches to an optimiser step."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """AdamW's, after warming up."""
     lr_scheduler_type: Scheduler | None = None
+    """How the learning rate falls: `linear`, `cosine`, `constant`, `constant_with_warmup`."""
     warmup_steps: Annotated[Whole, Field(ge=0)] | None = None
+    """Optimiser steps in which the learning rate rises from 0."""
     warmup_ratio: Share | None = None
     """The same as a share of all steps. Say one of the two."""
     weight_decay: Annotated[Number, Field(ge=0, le=1)] | None = None
+    """AdamW's."""
     max_length: Annotated[int, Field(ge=8, le=MOST_ITEMS)] | None = None
     """Tokens of a row with its prompt and answer. A longer text loses its middle, in training only: the
     server refuses what is too long for its context. Also read as `max_seq_length`.
@@ -64,8 +73,11 @@ class Training(Part):
     use_4bit: bool | None = None
     """The base model's weights in four bits: that is the method `qlora`."""
     bnb_4bit_quant_type: Quantisation | None = None
+    """`nf4` or `fp4`."""
     bnb_4bit_use_double_quant: bool | None = None
+    """Quantise the scales of the quantised weights as well."""
     bnb_4bit_compute_dtype: ComputeType | None = None
+    """What the weights are unpacked to."""
     gradient_checkpointing: bool | None = None
     """Compute activations again instead of keeping them: less memory, about a third slower."""
     neftune_noise_alpha: Annotated[Number, Field(ge=0, le=100)] | None = None
@@ -86,6 +98,7 @@ class Training(Part):
     density: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of each adapter's entries that TIES and DARE keep."""
     seed: Whole | None = None
+    """Of everything that is drawn at random."""
 
     @model_validator(mode="before")
     @classmethod
