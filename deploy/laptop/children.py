@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # everything needed is here; a hub is never asked behind anybody's back
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait starve answers beside a training job
 }
-SIGNS = ("RETRAINING_SIGNING_KEY",)
+SIGNS = ("RETRAINING_SIGNING_KEY", "SHADOW_DEPLOYMENT_SIGNING_KEY")
 """Who is told the private key. All who verify are told the public one."""
 ASKED_OVER_HTTP = ("HUMAN_REVIEW_URL", "WORKLOADS_URL")
 """Whom the console asks."""

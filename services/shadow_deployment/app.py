@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.handlers import Handlers
@@ -11,7 +12,7 @@ from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.signature import Verifier
+from shared.adapters.signature import Verifier, sign
 from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
 from shared.projections import Workloads
@@ -20,6 +21,13 @@ from shared.service import Service, ServiceContext
 
 def build(context: ServiceContext) -> Service:
     store, workloads, wake = ShadowStore(context.clickhouse), Workloads(), asyncio.Event()
+    settings, verifier = Settings(), Verifier(context.addresses.adapters_public_key)
+
+    def seal(folder: Path) -> None:
+        if settings.signing_key:
+            sign(folder, settings.signing_key)
+        verifier.verify(folder)
+
     judging = Judging(store, context.publish, context.clock, workloads, on_settled=wake.set)
     shadow = Shadow(
         store,
@@ -28,9 +36,9 @@ def build(context: ServiceContext) -> Service:
         workloads,
         judging,
         context.models,
-        AdapterLoading(context.files, context.models, Verifier(context.addresses.adapters_public_key)),
-        ContractMigration(store, judging, workloads, context.files, context.models, sign=None),
-        Settings(),
+        AdapterLoading(context.files, context.models, verifier),
+        ContractMigration(store, judging, workloads, context.files, context.models, sign=seal),
+        settings,
         wake,
     )
     handlers = Handlers(store, workloads, judging, wake)

@@ -19,6 +19,7 @@ from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.trained_revision import trained_revision
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.refusals import AdapterRefused
 from shared.events import CandidateEvaluated, FrozenAdapter, WorkloadAdded
 from shared.files import DigestMismatch, Files
 from shared.model_server import ModelServer, ModelServerRefused, UnknownModel
@@ -31,6 +32,16 @@ class CannotBeGiven(Exception):
     """An adapter can get no contract. It answers no more; the message says why and what to do."""
 
 
+NEVER = (
+    CannotBeGiven,
+    AdapterRefused,
+    ModelServerRefused,
+    UnknownModel,
+    DigestMismatch,
+    FileNotFoundError,
+)
+
+
 @dataclass
 class ContractMigration:
     store: ShadowStore
@@ -39,7 +50,7 @@ class ContractMigration:
     files: Files
     models: ModelServer
     sign: Callable[[Path], None] | None
-    """Writes the signature into a folder. None: this installation does not sign."""
+    """Writes the signature into a folder, and proves it. None: this installation does not sign."""
     _done: set[str] = field(default_factory=set)
     """Adapters that have a contract, or can get none."""
 
@@ -67,7 +78,7 @@ class ContractMigration:
                 return
             contract = await self._contract(event)
             copy = await asyncio.to_thread(self._frozen, adapter, contract)
-        except (CannotBeGiven, ModelServerRefused, UnknownModel, DigestMismatch, FileNotFoundError) as error:
+        except NEVER as error:
             log.error("%s: %s gets no contract, and cannot answer: %s", workload, adapter.name, error)
             return
         await self.store.keep_contracted(workload, copy)

@@ -26,3 +26,6 @@ class Settings(BaseSettings):
     where reviewers take waiting ones in no order, a long queue costs many reviews (see tests/bench)."""
     review_patience_seconds: Annotated[float, Field(gt=0)] = 600.0
     """A pair not reviewed for so long, disputed perhaps, holds new ones back no longer."""
+    signing_key: str = ""
+    """The private key of retraining, where adapters are signed and champions of version 0.1 or 0.2 have still
+    to get their contract. It may be taken away once the shadow has started."""

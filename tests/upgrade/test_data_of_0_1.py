@@ -14,6 +14,7 @@ import pytest
 
 from deploy.laptop.laptop import Laptop, LaptopSettings, start_laptop
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.signature import Verifier
 from shared.clickhouse import ClickHouse, connect
 from shared.events import FrozenFile
 from shared.fields import FrozenAdapter
@@ -110,6 +111,7 @@ async def every_file_is_found(laptop: Laptop, tables: ClickHouse) -> None:
     revisions = await tables.rows("SELECT revision FROM workload_revisions_v1")
     assert (contract.workload, [contract.revision]) == ("tickets", [row["revision"] for row in revisions])
     assert contract.dataset_id == EXPECTED["datasets"][0]["dataset_id"]
+    Verifier(laptop.addresses.adapters_public_key).verify(files.adapter_folder(adapter))
 
 
 async def what_it_answered_it_answers(laptop: Laptop, tables: ClickHouse) -> None:

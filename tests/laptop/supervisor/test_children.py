@@ -104,7 +104,8 @@ def test_only_the_process_that_trains_is_told_the_private_key_and_all_know_the_p
     *_, gateway, services = children(place, addresses(place, {}, "pw", "key"))
     for process in (gateway, services):
         assert process.environment["ADAPTERS_PUBLIC_KEY"] == str(place.public_key)
-    assert services.environment["RETRAINING_SIGNING_KEY"] == str(place.signing_key)
+    for service in ("RETRAINING", "SHADOW_DEPLOYMENT"):
+        assert services.environment[f"{service}_SIGNING_KEY"] == str(place.signing_key)
     assert not any("SIGNING" in name for name in gateway.environment)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.trained_revision import trained_revision
 from shared.adapters.contract import AdapterContract
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.signature import Verifier, sign
 from shared.events import (
     CandidateEvaluated,
     DatasetPublished,
@@ -34,6 +36,7 @@ from tests.services.shadow_deployment.test_shadow import (
     shadow_of,
     work_until_idle,
 )
+from tests.shared.adapters.keys import key_pair
 
 __all__ = ["files", "models"]
 
@@ -132,19 +135,36 @@ async def test_a_candidate_that_waits_is_asked_by_its_contract_and_promoted_with
 
 
 async def test_what_is_signed_is_signed_with_its_contract(
-    service: RunningService, models: Parrot, files: Files
+    service: RunningService, models: Parrot, files: Files, tmp_path: Path
 ) -> None:
+    private, public = key_pair(tmp_path)
     await service.handlers.on_workload_added(workload())
     old = of_old(files, "first", 1)
     await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    seal = partial(sign, private_key=private)
+    await ContractMigration(service.store, service.judging, service.workloads, files, models, seal).migrate()
+    copy = service.consumed(ModelPromoted)[-1].champion
+    assert await AdapterLoading(files, models, Verifier(public)).load(copy)
 
-    def sign(folder: Path) -> None:
-        assert (folder / "contract.json").exists()
-        (folder / "model.sig").write_text("signed")
 
-    await ContractMigration(service.store, service.judging, service.workloads, files, models, sign).migrate()
-    folder = files.adapter_folder(service.consumed(ModelPromoted)[-1].champion)
-    assert (folder / "model.sig").read_text() == "signed"
+async def test_without_the_key_it_gets_none_where_nothing_unsigned_is_loaded(
+    service: RunningService,
+    models: Parrot,
+    files: Files,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    verifier = Verifier(key_pair(tmp_path)[1])
+    await service.handlers.on_workload_added(workload())
+    old = of_old(files, "first", 1)
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    migration = ContractMigration(
+        service.store, service.judging, service.workloads, files, models, verifier.verify
+    )
+    await migration.migrate()
+    assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
+    assert f"{old.name} gets no contract" in caplog.text
+    assert "is not signed" in caplog.text
 
 
 async def test_an_adapter_whose_answers_are_not_one_token_gets_none_and_says_so(
