@@ -1,6 +1,7 @@
 """librdkafka's producer, used here and nowhere else: records go in batches, with one wait for each batch.
 
-A delivery report costs a call of Python for each record, so that call only counts; the waiter is woken once.
+A delivery report costs a call of Python for each record, so that call only counts. Whoever waits for reports
+takes them: a thread of their own would ask for the interpreter once a record while others have work to do.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from shared.producer.tracing import publishing
 BITE = 250  # records handed to librdkafka before others have their turn: a millisecond or two
 LEAST_PAUSE_SECONDS = 0.001
 ROOM_SECONDS = 0.02  # when its queue is full: how long to wait before looking again
-LONGEST_WAIT_SECONDS = 1.0
+LOOK_SECONDS = 0.01  # a thread's reports may also be taken by somebody else
+KEEP_UP_SECONDS = 1.0
 LAST_RECORDS_SECONDS = 1.0
 _NO_TOPIC = (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
 _REFUSED = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD)
@@ -75,9 +77,10 @@ class Producer:
                 confirmed: asyncio.Future[None] = waker.loop.create_future()
                 batch = Batch(partial(waker.wake, confirmed))
                 native = self._connected()
-                for pause_seconds in _hand_over(native, batch, records, traceparent):
-                    await asyncio.sleep(pause_seconds)
-                await confirmed
+                with waker.looking():
+                    for pause_seconds in _hand_over(native, batch, records, traceparent):
+                        await asyncio.sleep(pause_seconds)
+                    await confirmed
                 if self._is_settled(native, batch, records, may_try_again):
                     return
 
@@ -90,7 +93,8 @@ class Producer:
                 native = self._connected()
                 for pause_seconds in _hand_over(native, batch, records, traceparent):
                     time.sleep(pause_seconds or LEAST_PAUSE_SECONDS)
-                confirmed.wait()
+                while not confirmed.is_set():
+                    self._take_reports(native, LOOK_SECONDS)
                 if self._is_settled(native, batch, records, may_try_again):
                     return
 
@@ -113,7 +117,7 @@ class Producer:
 
     def _waker_of(self, loop: asyncio.AbstractEventLoop) -> Waker:
         if self._waker is None or self._waker.loop is not loop:
-            self._waker = Waker(loop)
+            self._waker = Waker(loop, self._take_reports_at_hand)
         return self._waker
 
     def _connected(self) -> confluent_kafka.Producer:
@@ -125,16 +129,26 @@ class Producer:
             if self._native is None:
                 self._native = confluent_kafka.Producer(self._settings, logger=log)
                 threading.Thread(
-                    target=self._poll, args=[self._native], name="published", daemon=True
+                    target=self._keep_up, args=[self._native], name="published", daemon=True
                 ).start()
             return self._native
 
-    def _poll(self, native: Any) -> None:
+    def _keep_up(self, native: Any) -> None:
+        """Takes what nobody waits for: errors of connections, reports on records that were given up."""
         while self._native is native:
-            try:
-                native.poll(LONGEST_WAIT_SECONDS)
-            except KafkaException as error:  # a fatal one
-                self._replace(native, error.args[0])
+            self._take_reports(native, 0)
+            time.sleep(KEEP_UP_SECONDS)
+
+    def _take_reports_at_hand(self) -> None:
+        if (native := self._native) is not None:
+            self._take_reports(native, 0)
+
+    def _take_reports(self, native: Any, seconds: float) -> None:
+        """Those that come within so long, or else those that are there: of anybody's records."""
+        try:
+            native.poll(seconds)
+        except KafkaException as error:  # a fatal one
+            self._replace(native, error.args[0])
 
     def _on_error(self, error: KafkaError) -> None:
         """What librdkafka says of its connections: the cause of time-outs that come later."""
@@ -187,6 +201,7 @@ def _hand_over(
                     native.produce(record.topic, record.value, record.key, on_delivery=batch, headers=headers)
                     break
                 except BufferError:  # its queue is full: this is back-pressure
+                    native.poll(0)  # who was reported on has made room
                     yield ROOM_SECONDS
             taken += 1
             if taken % BITE == 0:

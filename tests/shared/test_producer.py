@@ -26,6 +26,7 @@ from shared.broker import make_broker, make_publish
 from shared.events import FeedbackGiven, PredictionLogged
 from shared.events.envelope import Record, Topic
 from shared.producer import NotConfirmed, Producer
+from shared.producer.batch import Waker
 from shared.topics import declare
 from tests.servers.kafka import EmbeddedKafka
 from tests.shared.consuming import feedback, logged
@@ -262,3 +263,30 @@ def test_librdkafkas_producer_is_made_in_one_file() -> None:
         if re.search(r"confluent_kafka(\.| import .*\b)Producer\b", path.read_text("utf-8"))
     ]
     assert [str(path.relative_to(root)) for path in makers] == ["shared/producer/producer.py"]
+
+
+async def test_reports_are_looked_for_while_somebody_waits_and_no_longer() -> None:
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            waker.wake(confirmed)
+
+    loop = asyncio.get_running_loop()
+    waker, confirmed = Waker(loop, look), loop.create_future()
+    with waker.looking():
+        await asyncio.wait_for(confirmed, 5)
+    await asyncio.sleep(0.05)
+    assert looks <= 4
+    with waker.looking():
+        await asyncio.sleep(0.05)
+    assert looks > 5
+
+
+async def test_whom_another_thread_wakes_need_not_wait_for_a_look() -> None:
+    loop = asyncio.get_running_loop()
+    waker, confirmed = Waker(loop, lambda: None), loop.create_future()
+    await asyncio.to_thread(waker.wake, confirmed)
+    await asyncio.wait_for(confirmed, 5)
