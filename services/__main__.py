@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
+
+import uvloop
 
 from services.run import run
 from shared.adapters.signature import CannotUseKeys
@@ -38,7 +39,7 @@ def main() -> int:
     logging.getLogger("kafka").setLevel(logging.WARNING)
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
-        asyncio.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
+        uvloop.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
     except REFUSALS as refusal:
         print(refusal, file=sys.stderr)
         return 1
