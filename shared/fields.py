@@ -30,6 +30,7 @@ ROUNDING = 1e-6  # a float32 softmax sums to 1.0000001
 EARLIEST, END_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 ID_PATTERN = r"^[A-Za-z0-9._:-]{1,128}$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
+ID_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 WORKLOAD_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 _NANOSECONDS = re.compile(r"\.[0-9]{7}")
 _VISIBLE_ID = re.compile(

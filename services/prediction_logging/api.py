@@ -123,8 +123,7 @@ class Intake:
         second = time.monotonic()
         if not key.is_new:
             self._seen.keep(_place(kind, key), hash(body), second)
-        for event in found.taken:
-            self._seen.keep(event.place, event.content, second)
+        self._seen.keep_all({event.place: event.content for event in found.taken}, second)
 
 
 def _must_all(request: Request) -> bool:

@@ -114,7 +114,6 @@ class PredictionRead(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _one = msgspec.json.Decoder(PredictionRead)
-_many = msgspec.json.Decoder(list[PredictionRead])
 
 
 def read_prediction(line: bytes) -> PredictionRead:
@@ -127,14 +126,6 @@ def read_prediction(line: bytes) -> PredictionRead:
         if model.predicted_at is not None:
             read.predicted_at = model.predicted_at.isoformat()
         return read
-
-
-def read_predictions(array: bytes) -> list[PredictionRead] | None:
-    """An array of predictions that are all right; None if some may not be."""
-    try:
-        return [_settled(one, len(array)) for one in _many.decode(array)]
-    except ValueError:
-        return None
 
 
 def _settled(read: PredictionRead, size: int) -> PredictionRead:
@@ -151,7 +142,7 @@ def _settled(read: PredictionRead, size: int) -> PredictionRead:
     if read.group_id is not None and not ID.fullmatch(read.group_id):
         raise ValueError
     if read.predicted_at is not None:
-        read.predicted_at = _utc(read.predicted_at)
+        read.predicted_at = utc(read.predicted_at)
     if not 0 <= read.confidence <= 1:
         read.confidence = as_share(read.confidence)
     if (shares := read.probabilities) and (min(shares.values()) < 0 or max(shares.values()) > 1):
@@ -164,7 +155,7 @@ def _is_workload_name(name: str) -> bool:
     return WORKLOAD_NAME.fullmatch(name) is not None
 
 
-def _utc(text: Any) -> str:
+def utc(text: Any) -> str:
     """The same time in UTC, to the millisecond. Raises ValueError."""
     found = RFC_3339.fullmatch(text) if isinstance(text, str) else None
     if found is None:

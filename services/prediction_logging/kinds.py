@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,12 +10,13 @@ from services.prediction_logging.given import (
     FeedbackOnAnswer,
     PredictionRead,
     read_prediction,
-    read_predictions,
 )
 from services.prediction_logging.intake import Event, LineError
 from services.prediction_logging.invalid_predictions import why_invalid
 from services.prediction_logging.prediction_records import prediction_record
 from services.prediction_logging.request_keys import RequestKey
+from services.prediction_logging.sent import PredictionSent, read_sent
+from services.prediction_logging.sent_events import KIND, events_of
 from shared.events import FeedbackGiven, record
 from shared.projections import Workloads
 
@@ -31,10 +32,9 @@ class Predictions:
 
     workloads: Workloads
     subject_of: SubjectOf = field(repr=False)
-    name = "prediction"
+    name = KIND
     id_field = "prediction_id"
     read = staticmethod(read_prediction)
-    read_all = staticmethod(read_predictions)
 
     def event(self, given: PredictionRead, line: int, key: RequestKey, moment: datetime) -> Event | LineError:
         added = self.workloads.get(given.workload)
@@ -63,6 +63,29 @@ class Predictions:
             ),
         )
 
+    def events(
+        self, body: bytes, most: int, key: RequestKey, moment: datetime, *, is_lines: bool
+    ) -> list[Event] | None:
+        sent = read_sent(body, most, is_lines=is_lines)
+        revisions = self._revisions(sent.predictions) if sent is not None else None
+        if sent is None or revisions is None:
+            return None
+        return events_of(sent, key, moment, revisions, self.subject_of)
+
+    def _revisions(self, predictions: Sequence[PredictionSent]) -> dict[str, int] | None:
+        """By workload; None if one is not known, or a name is no label of its workload."""
+        known = {name: self.workloads.get(name) for name in {one.workload for one in predictions}}
+        revisions = {name: added.revision for name, added in known.items() if added is not None}
+        if len(revisions) < len(known):
+            return None
+        for name, revision in revisions.items():
+            of = [one for one in predictions if one.workload == name] if len(known) > 1 else predictions
+            said = {one.answer for one in of}
+            said.update(*[one.probabilities for one in of if one.probabilities])
+            if not said <= self.workloads.labels(name, revision):
+                return None
+        return revisions
+
 
 @dataclass(frozen=True)
 class Feedback:
@@ -74,7 +97,7 @@ class Feedback:
     id_field = "feedback_id"
     read = staticmethod(FeedbackOnAnswer.model_validate_json)
 
-    def read_all(self, array: bytes) -> None:
+    def events(self, body: bytes, most: int, key: RequestKey, moment: datetime, *, is_lines: bool) -> None:
         return None
 
     def event(

@@ -5,11 +5,13 @@ The record reads as the very event that `shared.events.record` would have writte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from services.prediction_logging.given import PredictionRead
 from shared.events import PredictionLogged, derived_id
-from shared.events.envelope import Record, event_type
+from shared.events.envelope import Record, derived_ids, event_type
 
 TOPIC = PredictionLogged.topic
 _TYPE = event_type(TOPIC)
@@ -58,16 +60,30 @@ def prediction_record(
         read.group_id,
         revision,
     )
-    return Record(
-        TOPIC.name,
-        prediction_id.encode(),
-        _encode(value),
+    key = prediction_id.encode()
+    [headers] = prediction_headers([read.workload], [key], [time])
+    return Record(TOPIC.name, key, _encode(value), headers)
+
+
+def prediction_headers(
+    workloads: Sequence[str], keys: Sequence[bytes], times: Sequence[str]
+) -> list[dict[str, str]]:
+    """Of records of predictions with these ids, made at these times."""
+    if len(set(workloads)) == 1:
+        ids = derived_ids([TOPIC.name, workloads[0]], keys)
+    else:
+        ids = [
+            derived_id(TOPIC.name, workload, key.decode())
+            for workload, key in zip(workloads, keys, strict=True)
+        ]
+    return [
         {
             "ce_specversion": "1.0",
-            "ce_id": derived_id(TOPIC.name, read.workload, prediction_id),
+            "ce_id": ce_id,
             "ce_source": _SOURCE,
             "ce_type": _TYPE,
             "ce_time": time,
             "content-type": "application/json",
-        },
-    )
+        }
+        for ce_id, time in zip(ids, times, strict=True)
+    ]

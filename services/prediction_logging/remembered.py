@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class Remembered:
     """For each key the content it came with, for `seconds` at least, as long as no more than `most` come.
@@ -25,6 +27,21 @@ class Remembered:
         if held is None:
             held = self._old.get(key)
         return held is not None and held != content
+
+    def any_differs(self, contents: Mapping[int, int]) -> bool:
+        """Whether one of these keys came before, with other content."""
+        if self._young.keys().isdisjoint(contents) and self._old.keys().isdisjoint(contents):
+            return False
+        return any(self.differs(key, content) for key, content in contents.items())
+
+    def keep_all(self, contents: Mapping[int, int], second: float) -> None:
+        """`second`: of any clock that only goes forward."""
+        has_room = (len(self._young) + len(contents)) * 2 <= self._most
+        if has_room and second - self._since < self._seconds and self._young.keys().isdisjoint(contents):
+            self._young.update(contents)
+            return
+        for key, content in contents.items():
+            self.keep(key, content, second)
 
     def keep(self, key: int, content: int, second: float) -> None:
         """`second`: of any clock that only goes forward."""

@@ -5,13 +5,13 @@ Specification: CloudEvents 1.0.2 and its Kafka protocol binding.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha1
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from shared.fields import Part
 NAMESPACE = uuid.UUID("7d4f6f7e-3b0b-5c0e-9d53-6f6e0f7a1c11")  # tuneloop's own, for derived ids
 TYPE_PREFIX = "dev.tuneloop."
 _NAMESPACE = NAMESPACE.bytes
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # two bits of RFC 9562, two of the digest
 FOR_EVER: timedelta | None = None
 MOST_EVENT_BYTES = 900_000  # of the value: Kafka takes records up to 1 MB, headers and all
 
@@ -89,9 +90,19 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 def derived_id(*cause: str) -> str:
     """A UUIDv5 of the cause: publish the same thing twice and it has the same id."""
+    return _uuid5(_NAMESPACE + "\x1f".join(cause).encode())
+
+
+def derived_ids(first: Sequence[str], last: Iterable[bytes]) -> list[str]:
+    """For many causes that differ by their last part alone."""
+    before = _NAMESPACE + "".join(f"{part}\x1f" for part in first).encode()
+    return [_uuid5(before + part) for part in last]
+
+
+def _uuid5(named: bytes) -> str:
     # Spelled out, for a `uuid.UUID` costs more than all the rest of a record.
-    digest = hashlib.sha1(_NAMESPACE + "\x1f".join(cause).encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
+    digest = sha1(named, usedforsecurity=False).hexdigest()
+    variant = _VARIANTS[digest[16]]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 

@@ -19,6 +19,7 @@ from shared.events.production import PredictionLogged
 from shared.fields import (
     EARLIEST,
     END_OF_TIME,
+    ID_CHARACTERS,
     MAX_RECORD_BYTES,
     MAX_TEXT_BYTES,
     MOST_ITEMS,
@@ -26,7 +27,6 @@ from shared.fields import (
     in_utc,
 )
 
-_OF_IDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 _JSON = ("content-type", b"application/json")
 _OURS = 6  # headers of an event as `record` makes it; the producer adds a trace
 _WORKLOAD = re.compile(WORKLOAD_NAME_PATTERN)
@@ -134,7 +134,7 @@ def _keep_the_bounds(events: Sequence[FastPrediction], values: Sequence[bytes | 
     longest = max(map(len, [event.input for event in events]))
     return (
         "cmpl-" not in ids
-        and not (ids + "".join(others)).encode().translate(None, _OF_IDS)
+        and not (ids + "".join(others)).encode().translate(None, ID_CHARACTERS)
         and all(map(_WORKLOAD.fullmatch, {event.workload for event in events}))
         and min(times) >= EARLIEST
         and max(times) < END_OF_TIME

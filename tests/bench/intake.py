@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -200,7 +201,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.serve:
         port, kafka, folder = arguments.serve
-        asyncio.run(serve(int(port), kafka, Path(folder)))
+        uvloop.run(serve(int(port), kafka, Path(folder)))
         return
     size = len(json.dumps(event(1)))
     with tempfile.TemporaryDirectory() as name, embedded_kafka(Path(name) / "kafka") as kafka:

@@ -1,0 +1,70 @@
+"""Predictions that were read all at once become events, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import repeat
+from operator import attrgetter
+
+import msgspec
+from msgspec import UNSET
+
+from services.prediction_logging.intake import Event
+from services.prediction_logging.prediction_records import prediction_headers
+from services.prediction_logging.request_keys import RequestKey
+from services.prediction_logging.sent import Sent
+from shared.events import PredictionLogged
+from shared.events.envelope import Record
+
+KIND = "prediction"
+_TOPIC = PredictionLogged.topic.name
+_content = attrgetter("input", "answer", "adapter", "confidence")
+_encode = msgspec.json.Encoder().encode
+
+
+def events_of(
+    sent: Sent,
+    key: RequestKey,
+    moment: datetime,
+    revisions: Mapping[str, int],
+    subject_of: Callable[[str | None], str | None],
+) -> list[Event]:
+    """`revisions`: by workload, of the definitions as they stand."""
+    predictions, now = sent.predictions, moment.isoformat()
+    workloads = [one.workload for one in predictions]
+    are_new = [key.is_new and one.prediction_id is UNSET for one in predictions]
+    ids = [
+        key.id_of(KIND, one.workload, number) if one.prediction_id is UNSET else one.prediction_id
+        for number, one in enumerate(predictions, 1)
+    ]
+    times = [now if one.predicted_at is UNSET else one.predicted_at for one in predictions]
+    if sent.lines:
+        tails = {workload: _tail(None, revision) for workload, revision in revisions.items()}
+        values = [line[:-1] + tails[name] for line, name in zip(sent.lines, workloads, strict=True)]
+    else:
+        values = []
+        for one, made, time in zip(predictions, ids, times, strict=True):
+            subject = None if one.user is UNSET else subject_of(one.user)
+            one.prediction_id, one.predicted_at, one.user = made, time, UNSET
+            values.append(_encode(one)[:-1] + _tail(subject, revisions[one.workload]))
+    keys = list(map(str.encode, ids))
+    headers = prediction_headers(workloads, keys, times)
+    return list(
+        map(
+            Event,
+            range(1, len(ids) + 1),
+            ids,
+            map(hash, zip(repeat(KIND), workloads, ids)),
+            map(hash, map(_content, predictions)),
+            are_new,
+            map(Record, repeat(_TOPIC), keys, values, headers),
+        )
+    )
+
+
+def _tail(subject_id: str | None, revision: int) -> bytes:
+    """What comes behind a prediction's own fields in its event's JSON."""
+    if subject_id is None:
+        return b',"revision":%d}' % revision
+    return b',"subject_id":%b,"revision":%d}' % (_encode(subject_id), revision)
