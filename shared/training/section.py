@@ -91,6 +91,7 @@ class Training(Part):
     others.
     """
     combination: Combination | None = None
+    """How the method `fusion` makes one of them."""
     weights: (
         Annotated[tuple[Annotated[Number, Field(ge=-10, le=10)], ...], Field(max_length=MOST_FUSED)] | None
     ) = None
