@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,6 +79,17 @@ def test_every_figure_comes_with_its_n_and_its_interval(tmp_path: Path, results:
     shown = page(tmp_path, results)
     assert "79.7 % of 300 (74.8–83.8)" in shown
     assert "+11.7 (CI +6.9…+16.5)" in shown
+
+
+def test_labels_that_the_champion_lacks_are_said_beside_the_comparison(
+    tmp_path: Path, results: Results
+) -> None:
+    sentence = "the champion was not trained on"
+    assert sentence not in page(tmp_path, results)
+    assert results.evaluated is not None
+    card = results.evaluated.scorecard.model_copy(update={"champion_lacks": ["address_change"]})
+    lacking = results.evaluated.model_copy(update={"scorecard": card})
+    assert sentence in page(tmp_path, replace(results, evaluated=lacking))
 
 
 def test_it_loads_nothing_from_anywhere(tmp_path: Path, results: Results) -> None:

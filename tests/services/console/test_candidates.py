@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from services.console import page_queries
 from services.console.candidates import candidate_rows, towards_bound, whisker
 from services.console.cycle_status import Snapshot
 from services.console.feed import Progress, Tone
+from services.console.templating import make_render
+from shared.events import Scorecard
 from shared.intervals import paired_difference
 from tests.services.console.examples import NOW, definition, evidence, scorecard
 
@@ -17,6 +20,17 @@ CARD = page_queries.Evaluation("r1", "d1", "c1", "x", "y", scorecard(239, 204, (
 PAIRS = page_queries.Pairs("r1", 61, 16, 8, 2, NOW)
 VERDICT = page_queries.Judged("r1", "d1", "c1", "x", "y", "PROMOTE", "better", evidence(), [], NOW)
 SHADOWED = Snapshot(definition(), champion="x", runs=[RUN], evaluations=[CARD], pairs=[PAIRS])
+
+
+def test_a_candidate_s_page_says_which_labels_the_champion_lacks() -> None:
+    def shown(card: Scorecard) -> str:
+        row = candidate_rows(SHADOWED)[0]
+        empty: dict[str, Any] = {"guardrails": [], "bars": [], "confusions": [], "links": []}
+        return make_render(lambda: NOW)("candidate.html", workload="tickets", row=row, card=card, **empty)
+
+    assert "the champion was not trained on" not in shown(CARD.scorecard)
+    lacking = CARD.scorecard.model_copy(update={"champion_lacks": ["address_change"]})
+    assert "the champion was not trained on &#34;address_change&#34;" in shown(lacking)
 
 
 def test_a_candidate_is_one_row_however_far_it_came() -> None:

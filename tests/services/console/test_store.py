@@ -46,6 +46,15 @@ async def test_a_filled_database_shows_its_second_cycle(filled: ConsoleStore) ->
     assert snapshot.verdicts[0].evidence.e_value == 310
 
 
+async def test_an_alias_that_moved_to_a_copy_of_the_same_adapter_is_no_change_of_champion(
+    filled: ConsoleStore, clickhouse: ClickHouse
+) -> None:
+    rows = await clickhouse.rows("SELECT * FROM champions_v1 ORDER BY revision")
+    await clickhouse.insert("champions_v1", [rows[-1] | {"revision": 3, "digest": "sha256:" + "1" * 64}])
+    shown = [revision.adapter for revision in await filled.revisions("tickets")]
+    assert shown == [examples.FIRST, SECOND]
+
+
 async def test_every_time_is_in_utc(filled: ConsoleStore) -> None:
     snapshot = await filled.snapshot(examples.definition(), SECOND, NOW, NOW)
     assert snapshot.cycle is not None

@@ -13,7 +13,8 @@ from shared.fields import FrozenAdapter
 from shared.files import Files
 from shared.model_server import ModelServer
 from tests.servers.adapters import freeze_trained
-from tests.services.model_gateway.conftest import Gateway, Gateways, added, promoted, rolled_back
+from tests.servers.model import lora_adapter
+from tests.services.model_gateway.conftest import BASE, Gateway, Gateways, added, promoted, rolled_back
 
 PROBES = (
     "please pay me back",
@@ -94,3 +95,18 @@ async def test_a_definition_added_again_changes_no_live_answer(
     assert after != before
     await restarted.apply(rolled_back(champion, revision=3, withdrawn=successor.name))
     assert await answers(restarted) == before, "rolled back across revisions it answers as it did"
+
+
+async def test_a_champion_without_a_contract_answers_once_the_alias_has_moved_to_its_copy(
+    gateways: Gateways, models_url: str, files: Files, unload: Remember
+) -> None:
+    """As adapters of versions 0.1 and 0.2 get theirs: by the same name, with another digest."""
+    old = files.freeze_adapter("tickets-1", lora_adapter(1), BASE)
+    copy = unload(freeze_trained(files, "tickets-1", 1, added()).model_copy(update={"name": old.name}))
+    gateway = await gateways(models_url)
+    await gateway.apply(added(), promoted(old))
+    assert (await gateway.ask()).status_code == 503
+    assert 'switches_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
+    await gateway.apply(promoted(copy, revision=2))
+    answer = await gateway.ask()
+    assert (answer.status_code, answer.json()["model"]) == (200, old.name)
