@@ -42,9 +42,9 @@ def build(context: ServiceContext) -> Service:
         },
     )
     tracking = tracking_for(context.addresses.files_uri, context.registry)
-    outcome = Outcome(champions, store, table, tracking.telling(context.publish), context.clock)
-    jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     workloads = Workloads()
+    outcome = Outcome(workloads, champions, store, table, tracking.telling(context.publish), context.clock)
+    jobs = runner_for(NAME, context, table, launcher_for(NAME), limits, outcome.on_progress, outcome.on_done)
     handlers = Handlers(workloads, champions, store, jobs, table, context.clock)
 
     async def start() -> None:

@@ -95,6 +95,7 @@ class Handlers:
 class Outcome:
     """Stores what a child process made, then publishes it. Doing it again publishes the same events again."""
 
+    workloads: Workloads
     champions: Champions
     store: RunStore
     jobs: JobTable
@@ -126,7 +127,7 @@ class Outcome:
         evaluate = EvaluateTask(
             run_id=task.run_id,
             dataset=task.dataset,
-            added=task.added,
+            added=self._now(task.added),
             trained=trained,
             champion=champion,
             known=await self.store.answers_of(models),
@@ -138,6 +139,15 @@ class Outcome:
         if why := await self.store.why_cancelled(task.run_id):
             await self.jobs.cancel(job_id, why)
         await self.publish(trained)
+
+    def _now(self, added: WorkloadAdded) -> WorkloadAdded:
+        """The definition as it is by now: a label renamed while this run trained goes by its new name.
+
+        What the run trained with stays on record, and how the models are asked they bring themselves.
+        """
+        known = self.workloads.known(added.name)
+        definition = known.definition.model_copy(update={"training": added.definition.training})
+        return known.model_copy(update={"definition": definition})
 
     async def _evaluated(self, job: Job, result: EvaluateResult) -> None:
         evaluated, task = result.evaluated, EvaluateTask.model_validate(job.task)

@@ -232,6 +232,15 @@ async def test_each_is_asked_by_its_own_contract_and_compared_under_the_names_of
     assert card.champion == one.evaluated.scorecard.held_out
     assert card.champion_lacks == ["new"]
     assert [label.label for label in card.labels] == ["new", "b", "alpha"]
+    renamed_meanwhile = await evaluate(
+        after,
+        run_id="r3",
+        dataset=dataset(files, 3),
+        trained=trained(files, first, 3),
+        champion=None,
+        known=[],
+    )
+    assert renamed_meanwhile.evaluated.scorecard.held_out == one.evaluated.scorecard.held_out
 
 
 class PublishedEvents:
