@@ -36,7 +36,7 @@ class Metrics:
         )
         self.switches = Counter(
             "tuneloop_gateway_alias_switches",
-            "What became of a new champion: switched, refused (wrong files), or late",
+            "What became of a new champion: switched, refused (files, contract, signature), or late",
             ("workload", "outcome"),
             registry=registry,
         )

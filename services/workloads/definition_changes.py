@@ -12,7 +12,7 @@ from shared.workload import Workload
 WHEN_IT_HOLDS = {
     "title": "shown from now on",
     "base_model": "a model is trained on it",
-    "prompt": "a model is trained with it",
+    "prompt": "a model is trained with it; the champion is asked as it was trained",
     "language": "rows are redacted anew and a model is trained on them",
     "credit": "shown from now on",
     "review": "it holds from the next prediction on",
@@ -99,12 +99,12 @@ def _of_labels(before: Workload, after: Workload) -> list[str]:
             said.append(
                 f'"{label}" is removed: corrections and rows that name it are left out of training. Open '
                 "items stay in the queue, where another label can be chosen. Shadow pairs whose right answer "
-                "it was count no more."
+                "it was count no more. The champion may go on answering it until the next model."
             )
         elif now != label:
             said.append(
                 f'"{label}" is called "{now}" now: its token stays, and reviews, corrections, open items and '
-                "shadow pairs count under the new name."
+                f'shadow pairs count under the new name. Apps go on receiving "{label}" until the next model.'
             )
     kept = {after.present_label(label) for label in before.labels}
     for label in after.labels:
