@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from services.retraining.base_model_prompt import base_model_contract
 from services.retraining.examiner import (
@@ -37,12 +37,13 @@ class Asked:
     model: FrozenAdapter | str
     """A name is the untouched base model's."""
     asked_by: Sequence[LabelContract]
+    """The way to ask, and what is tried where a text is too long for it."""
     answers: list[Answer] | None = None
     """Under the labels' names in what it is asked by."""
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.digest = questions_digest(self.questions, self.asked_by)
+        self.digest = questions_digest(self.questions, self.asked_by[0])
 
     @property
     def identity(self) -> str:
@@ -93,7 +94,10 @@ async def evaluate_candidate(
     champion, lacks = None, list[str]()
     if task.champion is not None:
         its_contract = await loading.contract_of(task.champion)
-        champion = Asked(everything, task.champion, [LabelContract.of(its_contract)])
+        own = LabelContract.of(its_contract)
+        # A text that its longer prompt leaves no room for must not end every evaluation to come.
+        as_now = replace(own, before=asked_by.before, after=asked_by.after)
+        champion = Asked(everything, task.champion, [own, as_now])
         asked.insert(0, champion)
         lacks = lacking(added.definition, its_contract.label_names)
     for one in asked:

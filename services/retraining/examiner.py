@@ -61,14 +61,14 @@ def questions(
     ]
 
 
-def questions_digest(asked: Sequence[Question], asked_by: Sequence[LabelContract]) -> str:
+def questions_digest(asked: Sequence[Question], asked_by: LabelContract) -> str:
     """Names exactly what was asked: the texts, the prompt around them and the answers to choose from.
 
     What a right answer is called is no part of it: a label that is renamed asks nothing anew.
     """
     everything = {
         "texts": [question.text for question in asked],
-        "asked_by": [[one.before, one.after, list(one.token_of.items())] for one in asked_by],
+        "asked_by": [asked_by.before, asked_by.after, list(asked_by.token_of.items())],
     }
     said = json.dumps(everything, sort_keys=True, ensure_ascii=False)
     return f"sha256:{hashlib.sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from prometheus_client import CollectorRegistry
 
 from services.retraining.app import build
 from services.retraining.candidate_evaluation import evaluate_candidate
+from services.retraining.examiner import Examiner, Question
 from services.retraining.handlers import NotHereYet
 from services.retraining.job_messages import EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
+from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.signature import Verifier
 from shared.addresses import Addresses
@@ -42,10 +45,10 @@ from shared.files import Files
 from shared.flow import FLOW
 from shared.jobs import Job, JobState, JobTable
 from shared.migrations import migrate
-from shared.model_server import ModelServer
+from shared.model_server import ModelServer, PromptTooLong
 from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
-from tests.servers.adapters import freeze_trained
+from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
 from tests.shared.adapters.keys import key_pair
 
@@ -241,6 +244,20 @@ async def test_each_is_asked_by_its_own_contract_and_compared_under_the_names_of
         known=[],
     )
     assert renamed_meanwhile.evaluated.scorecard.held_out == one.evaluated.scorecard.held_out
+
+
+async def test_a_text_too_long_for_one_way_of_asking_is_asked_the_next_way(
+    models_url: str, files: Files
+) -> None:
+    own = LabelContract.of(contract_of(workload_added(files)))
+    longer = replace(own, before="Read this with care. " * 4000)
+    question = Question("held_out", 0, "where is my parcel", "a")
+    async with ModelServer(models_url) as models:
+        examiner = Examiner(AdapterLoading(files, models), 1, 0.0, lambda: None)
+        [plain] = await examiner.answers([question], MODEL, [own])
+        assert await examiner.answers([question], MODEL, [longer, own]) == [plain]
+        with pytest.raises(PromptTooLong):
+            await examiner.answers([question], MODEL, [longer])
 
 
 class PublishedEvents:
