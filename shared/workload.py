@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.fields import MOST_ITEMS, Name, Number, Paragraph, Part, Sentence, Share, Whole, WorkloadName
 from shared.training.section import Training as Training
@@ -13,7 +13,16 @@ from shared.training.section import Training as Training
 MOST_LABELS = 2000
 """More than any model server tells the probabilities of; its own limit is asked when a workload is added."""
 
-Word = Annotated[str, StringConstraints(pattern=r"^[^\s<>|\[\]{}]{1,80}$")]
+
+def _one_word(text: str) -> str:
+    if any(character.isspace() or character in "<>|[]{}" for character in text):
+        raise ValueError(
+            f'"{text}" is no word that a model writes as one token. Write one word, without < > | [ ] {{ }}.'
+        )
+    return text
+
+
+Word = Annotated[Name, AfterValidator(_one_word)]
 """A word that a model can write as one token; no white space, and no special token of a model."""
 
 

@@ -67,6 +67,38 @@ def test_a_label_may_say_what_it_was_called() -> None:
     assert read.was == {"bank card": "card"}
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        GOOD.replace('"card",', '{ name = "card", word = "lost" },'),
+        GOOD.replace('"card",', '{ name = "card", was = "bank card", word = "lost" },'),
+        GOOD + '[words]\ncard = "lost"\n',
+        'words = { card = "lost" }\n' + GOOD,
+    ],
+    ids=["in the label", "with its former name", "as a table", "in a line"],
+)
+def test_the_word_of_a_label_may_be_named(given: str) -> None:
+    assert read_toml(given.encode(), "tickets.toml").workload.words == {"card": "lost"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('card = "got lost"', 'line 12: words.card: "got lost" is no word that a model writes as one token'),
+        ('card = "<|im_end|>"', "is no word that a model writes as one token"),
+        ('cart = "lost"', 'words names "cart", which is no label. Check its spelling.'),
+    ],
+    ids=["two words", "a special token", "no label"],
+)
+def test_a_named_word_that_cannot_be_is_said_with_its_line(words: str, said: str) -> None:
+    assert said in definition(f"{GOOD}[words]\n{words}\n")
+
+
+def test_a_label_has_one_word() -> None:
+    twice = GOOD.replace('"card",', '{ name = "card", word = "lost" },') + '[words]\ncard = "gone"\n'
+    assert '"card" has two words. Leave one out.' in definition(twice)
+
+
 def test_how_often_a_cycle_is_due_may_go_by_its_old_name() -> None:
     read = read_toml((GOOD + "[cycle]\nfailures = 9\n").encode(), "tickets.toml")
     assert read.workload.cycle.corrections == 9
