@@ -100,7 +100,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 weight.data = weight.data.float()
         self._answers: torch.Tensor | None = None
         output = self.model.get_output_embeddings()
-        output.register_forward_pre_hook(lambda _, given: (given[0][:, :-1][self._answers], *given[1:]))
+        output.register_forward_pre_hook(lambda _, given: (given[0][self._answers], *given[1:]))
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         loader: DataLoader[Any] = DataLoader(
@@ -120,7 +120,9 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         device = self.plan.device
         with torch.autocast(device.kind, torch.bfloat16, enabled=device.dtype == "bfloat16"):
             logits = model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+                input_ids=inputs["input_ids"][:, :-1],
+                attention_mask=inputs["attention_mask"][:, :-1],
+                use_cache=False,
             ).logits
         total = torch.nn.functional.cross_entropy(logits.float(), following[self._answers], reduction="sum")
         if num_items_in_batch is None:

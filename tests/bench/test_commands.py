@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.model import ROOT
+from tests.services.retraining.tiny import tiny_base_model
 
 CHAOS_SECONDS, INGEST_SECONDS, LABEL_WORDS_SECONDS = 300, 200, 300
+TRAINING_SECONDS = 300
 
 
 def last_line(module: str, *arguments: str, seconds: float) -> dict[str, Any]:
@@ -49,6 +51,25 @@ def test_the_intake_bench_ends_with_its_figures() -> None:
     told = last_line("intake", "--events", "5000", "--rounds", "1", seconds=INGEST_SECONDS)
     assert list(told) == ["single_per_s_core", "batch_per_s_core"]
     assert told["batch_per_s_core"] > 3 * told["single_per_s_core"] > 0
+
+
+def test_the_training_bench_ends_with_its_figures(tmp_path: Path) -> None:
+    small = (
+        "--device",
+        "cpu",
+        "--steps",
+        "3",
+        "--rows",
+        "40",
+        "--base-model",
+        str(tiny_base_model(tmp_path)),
+    )
+    told = last_line("training", *small, seconds=TRAINING_SECONDS)
+    assert list(told) == [
+        "tokens_per_s", "tokens_per_s_plain_trl", "speedup", "eval_loss", "eval_loss_plain_trl",
+        "min_grad_norm", "peak_memory_gb",
+    ]  # fmt: skip
+    assert all(figure > 0 for figure in told.values())
 
 
 def test_the_bench_of_large_tables_ends_with_its_figures() -> None:

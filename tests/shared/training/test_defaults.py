@@ -31,6 +31,15 @@ def test_few_rows_are_read_until_they_can_have_taught_something() -> None:
     assert few.validation_rows == few.early_stopping_patience == 0
 
 
+def test_many_labels_of_few_rows_are_read_more_often() -> None:
+    def epochs(rows: int, labels: int) -> float:
+        return plan(Training(), rows, labels, 40, 135_000_000, Device()).epochs
+
+    assert epochs(1540, 77) == 3
+    assert epochs(770, 154) == pytest.approx(40 * 154 / 693, abs=0.01)
+    assert epochs(150, 150) == 10
+
+
 @pytest.mark.parametrize(
     ("size", "rate"),
     [(135_000_000, 2e-3), (10_000_000, 2e-3), (7_000_000_000, 2e-4), (1_000_000_000, 6.2e-4)],
