@@ -21,7 +21,7 @@ from services.retraining.base_model import peak_memory_gb
 from services.retraining.batch_order import batches
 from services.retraining.best_epoch import best_step, is_over
 from services.retraining.divergence import why_to_end
-from services.retraining.training_outcome import CannotTrain, Trained, TrainingCancelled
+from services.retraining.training_outcome import CannotTrain, Trained
 from services.retraining.training_rows import Example
 from services.retraining.training_work import TrainingWork
 from shared.training.plan import TrainingPlan
@@ -37,7 +37,7 @@ def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
     The loss is the cross-entropy of the answer's tokens over the whole vocabulary. What is trained is float32
     whatever the base model is in. Called again on the same folder it goes on from the last checkpoint, with
     the weights, the optimiser, the order of rows and the random numbers it would have had. Raises
-    CannotTrain, TrainingCancelled.
+    CannotTrain.
     """
     started = _first_start(work.folder)
     plan = work.plan
@@ -45,10 +45,12 @@ def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
     if plan.device.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     rows = [_tokens(example, tokenizer) for example in work.examples]
+    checkpoint = _last_whole_checkpoint(work.folder / "checkpoints")
+    steps = _ended_at(checkpoint, plan) or plan.max_steps
     longest_first = sorted((_tokens(example, tokenizer) for example in work.validation), key=_length)[::-1]
     trainer = AnswerTrainer(
         model=model,
-        args=_settings(plan, work.checkpoint_every, work.folder / "checkpoints"),
+        args=_settings(plan, steps, work.checkpoint_every, work.folder / "checkpoints"),
         train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(longest_first) if longest_first else None,
         processing_class=tokenizer,
@@ -59,23 +61,23 @@ def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
         [_length(row) for row in rows],
         plan.batch_size,
         plan.gradient_accumulation_steps,
-        plan.max_steps,
+        steps,
         plan.seed,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=_last_whole_checkpoint(work.folder / "checkpoints"))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
     losses, evaluated = _losses(history), _evaluations(history)
-    steps = int(trainer.state.global_step)
-    best = best_step(evaluated) if evaluated else steps
-    if best != steps:
+    done = int(trainer.state.global_step)
+    best = best_step(evaluated) if evaluated else done
+    if best != done:
         _put_back(model, work.folder, best)
     return Trained(
         final_loss=_mean(losses[-max(1, len(losses) // 10) :]),
         eval_loss=evaluated.get(best),
-        steps=steps,
+        steps=done,
         best_step=best,
-        rows_seen=rows_seen(steps, len(rows), plan.batch_size, plan.gradient_accumulation_steps),
+        rows_seen=rows_seen(done, len(rows), plan.batch_size, plan.gradient_accumulation_steps),
         seconds=time.time() - started,
         min_grad_norm=min(entry["grad_norm"] for entry in history if "grad_norm" in entry),
         peak_memory_gb=peak_memory_gb(plan.device),
@@ -146,8 +148,8 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
         self._work.on_step(int(state.global_step), float(logs["loss"]))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._work.is_cancelled():
-            raise TrainingCancelled
+        if state.global_step == self._work.plan.max_steps and self._work.plan.is_validated:
+            control.should_evaluate = True  # though the epoch may not be over
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         losses = _evaluations(state.log_history)
@@ -157,10 +159,10 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
 
-def _settings(plan: TrainingPlan, checkpoint_every: int, folder: Path) -> SFTConfig:
+def _settings(plan: TrainingPlan, steps: int, checkpoint_every: int, folder: Path) -> SFTConfig:
     return SFTConfig(
         output_dir=str(folder),
-        max_steps=plan.max_steps,
+        max_steps=steps,
         per_device_train_batch_size=plan.batch_size,
         per_device_eval_batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.gradient_accumulation_steps,
@@ -236,7 +238,16 @@ def _put_back(model: Any, folder: Path, step: int) -> None:
             weight.copy_(kept[name])
 
 
-def _last_whole_checkpoint(folder: Path) -> str | None:
+def _ended_at(checkpoint: Path | None, plan: TrainingPlan) -> int | None:
+    """The step of a checkpoint after which there is no other, because no epoch had got better."""
+    if checkpoint is None:
+        return None
+    state = json.loads((checkpoint / STATE).read_text("utf-8"))
+    is_ended = is_over(_evaluations(state["log_history"]), plan.early_stopping_patience)
+    return int(state["global_step"]) if is_ended else None
+
+
+def _last_whole_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end; a half-written one is removed."""
     newest_first = sorted(
         folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
@@ -247,7 +258,7 @@ def _last_whole_checkpoint(folder: Path) -> str | None:
         except (OSError, ValueError):
             shutil.rmtree(checkpoint)
         else:
-            return str(checkpoint)
+            return checkpoint
     return None
 
 

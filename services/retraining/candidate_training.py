@@ -15,7 +15,6 @@ from services.retraining.training_outcome import (
     BaseModelMissing,
     CannotTrain,
     Trained,
-    TrainingCancelled,
 )
 from services.retraining.training_rows import PromptTooLong, TrainingRows, probes
 from services.retraining.training_warnings import warnings
@@ -132,8 +131,6 @@ def train_candidate(
         )
     except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
         raise Refused(str(error)) from error
-    except TrainingCancelled as error:
-        raise Refused("the training was cancelled.") from error
     said = (*trained.warnings, *warnings(planned, len(examples), trained.rows_seen, cut + cut_there))
     (adapter / "README.md").write_text(adapter_card(workload, dataset, planned, trained, said), "utf-8")
     if settings.signing_key:

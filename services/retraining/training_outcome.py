@@ -34,7 +34,3 @@ class BaseModelMissing(Exception):
 
 class CannotTrain(Exception):
     """However often it is tried, nothing comes of it. Says why and what to do."""
-
-
-class TrainingCancelled(Exception):
-    """Somebody asked for the end of this training."""

@@ -26,7 +26,6 @@ class TrainingWork:
     """The same one when the training is started again: it goes on from the last checkpoint."""
     on_step: Callable[[int, float], None]
     """Told each optimiser step's number and loss."""
-    is_cancelled: Callable[[], bool] = lambda: False
     highest_rank: int = 64
     """The highest that the model server takes."""
     contract: AdapterContract | None = None

@@ -19,6 +19,8 @@ MAX_LENGTH: dict[Kind, int] = {"cpu": 1024, "cuda": 2048}
 EPOCHS, MOST_EPOCHS = 3.0, 10.0
 FEWEST_STEPS, READINGS_OF_A_LABEL = 30, 40
 """Few rows are read more often, until there are so many steps, and each label was read about so often."""
+MOST_READINGS = 15_000
+"""Many rows are read less often, but once."""
 VALIDATION_SHARE = 0.1
 FEWEST_FOR_VALIDATION, MOST_VALIDATION = 100, 200
 """Fewer rows than the first cannot spare any; more than the second say no more about an epoch."""
@@ -133,8 +135,9 @@ def validated(rows: int, share: float | None) -> int:
 
 
 def _epochs(rows: int, labels: int, per_epoch: int) -> float:
-    """Three, and more of them for few rows: 77 labels of 20 rows and 10 of 29 were learnt well by three."""
-    wanted = max(EPOCHS, FEWEST_STEPS / per_epoch, READINGS_OF_A_LABEL * labels / rows)
+    """Three; more of them for few rows, fewer for many."""
+    enough = max(1.0, min(EPOCHS, MOST_READINGS / rows))
+    wanted = max(enough, FEWEST_STEPS / per_epoch, READINGS_OF_A_LABEL * labels / rows)
     return round(min(MOST_EPOCHS, wanted), 2)
 
 

@@ -35,7 +35,7 @@ class NotDeployable(CannotTrain):
 
 
 def train(work: TrainingWork) -> Trained:
-    """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain, TrainingCancelled."""
+    """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     plan = work.plan
     tokenizer = base_model.describe(work.base_model).tokenizer
     model = base_model.weights(work.base_model, plan.device.model_copy(update={"dtype": "float32"}))

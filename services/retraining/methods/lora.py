@@ -16,7 +16,7 @@ from shared.training.plan import TrainingPlan
 
 
 def train(work: TrainingWork) -> Trained:
-    """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain, TrainingCancelled."""
+    """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     set_seed(work.plan.seed)  # the adapters begin at random
     tokenizer = base_model.describe(work.base_model).tokenizer
     model = get_peft_model(base_model.weights(work.base_model, work.plan.device), lora_config(work.plan))

@@ -27,7 +27,7 @@ PROBES = 100
 
 
 def train(work: TrainingWork) -> Trained:
-    """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain, TrainingCancelled."""
+    """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     plan = work.plan
     tokenizer = base_model.describe(work.base_model).tokenizer
     quantised = base_model.weights(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from safetensors.torch import load_file
 
 from services.retraining.answer_trainer import AnswerTrainer
 from services.retraining.methods.lora import train
-from services.retraining.training_outcome import BaseModelMissing, CannotTrain, TrainingCancelled
+from services.retraining.training_outcome import BaseModelMissing, CannotTrain
+from services.retraining.training_work import TrainingWork
 from tests.services.retraining.tiny import tiny_base_model, tiny_work
 
 
@@ -131,13 +133,28 @@ def test_a_base_model_with_broken_weights_ends_it_with_the_reason(
     assert not (tmp_path / "job" / "adapter").exists()
 
 
-def test_it_ends_when_somebody_asks(base: Path, tmp_path: Path) -> None:
-    steps: list[int] = []
-    work = tiny_work(base, tmp_path, on_step=lambda step, loss: steps.append(step))
-    cancelled = type(work)(**{**work.__dict__, "is_cancelled": lambda: len(steps) == 2})
-    with pytest.raises(TrainingCancelled):
-        train(cancelled)
-    assert steps == [1, 2]
+def test_the_last_step_is_judged_though_its_epoch_is_not_over(base: Path, tmp_path: Path) -> None:
+    trained = train(tiny_work(base, tmp_path, epochs=1.5))
+    assert trained.steps == trained.best_step == 9
+    assert trained.rows_seen == 72
+
+
+def test_a_training_that_ended_early_stays_ended_when_it_is_started_again(base: Path, tmp_path: Path) -> None:
+    def work(on_step: Callable[[int, float], None] = lambda step, loss: None) -> TrainingWork:
+        spoilt = tiny_work(base, tmp_path, learning_rate=0.5, epochs=20.0, on_step=on_step)
+        return replace(spoilt, checkpoint_every=spoilt.plan.steps_per_epoch)
+
+    first, again = train(work()), list[int]()
+    kept = weights(tmp_path)
+    (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
+    second = train(work(lambda step, loss: again.append(step)))
+    assert again == []
+    assert (second.steps, second.best_step, second.eval_loss) == (
+        first.steps,
+        first.best_step,
+        first.eval_loss,
+    )
+    assert all(torch.equal(weight, kept[name]) for name, weight in weights(tmp_path).items())
 
 
 def test_a_base_model_that_is_not_there_is_named(tmp_path: Path) -> None:
