@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.retraining.job_messages import TRAIN, TrainTask
-from shared.adapters.contract import AdapterContract
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, WorkloadAdded
 from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refusal, Result, read_line
@@ -100,7 +100,7 @@ def order(files: Files, folder: Path, **training: Any) -> Order:
 
 def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, tmp_path: Path) -> None:
     folder = tmp_path / "job"
-    published = order(files, folder, epochs=1.0)
+    published = order(files, folder, epochs=1.0, max_steps=3)
     environment = {
         "FILES_URI": (tmp_path / "files").as_uri(),
         "STATE_FOLDER": str(tmp_path),
@@ -120,21 +120,29 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     (torn / "adapter_model.safetensors").write_bytes(b"torn")
 
     *progress, result = Child(published, **environment).says()
-    assert progress[0] == JobProgress(phase="training", done=0, total=4)
+    assert progress[0] == JobProgress(phase="training", done=0, total=3)
     steps = [one.done for one in progress if isinstance(one, JobProgress)]
-    assert (steps[1], steps[-1]) == (done + 1, 4)
+    assert (steps[1], steps[-1]) == (done + 1, 3)
     assert isinstance(result, Result)
     trained = CandidateTrained.model_validate(result.result["trained"])
     losses = [json.loads(entry) for entry in _losses(folder)]
-    assert losses[0] > 1.5 * losses[-1]
+    assert losses[0] > 1.2 * losses[-1]
     assert trained.final_loss == pytest.approx(losses[-1], rel=0.01)
-    assert trained.steps == 4
+    assert (trained.steps, trained.rows_seen, trained.epochs_seen) == (3, 12, 0.75)
+    (warning,) = trained.warnings
+    assert warning.startswith("4 of 16 training rows were never seen")
+    assert trained.plan is not None
+    assert (trained.plan["max_steps"], trained.plan["lora_r"], trained.plan["learning_rate"]) == (3, 4, 2e-3)
     assert trained.candidate.name.startswith("tickets-smollm2-135m-v3-")
     adapter = files.adapter_folder(trained.candidate)
     config = json.loads((adapter / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "SmolLM2-135M-Instruct"
     card = (adapter / "README.md").read_text()
     assert "Rows made up for a test." in card
+    assert f"- **{warning}**" in card
+    assert "| learning_rate | 0.002 |" in card
+    contract = AdapterContract.read((adapter / CONTRACT_FILE).read_bytes())
+    assert contract.training == trained.plan
     assert str(tmp_path) not in card
     assert {path.name for path in adapter.iterdir()} == {
         "README.md",
@@ -149,7 +157,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
 
 
 def _losses(folder: Path) -> list[str]:
-    (last,) = folder.glob("checkpoints/checkpoint-4/trainer_state.json")
+    (last,) = folder.glob("checkpoints/checkpoint-3/trainer_state.json")
     history = json.loads(last.read_text())["log_history"]
     return [json.dumps(entry["loss"]) for entry in history if "loss" in entry]
 
