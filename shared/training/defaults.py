@@ -24,6 +24,8 @@ MOST_READINGS = 15_000
 VALIDATION_SHARE = 0.1
 FEWEST_FOR_VALIDATION, MOST_VALIDATION = 100, 200
 """Fewer rows than the first cannot spare any; more than the second say no more about an epoch."""
+PATIENCE = 2
+"""Epochs: with one, the noise of few validation rows ends a training before its rate has come down."""
 LEARNING_RATE, OF_SIZE, FALLS_BY = 2e-3, 135e6, 0.583
 FULL_SHARE = 0.05
 WARMUP, WARMUP_FROM_STEPS = 0.03, 100
@@ -90,7 +92,7 @@ def plan(
             else training.gradient_checkpointing
         ),
         neftune_noise_alpha=training.neftune_noise_alpha or 0.0,
-        early_stopping_patience=(0 if validation_rows == 0 else _patience(training.early_stopping_patience)),
+        early_stopping_patience=_patience(training.early_stopping_patience, validation_rows),
         seed=1 if training.seed is None else training.seed,
         **_fusion(training),
     )
@@ -157,5 +159,7 @@ def _warmup(training: Training, max_steps: int) -> int:
     return round(WARMUP * max_steps) if max_steps >= WARMUP_FROM_STEPS else 0
 
 
-def _patience(given: int | None) -> int:
-    return 1 if given is None else given
+def _patience(given: int | None, validation_rows: int) -> int:
+    if validation_rows == 0:
+        return 0
+    return PATIENCE if given is None else given

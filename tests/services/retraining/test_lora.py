@@ -102,7 +102,12 @@ def test_gradients_of_several_batches_are_those_of_one(base: Path, tmp_path: Pat
 def test_the_best_epoch_is_kept_and_worse_ones_end_it(base: Path, tmp_path: Path) -> None:
     steps: list[int] = []
     work = tiny_work(
-        base, tmp_path, learning_rate=0.5, epochs=20.0, on_step=lambda step, loss: steps.append(step)
+        base,
+        tmp_path,
+        learning_rate=0.5,
+        epochs=20.0,
+        early_stopping_patience=1,
+        on_step=lambda step, loss: steps.append(step),
     )
     trained = train(work)
     assert trained.best_step < trained.steps == steps[-1] < work.plan.max_steps
@@ -141,7 +146,9 @@ def test_the_last_step_is_judged_though_its_epoch_is_not_over(base: Path, tmp_pa
 
 def test_a_training_that_ended_early_stays_ended_when_it_is_started_again(base: Path, tmp_path: Path) -> None:
     def work(on_step: Callable[[int, float], None] = lambda step, loss: None) -> TrainingWork:
-        spoilt = tiny_work(base, tmp_path, learning_rate=0.5, epochs=20.0, on_step=on_step)
+        spoilt = tiny_work(
+            base, tmp_path, learning_rate=0.5, epochs=20.0, early_stopping_patience=1, on_step=on_step
+        )
         return replace(spoilt, checkpoint_every=spoilt.plan.steps_per_epoch)
 
     first, again = train(work()), list[int]()
