@@ -57,7 +57,7 @@ def estimate(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: A
     half = plan.device.dtype == "bfloat16"
     compute = BFLOAT16 if half else FLOAT32
     adapter = base.layers * sum(plan.lora_r * (i + o) for i, o in base.adapted(plan.target_modules))
-    trained = base.parameters - base.embedding_parameters if plan.method == "full" else adapter
+    trained = base.linear_parameters if plan.method == "full" else adapter
     # Every forward pass under autocast leaves a copy in 16 bits of the float32 weights that it used.
     copies = BFLOAT16 * trained if half else 0
     saved = base.parameters if plan.method == "full" else adapter
@@ -126,7 +126,7 @@ def _per_token(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention:
     compute = BFLOAT16 if half else FLOAT32
     full = plan.method == "full"
     adapted = list(base.linear_layers.values()) if full else base.adapted(plan.target_modules)
-    norms = 2 * FLOAT32 * base.hidden * (2 if full else 1)
+    norms = 2 * FLOAT32 * base.hidden
     if half or (plan.lora_dropout and not full):  # each layer keeps its input in a copy of its own
         inputs = compute * sum(inputs for inputs, _ in adapted)
     else:
