@@ -87,7 +87,7 @@ def fuse(work: TrainingWork) -> Trained:
         min_grad_norm=0.0,
         peak_memory_gb=base_model.peak_memory_gb(plan.device),
         lora_r=model.peft_config[FUSED].r,
-        notes=(f"fused by {plan.combination} out of {', '.join(folder.name for folder in work.adapters)}",),
+        notes=(f"fused by {plan.combination} out of {', '.join(plan.adapters)}",),
     )
 
 

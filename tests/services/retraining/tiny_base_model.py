@@ -14,6 +14,7 @@ from services.retraining import base_model
 from services.retraining.training_rows import Example, Probe, probes
 from services.retraining.training_work import TrainingWork
 from shared.adapters.contract import AdapterContract, ContractLabel
+from shared.cpu_dtype import DType
 from shared.training.defaults import plan
 from shared.training.device import Device
 from shared.training.section import Training
@@ -72,7 +73,9 @@ def validation_probes(count: int = 40) -> list[Probe]:
     return probes(given, examples(given))
 
 
-def work(base: str, folder: Path, highest_rank: int = 64, **said: Any) -> TrainingWork:
+def work(
+    base: str, folder: Path, highest_rank: int = 64, dtype: DType = "float32", **said: Any
+) -> TrainingWork:
     """A training of 40 rows for a few steps, with 20 rows to choose the best epoch by."""
     folder.mkdir(exist_ok=True)
     described = base_model.describe(base)
@@ -83,7 +86,7 @@ def work(base: str, folder: Path, highest_rank: int = 64, **said: Any) -> Traini
         len(ANSWERS),
         40,
         described.parameters,
-        Device(),
+        Device(dtype=dtype),
         described.context,
         20,
     )
