@@ -464,6 +464,20 @@ async def test_adapters_of_earlier_versions_are_found_in_the_results_of_their_jo
     assert row["trained_at"].replace(tzinfo=UTC) == made.trained_at
 
 
+async def test_a_fusion_finds_its_workloads_adapters_by_name_in_the_order_they_are_named(
+    clickhouse: ClickHouse, files: Files
+) -> None:
+    await migrate(clickhouse, "retraining")
+    store = RunStore(clickhouse)
+    known = [files.freeze_adapter(f"t{seed}", lora_adapter(seed), MODEL) for seed in (1, 2)]
+    for adapter in known:
+        await store.evaluating(trained(files, adapter, 1), Training(), "")
+    names = [known[1].name, "no-such-adapter", known[0].name]
+    assert await store.adapters("tickets", names) == (known[1], known[0])
+    assert await store.adapters("another", names) == ()
+    assert await store.adapters("tickets", ()) == ()
+
+
 async def test_a_run_never_goes_back(clickhouse: ClickHouse, files: Files) -> None:
     await migrate(clickhouse, "retraining")
     store = RunStore(clickhouse)
