@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import resource
 import sys
@@ -23,6 +24,9 @@ from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
 from shared.cpu_dtype import cpu_dtype
 from shared.training.device import Device
 from shared.training.memory import Attention
+
+# PEFT imports bitsandbytes where it is installed, which then warns that kernels of a model hub are not.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 ROOM = 1.3
 """Times the weights: they, and what a few rows take."""
