@@ -15,11 +15,20 @@ from shared.addresses import Addresses
 from shared.clickhouse import CannotUseClickHouse
 from shared.files import CannotUseFiles
 from shared.flow import FLOW
+from shared.jobs.gpus import TooFewGpus
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
 from shared.topics import CannotUseKafka
 
-REFUSALS = (CannotListen, CannotMigrate, CannotUseClickHouse, CannotUseFiles, CannotUseKafka, CannotUseKeys)
+REFUSALS = (
+    CannotListen,
+    CannotMigrate,
+    CannotUseClickHouse,
+    CannotUseFiles,
+    CannotUseKafka,
+    CannotUseKeys,
+    TooFewGpus,
+)
 """What waiting would not help. Each says in one line what to do."""
 
 

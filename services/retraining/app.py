@@ -19,8 +19,8 @@ from shared.events import (
     TrainingRequested,
     WorkloadAdded,
 )
-from shared.job_launcher import launcher_for
-from shared.jobs import JobLimits, JobTable, runner_for
+from shared.job_launcher import gpus_to_share_out, launcher_for
+from shared.jobs import Gpus, JobLimits, JobTable, runner_for
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 
@@ -34,12 +34,14 @@ def build(context: ServiceContext) -> Service:
     prove_keys(settings.signing_key, Verifier(context.addresses.adapters_public_key))
     if not settings.signing_key:
         log.warning(UNSIGNED)
+    gpus = Gpus(gpus_to_share_out(), {TRAIN: settings.gpus_per_run})
     limits = JobLimits(
-        settings.jobs_at_once,
+        settings.jobs_at_once or gpus.at_once(),
         {
             TRAIN: timedelta(seconds=settings.training_deadline_seconds),
             EVALUATE: timedelta(seconds=settings.evaluation_deadline_seconds),
         },
+        gpus,
     )
     tracking = tracking_for(context.addresses.files_uri, context.registry)
     workloads = Workloads()

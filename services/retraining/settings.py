@@ -15,8 +15,14 @@ class Settings(BaseSettings):
     """Rows under way to the model server at a time during evaluation."""
     patience_seconds: float = Field(default=120, ge=0)
     """How long an evaluation waits for a model server that is down before it starts anew."""
-    jobs_at_once: int = Field(default=1, ge=1)
-    """Trainings and evaluations at the same time: each takes a GPU, or all cores there are."""
+    jobs_at_once: int = Field(default=0, ge=0)
+    """Trainings and evaluations at the same time. 0: as many as this host has GPUs for, one without any, for
+    each takes all cores there are.
+    """
+    gpus_per_run: int = Field(default=1, ge=1)
+    """GPUs that a training gets for itself while it runs, of those that this host shows. Several train it
+    together, by accelerate and FSDP; on Kubernetes say it in JOB_KUBERNETES_GPUS.
+    """
     training_deadline_seconds: float = Field(default=24 * 3600, gt=0)
     """A training that takes longer is stopped, and its run has failed."""
     evaluation_deadline_seconds: float = Field(default=12 * 3600, gt=0)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.job_launcher.command import command, environment
 from shared.job_protocol import Order
 
 LONGEST_LINE_BYTES = 1 << 26
@@ -18,19 +19,23 @@ LONGEST_LINE_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """Runs `python -m MODULE`; the order goes to its standard input."""
+    """Runs `python -m MODULE`; the order goes to its standard input.
+
+    A job that was given GPUs sees these alone, and runs in as many processes.
+    """
 
     module: str
 
     async def start(self, order: Order, deadline: timedelta) -> LaunchedChild:
-        """The deadline is the service's to keep: the child does not outlive it."""
+        """The deadline is the service's to keep: the child does not outlive it. Raises CannotStart."""
+        said = order.model_dump_json()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self.module,
+            *command(sys.executable, self.module, len(order.gpus)),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE_BYTES,
-            preexec_fn=_dies_with_parent,
+            env=os.environ | environment(said, order.gpus), preexec_fn=_dies_with_parent,
         )  # fmt: skip
         assert process.stdin is not None
-        process.stdin.write(order.model_dump_json().encode())
+        process.stdin.write(said.encode())
         process.stdin.close()  # after what was written; a child that is dead by then tells by its exit code
         return LaunchedChild(process)
 

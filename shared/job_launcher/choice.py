@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.job_launcher.child_process import ChildProcess
+from shared.job_launcher.host_gpus import host_gpus
 from shared.job_launcher.kubernetes_api import in_cluster
 from shared.job_launcher.kubernetes_job import KubernetesJob
 from shared.job_launcher.launcher import Launcher
@@ -25,3 +28,11 @@ def launcher_for(service: str) -> Launcher:
     if LauncherSettings().launcher == "kubernetes":
         return KubernetesJob(service, KubernetesSettings(), in_cluster())
     return ChildProcess(f"services.{service}.job")
+
+
+def gpus_to_share_out() -> tuple[str, ...]:
+    """This host's GPUs, for the jobs that run on it; none where Kubernetes gives every pod its own."""
+    if LauncherSettings().launcher == "kubernetes":
+        return ()
+    devices = [path.name for path in Path("/dev").glob("nvidia*")]
+    return host_gpus(os.environ.get("CUDA_VISIBLE_DEVICES"), devices)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.job_launcher.command import command, order_in_environment
 from shared.job_launcher.launcher import CannotStart
-from shared.job_protocol.lines import ORDER_VARIABLE, Order
+from shared.job_protocol.lines import Order
 
 JOB_ID = "tuneloop.dev/job-id"
 """The annotation with the job's id; a label could not hold every id."""
@@ -18,7 +20,6 @@ CONTAINER = "job"
 STATE_FOLDER = "/state"
 SIGNS = "train"
 """The kind of job that needs the private key."""
-LONGEST_ORDER_BYTES = 120_000  # Linux takes 128 KiB for one variable of the environment
 
 
 class KubernetesSettings(BaseSettings):
@@ -48,7 +49,9 @@ class KubernetesSettings(BaseSettings):
     memory: str = "8Gi"
     """What a job asks for, and what it may take at most."""
     gpus: dict[str, int] = Field(default={"train": 1})
-    """GPUs by kind of job, as JSON; kinds that are not named get none."""
+    """GPUs by kind of job, as JSON; kinds that are not named get none. A job that gets several runs in as
+    many processes, by `accelerate launch` and FSDP.
+    """
     keep_seconds: int = Field(default=3600, ge=60)
     """How long Kubernetes keeps a Job that has ended: a service that was away must still find its answer."""
     run_as_user: int = Field(default=1000, ge=1)
@@ -65,12 +68,7 @@ def manifest(service: str, order: Order, deadline: timedelta, settings: Kubernet
     if not settings.image:
         raise CannotStart("JOB_KUBERNETES_IMAGE is not set. Name the image of the service in it.")
     folder = f"{STATE_FOLDER}/{service}/{order.job_id}"  # as the pod sees it
-    said = order.model_copy(update={"folder": folder}).model_dump_json()
-    if len(said.encode()) > LONGEST_ORDER_BYTES:
-        raise CannotStart(
-            f"its order has {len(said.encode())} bytes, and a pod's environment takes {LONGEST_ORDER_BYTES}. "
-            "Use fewer or shorter labels."
-        )
+    said = order_in_environment(order.model_copy(update={"folder": folder}).model_dump_json())
     labels = {
         "app.kubernetes.io/name": "tuneloop",
         "app.kubernetes.io/component": service,
@@ -111,7 +109,9 @@ def manifest(service: str, order: Order, deadline: timedelta, settings: Kubernet
     }
 
 
-def _container(service: str, kind: str, order: str, settings: KubernetesSettings) -> dict[str, Any]:
+def _container(
+    service: str, kind: str, order: Mapping[str, str], settings: KubernetesSettings
+) -> dict[str, Any]:
     resources = {"cpu": settings.cpu, "memory": settings.memory}
     gpus = settings.gpus.get(kind, 0)
     limits = {"memory": settings.memory} | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
@@ -125,9 +125,9 @@ def _container(service: str, kind: str, order: str, settings: KubernetesSettings
     return {
         "name": CONTAINER,
         "image": settings.image,
-        "command": ["python", "-m", f"services.{service}.job"],
+        "command": command("python", f"services.{service}.job", gpus),
         "env": [
-            {"name": ORDER_VARIABLE, "value": order},
+            *({"name": name, "value": said} for name, said in order.items()),
             {"name": "STATE_FOLDER", "value": STATE_FOLDER},
             {"name": "HOME", "value": "/tmp"},
         ],

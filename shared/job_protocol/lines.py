@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from shared.fields import Part
 
 ORDER_VARIABLE = "TUNELOOP_JOB_ORDER"
 """The variable of the environment that holds the order, where it does not come on standard input."""
+
+LONGEST_ORDER_BYTES = 120_000  # Linux takes 128 KiB for one variable of the environment
 
 MARK = b"tuneloop-job "
 """How each line of an answer begins; the job's id follows."""
@@ -25,6 +27,8 @@ class Order(Part):
     task: dict[str, JsonValue]
     folder: str
     """Its own scratch folder: the same one when the job is started again, so that it can go on from there."""
+    gpus: list[str] = Field(default_factory=list)
+    """Those of this host that it may use, by the names CUDA gives them; none: whatever it finds."""
 
 
 class JobProgress(Part):

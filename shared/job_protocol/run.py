@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -24,8 +25,12 @@ def run_job(work: Work) -> int:
     """The whole `main` of a job's process: reads the order, does the work, answers; gives the exit code.
 
     From here on standard output belongs to the answer alone. Whatever else is written there, by a library, by
-    C code or by a child process, goes to standard error.
+    C code or by a child process, goes to standard error. Of several processes at one order (`accelerate
+    launch`) the first alone answers; they die with the one that launched them.
     """
+    rank = int(os.environ.get("RANK", "0"))
+    if "RANK" in os.environ:
+        _die_with_parent()
     sys.stdout.flush()
     reserved = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -34,6 +39,8 @@ def run_job(work: Work) -> int:
     one_at_a_time = threading.Lock()
 
     def say(**line: Any) -> None:
+        if rank != 0:
+            return
         marked = marked_line(order.job_id, line)
         with one_at_a_time:
             while marked:
@@ -46,3 +53,11 @@ def run_job(work: Work) -> int:
     else:
         say(result=result)
     return 0
+
+
+def _die_with_parent() -> None:
+    import ctypes
+
+    pr_set_pdeathsig = 1
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -36,6 +36,8 @@ class Job:
     """Until then the owner may be taken to be at work; it renews the lease while it is."""
     deadline: datetime | None = None
     """When the attempt under way has taken too long."""
+    gpus: tuple[str, ...] = ()
+    """Those of its owner's host that the attempt under way has, by the names that CUDA gives them."""
     revision: int = 0
 
     def leased_elsewhere(self, owner: str, at: datetime) -> bool:

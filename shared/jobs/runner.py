@@ -22,9 +22,10 @@ from shared.events.envelope import now
 from shared.job_launcher import Launcher
 from shared.job_protocol import Order, Refusal, Result
 from shared.jobs.attempt import LEASE, Attempt, Crash, OnProgress, TakenOver
+from shared.jobs.gpus import Gpus, leased_by_others
 from shared.jobs.job import Job, JobState
 from shared.jobs.metrics import JobMetrics
-from shared.jobs.next_jobs import next_jobs
+from shared.jobs.next_jobs import NO_GPUS, next_jobs
 from shared.jobs.table import JobTable
 from shared.service import ServiceContext
 
@@ -47,6 +48,8 @@ class JobLimits:
 
     at_once: int
     deadlines: Mapping[str, timedelta]
+    gpus: Gpus = NO_GPUS
+    """Of this host, each for one job at a time."""
 
     def deadline_of(self, kind: str) -> timedelta:
         """A kind that is not known, wanted by another version of the service, gets the longest."""
@@ -56,6 +59,7 @@ class JobLimits:
 @dataclass(frozen=True)
 class _UnderWay:
     workload: str
+    gpus: tuple[str, ...]
     task: asyncio.Task[None]
 
 
@@ -139,15 +143,26 @@ class JobRunner:
         """Begins what can begin; gives the seconds to the next look, None if only news matters."""
         await self._give_up(self._handed_over(now()))
         under_way = {key: one.workload for key, one in self._under_way.items()}
-        jobs = [job for job in await self._table.unpublished() if self._owns(job.workload)]
+        everybodys = await self._table.unpublished()
+        jobs = [job for job in everybodys if self._owns(job.workload)]
         # What ended while the table was read may still stand in it as it was: that counts as under way, too.
         under_way |= {key: one.workload for key, one in self._under_way.items()}
         at = now()
-        following = next_jobs(jobs, under_way, self._pauses, self._limits.at_once, self._owner, at)
+        following = next_jobs(
+            jobs,
+            under_way,
+            self._pauses,
+            self._limits.at_once,
+            self._owner,
+            at,
+            self._limits.gpus,
+            ours={gpu for one in self._under_way.values() for gpu in one.gpus},
+            theirs=leased_by_others(everybodys, self._owner, at),
+        )
         for job in following.begin:
             task = asyncio.create_task(self._carry_out(job))
             task.add_done_callback(partial(self._ended, job.job_id))
-            self._under_way[job.job_id] = _UnderWay(job.workload, task)
+            self._under_way[job.job_id] = _UnderWay(job.workload, job.gpus, task)
         self._metrics.waiting.set(sum(job.job_id not in self._under_way for job in jobs))
         moments = [since + HAND_OVER for since in self._lost.values()]
         if following.look_at is not None:
@@ -209,7 +224,9 @@ class JobRunner:
             revision=job.revision + 1,
         )
         folder = str(self._folder / job.job_id)
-        order = Order(job_id=job.job_id, kind=job.kind, task=dict(job.task), folder=folder)
+        order = Order(
+            job_id=job.job_id, kind=job.kind, task=dict(job.task), folder=folder, gpus=list(job.gpus)
+        )
         attempt = self._attempts[job.job_id] = Attempt(
             job, order, deadline, self._launcher, self._table, self._on_progress, self._metrics.progressed
         )

@@ -64,6 +64,7 @@ class JobTable:
             "lease_owner": job.lease_owner,
             "lease_until": job.lease_until or NO_TIME,
             "deadline": job.deadline or NO_TIME,
+            "gpus": list(job.gpus),
             "revision": job.revision,
             "changed_at": now(),
         }
@@ -84,6 +85,7 @@ def _job(row: Mapping[str, Any]) -> Job:
         lease_owner=row["lease_owner"],
         lease_until=_moment(row["lease_until"]),
         deadline=_moment(row["deadline"]),
+        gpus=tuple(row["gpus"]),
         revision=row["revision"],
     )
 

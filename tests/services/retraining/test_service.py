@@ -50,6 +50,7 @@ from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
+from tests.services.retraining.tiny import tiny_base_model
 from tests.shared.adapters.keys import key_pair
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -97,19 +98,19 @@ def workload_added(files: Files) -> WorkloadAdded:
 
 def long_training(files: Files) -> WorkloadAdded:
     added = workload_added(files)
-    training = Training(lora_r=4, batch_size=1, epochs=100, max_steps=400, seed=1)
-    definition = added.definition.model_copy(update={"training": training})
+    training = Training(lora_r=4, batch_size=1, epochs=100, early_stopping_patience=0, seed=1)
+    definition = added.definition.model_copy(update={"base_model": "tiny", "training": training})
     return added.model_copy(update={"definition": definition})
 
 
-def dataset(files: Files, version: int) -> DatasetPublished:
+def dataset(files: Files, version: int, train_rows: int = 4) -> DatasetPublished:
     return DatasetPublished(
         dataset_id=f"d{version}",
         workload="tickets",
         version=version,
         cycle_id=None if version == 1 else f"c{version}",
         cutoff=AT,
-        train=rows(files, "train", 4),
+        train=rows(files, "train", train_rows),
         golden=rows(files, "golden", 4),
         held_out=rows(files, "held-out", 6),
         manifest=rows(files, "manifest", 1),
@@ -416,13 +417,18 @@ async def test_a_training_that_is_asked_for_becomes_a_run_of_its_own_on_the_same
 
 
 async def test_a_run_that_is_cancelled_fails_within_seconds_and_leaves_nothing(
-    stage: tuple[Service, PublishedEvents], files: Files, clickhouse: ClickHouse, tmp_path: Path
+    stage: tuple[Service, PublishedEvents],
+    files: Files,
+    clickhouse: ClickHouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service, published = stage
+    monkeypatch.setenv("BASE_MODELS", str(tiny_base_model(tmp_path / "bases" / "tiny").parent))
     await apply(service, long_training(files))
-    await apply(service, dataset(files, 2))
+    await apply(service, dataset(files, 2, train_rows=500))  # 50,000 steps: minutes at least
     run_id = DatasetPublished.run_of("d2")
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         while not published.progressed:
             await asyncio.sleep(0.05)
     await apply(service, cancelled(run_id))
