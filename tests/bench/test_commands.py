@@ -12,7 +12,7 @@ from tests.servers.model import ROOT
 from tests.services.retraining.tiny import tiny_base_model
 
 CHAOS_SECONDS, INGEST_SECONDS, LABEL_WORDS_SECONDS = 300, 200, 300
-TRAINING_SECONDS = 300
+TRAINING_SECONDS, RESUME_SECONDS = 300, 300
 
 
 def last_line(module: str, *arguments: str, seconds: float) -> dict[str, Any]:
@@ -45,6 +45,11 @@ def test_the_ingest_bench_ends_with_its_figures() -> None:
     ]  # fmt: skip
     assert (told["lost"], told["visible_twice"]) == (0, 0)
     assert all(told[name] > 0 for name in list(told)[:7])
+
+
+def test_a_training_that_is_killed_at_random_steps_ends_with_the_same_weights() -> None:
+    told = last_line("resume", "--kills", "2", seconds=RESUME_SECONDS)
+    assert told == {"kills": 2, "identical": True, "largest_difference": 0.0}
 
 
 def test_the_intake_bench_ends_with_its_figures() -> None:
