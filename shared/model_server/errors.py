@@ -7,6 +7,14 @@ class ModelServerDown(Exception):
     """The model server does not answer, or answers that it cannot now. Try again."""
 
 
+class ModelServerFailed(ModelServerDown):
+    """The model server answers 500: it tried and could not. `said` is its own text."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("the model server answered 500")
+        self.said = said
+
+
 class AdapterNotFound(ModelServerDown):
     """The model server finds no adapter where it was told to look. Mount the files; it is tried again."""
 
@@ -35,6 +43,8 @@ def error_of(status: int, text: str) -> Exception:
         return UnknownModel(text[:500])
     if status == 400 and "maximum context length" in text:
         return PromptTooLong("the text is longer than the model's context")
-    if status in (429, 500, 502, 503, 504):
+    if status == 500:
+        return ModelServerFailed(f"{status}: {text[:500]}")
+    if status in (429, 502, 503, 504):
         return ModelServerDown(f"the model server answered {status}")
     return ModelServerRefused(f"{status}: {text[:500]}")

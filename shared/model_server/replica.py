@@ -14,6 +14,7 @@ from shared.model_server.answers import known_shape, names
 from shared.model_server.errors import (
     AdapterNotFound,
     ModelServerDown,
+    ModelServerFailed,
     ModelServerRefused,
     UnknownModel,
     error_of,
@@ -53,9 +54,11 @@ class Replica:
             await self.post(session, "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path})
         except UnknownModel as error:
             raise AdapterNotFound(self.address.url, path) from error
-        except ModelServerRefused:
+        except (ModelServerRefused, ModelServerFailed) as error:
             if name not in await self.names(session):
-                raise
+                # vLLM answers 500 to every adapter that it cannot load, one of too high a rank, say.
+                said = error.said if isinstance(error, ModelServerFailed) else str(error)
+                raise ModelServerRefused(said) from error
         self.models.add(name)
 
     async def unload(self, session: aiohttp.ClientSession, name: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from shared.files import Files
 from shared.files.store import Store
@@ -340,6 +342,34 @@ async def test_what_is_no_adapter_is_refused_by_all(models: ModelServer, tmp_pat
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(ModelServerRefused):
         await models.load_adapter("broken", tmp_path)
+
+
+async def vllm_that_cannot_load(said: str) -> TestServer:
+    """Answers as vLLM 0.32 did."""
+
+    async def listing(_: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": MODEL, "parent": None, "max_model_len": 8192}]})
+
+    async def load(_: web.Request) -> web.Response:
+        error = {"message": said, "type": "InternalServerError", "param": None, "code": 500}
+        return web.json_response({"error": error}, status=500)
+
+    app = web.Application()
+    app.add_routes([web.get("/v1/models", listing), web.post("/v1/load_lora_adapter", load)])
+    return TestServer(app)
+
+
+@pytest.mark.parametrize("beside", ["", ",http://127.0.0.1:9"], ids=["one server", "a fleet"])
+async def test_an_adapter_that_vllm_cannot_load_is_refused_with_its_reason_and_not_waited_for(
+    beside: str,
+) -> None:
+    said = "Call to add_lora method failed: LoRA rank 68 is greater than max_lora_rank 64."
+    async with (
+        await vllm_that_cannot_load(said) as server,
+        ModelServer(str(server.make_url("")) + beside) as models,
+    ):
+        with pytest.raises(ModelServerRefused, match="rank 68 is greater than max_lora_rank 64"):
+            await models.load_adapter("wide", Path("/files/adapters/wide"))
 
 
 async def test_nobody_there_is_said_with_where_was_looked(monkeypatch: pytest.MonkeyPatch) -> None:
