@@ -153,6 +153,7 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         losses = _evaluations(state.log_history)
+        self._work.on_evaluated(int(state.global_step), losses[int(state.global_step)])
         if best_step(losses) == state.global_step:
             _keep(self._model, self._work.folder, int(state.global_step))
         if is_over(losses, self._work.plan.early_stopping_patience):

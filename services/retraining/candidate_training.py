@@ -109,6 +109,7 @@ def train_candidate(
                 checkpoint_every=settings.checkpoint_every,
                 folder=folder,
                 on_step=_reported(report, planned),
+                on_evaluated=lambda step, loss: report(_evaluated(planned, step, loss)),
                 highest_rank=settings.lora_rank,
                 contract=contract,
                 adapters=[files.adapter_folder(adapter) for adapter in task.adapters],
@@ -204,6 +205,10 @@ def _reported(report: Report, planned: TrainingPlan) -> Callable[[int, float], N
             report(JobProgress(phase="training", done=step, total=planned.max_steps, loss=loss))
 
     return on_step
+
+
+def _evaluated(planned: TrainingPlan, step: int, loss: float) -> JobProgress:
+    return JobProgress(phase="training", done=step, total=planned.max_steps, eval_loss=loss)
 
 
 def _base_model(base_models: str, name: str) -> str:

@@ -26,6 +26,8 @@ class TrainingWork:
     """The same one when the training is started again: it goes on from the last checkpoint."""
     on_step: Callable[[int, float], None]
     """Told each optimiser step's number and loss."""
+    on_evaluated: Callable[[int, float], None] = lambda step, loss: None
+    """Told the loss on validation rows at the end of each epoch, with its step."""
     highest_rank: int = 64
     """The highest that the model server takes."""
     contract: AdapterContract | None = None

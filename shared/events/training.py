@@ -85,12 +85,15 @@ class TrainingProgressed(Event):
     done: Count
     total: Count
     loss: Number | None = None
+    eval_loss: Number | None = None
+    """On the rows kept for that, at the end of an epoch."""
     seconds_left: Annotated[Number, Field(ge=0)] | None = None
     """Of this phase, at its pace so far; None while there is none."""
     progressed_at: Moment
 
     def cause(self) -> tuple[str, ...]:
-        return (self.run_id, self.phase, str(self.done))
+        said = (self.run_id, self.phase, str(self.done))
+        return said if self.eval_loss is None else (*said, "evaluated")
 
     def happened_at(self) -> datetime:
         return self.progressed_at

@@ -32,12 +32,14 @@ class Order(Part):
 
 
 class JobProgress(Part):
-    """What a job is busy with. `loss` is for those that have one, `seconds_left` is of this phase."""
+    """What a job is busy with. `loss` and `eval_loss` (at the end of an epoch) are for those that have them,
+    `seconds_left` is of this phase."""
 
     phase: str
     done: int
     total: int
     loss: float | None = None
+    eval_loss: float | None = None
     seconds_left: float | None = None
 
 

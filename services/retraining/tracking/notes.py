@@ -66,14 +66,11 @@ Note = RunNote | AliasNote
 def notes(event: Event) -> Iterator[Note]:
     """None for an event that MLflow has no place for."""
     match event:
-        case TrainingProgressed(phase="training", loss=float(loss)):
-            yield RunNote(
-                event.workload,
-                event.run_id,
-                event.progressed_at,
-                event.done,
-                metrics={"train_loss": loss},
-            )
+        case TrainingProgressed(phase="training"):
+            measured = {"train_loss": event.loss, "eval_loss": event.eval_loss}
+            metrics = {name: loss for name, loss in measured.items() if loss is not None}
+            if metrics:
+                yield RunNote(event.workload, event.run_id, event.progressed_at, event.done, metrics=metrics)
         case CandidateTrained():
             yield _trained(event)
         case CandidateEvaluated():
@@ -106,7 +103,7 @@ def _trained(event: CandidateTrained) -> RunNote:
     measured = {
         "steps": event.steps,
         "final_loss": event.final_loss,
-        "eval_loss": event.eval_loss,
+        "best_eval_loss": event.eval_loss,
         "rows_seen": event.rows_seen,
         "epochs_seen": event.epochs_seen,
         "training_seconds": event.seconds,

@@ -64,6 +64,7 @@ async def test_a_run_has_its_settings_its_losses_by_step_and_its_scorecard(
     happened = [
         progressed(1, 1, 0.75),
         progressed(1, 2, 0.5),
+        progressed(1, 2, None).model_copy(update={"eval_loss": 0.625}),
         trained(1),
         evaluated(1),
     ]
@@ -77,7 +78,9 @@ async def test_a_run_has_its_settings_its_losses_by_step_and_its_scorecard(
     assert run.data.params["lora_r"] == "16"
     assert run.data.params["device.kind"] == "cpu"
     assert run.data.metrics["held_out/accuracy"] == 0.8
-    assert run.data.metrics["eval_loss"] == 0.5
+    assert run.data.metrics["best_eval_loss"] == 0.5
+    [eval_loss] = client.get_metric_history(run.info.run_id, "eval_loss")
+    assert (eval_loss.step, eval_loss.value) == (2, 0.625)
     losses = client.get_metric_history(run.info.run_id, "train_loss")
     assert [(loss.step, loss.value) for loss in losses] == [(1, 0.75), (2, 0.5)]
     [version] = client.search_model_versions("name = 'tickets'")

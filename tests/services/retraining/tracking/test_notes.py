@@ -20,6 +20,14 @@ def test_a_step_is_a_metric_at_its_step() -> None:
     assert (note.run_id, note.step, note.metrics, note.ends) == ("run-1", 3, {"train_loss": 0.75}, None)
 
 
+def test_the_loss_on_validation_rows_is_a_metric_at_the_end_of_its_epoch() -> None:
+    progress = progressed(1, 3, None).model_copy(update={"eval_loss": 0.5})
+    [note] = notes(progress)
+    assert isinstance(note, RunNote)
+    assert (note.step, note.metrics) == (3, {"eval_loss": 0.5})
+    assert progress.cause() != progressed(1, 3, 0.75).cause()  # both are said of one step
+
+
 def test_progress_without_a_loss_says_nothing() -> None:
     assert list(notes(progressed(1, 0, None))) == []
     assert list(notes(progressed(1, 3, None, "evaluation"))) == []
@@ -31,7 +39,7 @@ def test_the_plan_becomes_parameters_and_what_was_measured_becomes_metrics() -> 
     assert note.params["lora_r"] == "16"
     assert note.params["device.kind"] == "cpu"
     assert note.params["base_model"] == "small"
-    assert (note.metrics["eval_loss"], note.metrics["rows_seen"], note.step) == (0.5, 48, 4)
+    assert (note.metrics["best_eval_loss"], note.metrics["rows_seen"], note.step) == (0.5, 48, 4)
     assert note.tags["tuneloop.adapter"] == adapter(1).name
     assert note.tags["tuneloop.warnings"] == "Twice."
 
@@ -41,7 +49,7 @@ def test_a_run_of_version_0_2_has_no_plan_and_is_noted_all_the_same() -> None:
     [note] = notes(older)
     assert isinstance(note, RunNote)
     assert "lora_r" not in note.params
-    assert "eval_loss" not in note.metrics
+    assert "best_eval_loss" not in note.metrics
 
 
 def test_a_scorecard_ends_the_run_and_its_candidate_is_the_challenger() -> None:
