@@ -21,9 +21,9 @@ from services.retraining.training_warnings import warnings
 from services.retraining.training_work import TrainingWork
 from services.retraining.validation_split import split
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
-from shared.adapters.signature import sign
+from shared.adapters.signature import Verifier, sign
 from shared.addresses import Addresses
-from shared.events import CandidateTrained, now
+from shared.events import CandidateTrained, FrozenAdapter, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
 from shared.training.base_model_shape import BaseModelShape
@@ -112,7 +112,7 @@ def train_candidate(
                 on_evaluated=lambda step, loss: report(_evaluated(planned, step, loss)),
                 highest_rank=settings.lora_rank,
                 contract=contract,
-                adapters=[files.adapter_folder(adapter) for adapter in task.adapters],
+                adapters=_proved(task.adapters, files, Verifier(addresses.adapters_public_key)),
             )
         )
         if trained.lora_r is not None:
@@ -193,6 +193,14 @@ def _with_its_adapters(training: Training, known: Sequence[str]) -> Training:
             f"named{': not ' + ', '.join(missing) if missing else ''}. See: tuneloop adapters list"
         )
     return training.model_copy(update={"adapters": tuple(known)})
+
+
+def _proved(adapters: Sequence[FrozenAdapter], files: Files, verifier: Verifier) -> list[Path]:
+    """Folders of adapters that are ours: nobody else's weights get into one by fusion."""
+    folders = [files.adapter_folder(adapter) for adapter in adapters]
+    for folder in folders:
+        verifier.verify(folder)
+    return folders
 
 
 def _reported(report: Report, planned: TrainingPlan) -> Callable[[int, float], None]:

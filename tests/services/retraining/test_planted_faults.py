@@ -1,0 +1,154 @@
+"""Faults planted into a whole training job, on a tiny base model: nothing is frozen, and the run says why."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.retraining.job import work
+from services.retraining.job_messages import TRAIN, TrainResult, TrainTask
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.signature import Verifier, sign
+from shared.events import DatasetCounts, DatasetPublished, FrozenAdapter, WorkloadAdded
+from shared.files import Files
+from shared.job_protocol import JobProgress, Order, Refused
+from shared.workload import Training, Workload
+from tests.servers.adapters import freeze_trained
+from tests.servers.planted_adapters import PLANTED, planted
+from tests.services.retraining.test_service import AT
+from tests.services.retraining.tiny import LABELS, TEXTS, tiny_base_model
+from tests.shared.adapters.keys import key_pair
+
+TINY = "tiny"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files((tmp_path / "files").as_uri(), tmp_path / "cache")
+
+
+@pytest.fixture
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Our private key, and somebody else's. Ours has its public one where everything looks for it."""
+    ours, public = key_pair(tmp_path, "ours")
+    theirs, _ = key_pair(tmp_path / "elsewhere", "theirs")
+    for name, value in {
+        "ADAPTERS_PUBLIC_KEY": str(public),
+        "RETRAINING_SIGNING_KEY": str(ours),
+        "FILES_URI": (tmp_path / "files").as_uri(),
+        "STATE_FOLDER": str(tmp_path / "state"),
+        "BASE_MODELS": str(tmp_path / "base-models"),
+        "TUNELOOP_DTYPE": "float32",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return ours, theirs
+
+
+def rows(count: int, *, shuffled: bool = False) -> list[dict[str, str]]:
+    """No two alike, but for one word that tells the label; shuffled, nothing tells it."""
+    chance, names, words = (
+        random.Random(1),
+        list(LABELS),
+        [f"{a}{b}" for a in "bdfgklmnprst" for b in "aeiou"],
+    )
+    return [
+        {
+            "text": f"{TEXTS[names[number % 3]]} {' '.join(chance.sample(words, 3))}",
+            "label": chance.choice(names) if shuffled else names[number % 3],
+        }
+        for number in range(count)
+    ]
+
+
+def task_of(files: Files, given: Sequence[dict[str, str]], **training: Any) -> TrainTask:
+    settings = {"learning_rate": 1e-2, "lora_r": 4, "batch_size": 8, "epochs": 4.0} | training
+    definition = Workload(
+        name="tickets",
+        title="Tickets",
+        prompt="{text}\nTopic:",
+        labels=tuple(LABELS),
+        base_model=TINY,
+        training=Training.model_validate(settings),
+    )
+    frozen = files.freeze_rows("rows", given)
+    return TrainTask(
+        run_id="run-1",
+        dataset=DatasetPublished(
+            dataset_id="dataset-1",
+            workload="tickets",
+            version=1,
+            cycle_id=None,
+            cutoff=AT,
+            train=frozen,
+            golden=frozen,
+            held_out=frozen,
+            manifest=frozen,
+            counts=DatasetCounts(),
+            published_at=AT,
+        ),
+        added=WorkloadAdded(revision=1, definition=definition, answers=LABELS, rows=frozen, added_at=AT),
+    )
+
+
+async def run(task: TrainTask, folder: Path, reported: list[JobProgress]) -> TrainResult:
+    (folder / "job").mkdir()
+    order = Order(job_id="run-1", kind=TRAIN, task=task.model_dump(mode="json"), folder=str(folder / "job"))
+    return TrainResult.model_validate(await asyncio.to_thread(work, order, reported.append))
+
+
+async def test_a_whole_training_leaves_a_signed_adapter_with_its_contract(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / TINY)
+    reported: list[JobProgress] = []
+    result = await run(task_of(files, rows(120)), tmp_path, reported)
+    folder = files.adapter_folder(result.trained.candidate)
+    Verifier(tmp_path / "public").verify(folder)
+    contract = AdapterContract.read((folder / CONTRACT_FILE).read_bytes())
+    assert contract.label_names == tuple(LABELS)
+    losses = {progress.done: progress.eval_loss for progress in reported if progress.eval_loss is not None}
+    assert min(losses.values()) == result.trained.eval_loss
+    assert len(losses) > 1, "the loss on validation rows is told at the end of each epoch"
+
+
+def broken(model: Any) -> None:
+    model.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
+
+
+async def test_a_number_that_is_none_in_the_base_model_ends_it(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / TINY, broken)
+    with pytest.raises(Refused, match="base model"):
+        await run(task_of(files, rows(120)), tmp_path, [])
+    assert not (tmp_path / "files" / "adapters").exists()
+
+
+async def test_shuffled_labels_teach_nothing_and_nothing_leaves(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / TINY)
+    task = task_of(files, rows(600, shuffled=True), learning_rate=1e-3, epochs=1.0)
+    with pytest.raises(Refused, match=r"must not leave.*guessing"):
+        await run(task, tmp_path, [])
+    assert not (tmp_path / "files" / "adapters").exists()
+
+
+@pytest.mark.parametrize("name", PLANTED)
+async def test_nobody_else_s_weights_get_into_one_of_ours_by_fusion(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / TINY)
+    plant, why = planted(*keys)[name]
+    task = task_of(files, rows(120), method="fusion", adapters=("first", "second"))
+    good = freeze_trained(files, "first", 1, task.added, before_freezing=partial(sign, private_key=keys[0]))
+    bad = freeze_trained(files, "second", 2, task.added, before_freezing=plant)
+    adapters: tuple[FrozenAdapter, ...] = (good, bad)
+    with pytest.raises(Refused, match=why):
+        await run(task.model_copy(update={"adapters": adapters}), tmp_path, [])
