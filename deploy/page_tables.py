@@ -58,7 +58,7 @@ def training_table() -> str:
     sentences = dict(_sentences(Training))
     for name in Training.model_fields:
         decided = " | ".join(_decided(one, name) for one in (laptop, gpu))
-        rows.append(f"| `{name}` | {sentences[name]} | {decided} |")
+        rows.append(f"| `{name}` | {sentences.get(name, '')} | {decided} |")
     return "\n".join([*rows, ""])
 
 

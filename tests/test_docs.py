@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic_settings import BaseSettings
 
-from deploy.page_tables import settings_classes, settings_table
+from deploy.page_tables import settings_classes, settings_table, training_table
 from services.stack import build
 from shared.addresses import Addresses
 from shared.broker import make_broker
@@ -21,6 +21,7 @@ from shared.files import Files
 from shared.flow import FLOW
 from shared.model_server import ModelServer
 from shared.service import ServiceContext
+from shared.workload import Training
 from tests.services.console.screenshots import MOST_BYTES, NAMES, SCHEMES
 
 ROOT = Path(__file__).parent.parent
@@ -91,6 +92,13 @@ def test_every_setting_says_what_it_is(settings: type[BaseSettings]) -> None:
         row = re.search(rf"^\| `{prefix}{name}` \| .+ \| (.*) \|$", settings_table(), re.M | re.I)
         assert row is not None
         assert row[1], f"{settings.__module__}: {name} wants a sentence below it"
+
+
+@pytest.mark.parametrize("name", Training.model_fields)
+def test_every_setting_of_a_training_says_what_it_is_and_what_is_decided(name: str) -> None:
+    row = re.search(rf"^\| `{name}` \| (.*) \| (.+) \| (.+) \|$", training_table(), re.M)
+    assert row is not None
+    assert row[1], f"shared/training/section.py: {name} wants a sentence below it"
 
 
 @pytest.mark.parametrize("settings", settings_classes(), ids=lambda settings: str(settings.__module__))
