@@ -20,7 +20,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 PYTHON = (3, 12)
 MACHINE = "x86_64"
-EXTRAS = ("retraining", "s3")
+EXTRAS = ("retraining", "s3", "mlflow")
 """Besides the base: what deploy/Dockerfile.cuda installs."""
 HEAD = """\
 # What deploy/Dockerfile.cuda installs: the service retraining for an NVIDIA GPU, Python 3.12 on Linux x86_64.
