@@ -18,6 +18,7 @@ from time import process_time
 from typing import Any
 from uuid import uuid4
 
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from services.garbage import collect_seldom
@@ -94,6 +95,7 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
             consumes = dict(service.consumes)
             consumes[PredictionLogged] = replace(batch, handler=columns.take_events)
             service = replace(service, consumes=consumes)
+        collect_seldom()
         began = process_time()
         await broker.connect()
         consumers = ProcessConsumers(
@@ -106,7 +108,6 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
         )
         state = asyncio.create_task(consumers.state.run())
         await consumers.state.ready()
-        collect_seldom()
         running = [asyncio.create_task(consumer.run()) for consumer in consumers.others]
         await columns.done.wait()
         used = process_time() - began
@@ -121,4 +122,4 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
 
 if __name__ == "__main__":
     servers, events, url, *handlers = sys.argv[1:]
-    said(asyncio.run(measure(servers, int(events), url, with_handlers=bool(handlers))), int(events))
+    said(uvloop.run(measure(servers, int(events), url, with_handlers=bool(handlers))), int(events))
