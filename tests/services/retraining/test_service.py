@@ -465,6 +465,7 @@ async def test_adapters_of_earlier_versions_are_found_in_the_results_of_their_jo
     await table.keep(Job("r2", "train", "tickets", {}, AT, JobState.PUBLISHED, error="no rows"))
     await migrate(clickhouse, "retraining")
     (row,) = await clickhouse.rows("SELECT * FROM adapters_v1")
+    assert await RunStore(clickhouse).adapters("tickets", ["none", made.candidate.name]) == (made.candidate,)
     assert (row["name"], row["digest"]) == (made.candidate.name, made.candidate.digest)
     assert (row["run_id"], row["train_rows"], row["rows_seen"]) == ("r1", 4, None)
     assert row["trained_at"].replace(tzinfo=UTC) == made.trained_at

@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,
     CandidateTrained,
@@ -23,8 +25,10 @@ from shared.events import (
     DatasetRefused,
     Event,
     FailureClustersFound,
+    RunCancelRequested,
     TrainingFailed,
     TrainingProgressed,
+    TrainingRequested,
     Verdict,
 )
 from tests.servers.http import app_of, serving
@@ -356,3 +360,115 @@ async def test_a_workload_that_is_not_there_is_said_with_those_that_are(place: P
     for command in (["workload", "follow"], ["workload", "show"], ["cycle", "start"], ["rollback"]):
         code, output = await place.run(*command, "nothing")
         assert (code, output.strip()) == (1, "There is no workload “nothing”. Known: tickets.")
+
+
+async def trainable(place: Place, clickhouse: ClickHouse) -> None:
+    await place.added()
+    await has_dataset(clickhouse)
+
+
+async def has_dataset(clickhouse: ClickHouse) -> None:
+    row = {"dataset_id": "d2", "workload": "tickets", "version": 2, "published_at": NOON}
+    await clickhouse.insert("datasets_v1", [row])
+
+
+async def under_way(place: Place, running: Running) -> str:
+    """The id of the run that `tuneloop train` follows."""
+    await running.until("waits for its turn")
+    (run,) = (await place.workloads.client.get("/runs?workload=tickets")).json()
+    return str(run["run_id"])
+
+
+async def ran(place: Place, clickhouse: ClickHouse, run_id: str, state: str, **more: Any) -> None:
+    """`retraining` keeps the run's state, and then publishes what ends its training."""
+    row = {"run_id": run_id, "workload": "tickets", "dataset_id": "d2", "state": state, "changed_at": NOON}
+    await clickhouse.insert("runs_v1", [row | more])
+    of_it = {"run_id": run_id, "dataset_id": "d2", "cycle_id": None}
+    events = events_of(None, "d2")
+    name = "failed" if state == "failed" else "evaluated"
+    await place.workloads.apply(events[name].model_copy(update=of_it | {"reason": more.get("reason", "")}))
+
+
+async def test_train_follows_its_run_until_it_is_evaluated_and_ends_with_one_json_line(
+    place: Place, clickhouse: ClickHouse
+) -> None:
+    await trainable(place, clickhouse)
+    running = await place.start("train", "tickets", "--method", "lora", "--set", "seed=7", "--json")
+    run_id = await under_way(place, running)
+    await ran(
+        place, clickhouse, run_id, "evaluated", candidate="tickets-v2", method="lora", train_rows=60,
+        rows_seen=40, warnings=["20 rows were never seen"],
+    )  # fmt: skip
+    code, output = await running.end()
+    assert code == 0
+    told = json.loads(output.splitlines()[-1])
+    assert (told["run_id"], told["state"], told["candidate"]) == (run_id, "evaluated", "tickets-v2")
+    assert (told["rows_seen"], told["warnings"]) == (40, ["20 rows were never seen"])
+    asked = [event for event in place.workloads.published if isinstance(event, TrainingRequested)]
+    assert not asked  # the outbox has not been looked at yet; it publishes what the answer stands for
+    await place.workloads.publish_all()
+    (event,) = [event for event in place.workloads.published if isinstance(event, TrainingRequested)]
+    assert (event.training.method, event.training.seed) == ("lora", 7)
+
+
+async def test_train_of_a_run_that_fails_ends_with_the_reason(place: Place, clickhouse: ClickHouse) -> None:
+    await trainable(place, clickhouse)
+    running = await place.start("train", "tickets")
+    run_id = await under_way(place, running)
+    await ran(place, clickhouse, run_id, "failed", reason="the loss of step 3 is nan")
+    code, output = await running.end()
+    assert (code, output.splitlines()[-1]) == (
+        1,
+        f"tickets: run {run_id} has failed. the loss of step 3 is nan",
+    )
+
+
+async def test_ctrl_c_leaves_a_training_running_and_says_so_and_cancel_ends_it(
+    place: Place, clickhouse: ClickHouse
+) -> None:
+    await trainable(place, clickhouse)
+    running = await place.start("train", "tickets", in_terminal=True)
+    await running.until("Ctrl-C leaves it running")
+    run_id = await under_way(place, running)
+    running.process.send_signal(signal.SIGINT)
+    code, output = await running.end()
+    assert code == 0
+    assert "tickets goes on by itself (training:" in output
+    code, output = await place.run("runs", "cancel", run_id[:8], "--reason", "the wrong rows")
+    assert (code, output.strip()) == (0, f"Run {run_id} ends now. See: tuneloop runs list")
+    (event,) = [event for event in place.workloads.published if isinstance(event, RunCancelRequested)]
+    assert (event.run_id, event.reason) == (run_id, "the wrong rows")
+    code, output = await place.run("runs", "list")
+    assert run_id in output
+
+
+async def test_what_cannot_be_trained_is_refused_in_one_line(place: Place, clickhouse: ClickHouse) -> None:
+    await place.added()
+    code, output = await place.run("train", "tickets")
+    assert code == 1
+    assert output.strip().startswith("“tickets” has no dataset yet")
+    await has_dataset(clickhouse)
+    for given, said in (
+        (["--method", "dora"], "training.method"),
+        (["--set", "lora_q=3"], "Check its spelling"),
+        (["--set", "seed"], "write NAME=VALUE"),
+        (["--dataset", "9"], "no dataset v9"),
+    ):
+        code, output = await place.run("train", "tickets", *given)
+        assert code == 1
+        assert said in output
+        assert len(output.strip().splitlines()) == 1
+
+
+async def test_adapters_are_listed_and_one_is_shown_whole(place: Place, clickhouse: ClickHouse) -> None:
+    code, output = await place.run("adapters", "list")
+    assert (code, output.strip()) == (0, "No adapter yet. The first is trained when a workload is added.")
+    row = ADAPTER.model_dump() | {"workload": "tickets", "run_id": "r1", "method": "qlora", "dataset_id": "d"}
+    row |= {"plan": '{"lora_r": 16}', "train_rows": 50_000, "rows_seen": 6_400, "trained_at": NOON}
+    await clickhouse.insert("adapters_v1", [row | {"warnings": ["87 % of its rows were never seen"]}])
+    code, output = await place.run("adapters", "list")
+    assert code == 0
+    assert "6,400 of 50,000" in output
+    assert f"{ADAPTER.name}: 87 % of its rows were never seen" in output
+    code, output = await place.run("adapters", "show", ADAPTER.name[:6])
+    assert (code, json.loads(output)["plan"]) == (0, {"lora_r": 16})
