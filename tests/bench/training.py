@@ -43,7 +43,8 @@ class Turns:
 
     def after(self, tokens: int) -> None:
         self.tell({"seconds": time.perf_counter() - self.began.pop(), "tokens": tokens})
-        sys.stdin.readline()
+        if not sys.stdin.readline():
+            raise SystemExit("nobody asks for another step")
         self.began.append(time.perf_counter())
 
     def tell(self, what: dict[str, Any]) -> None:
