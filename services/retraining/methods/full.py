@@ -7,6 +7,7 @@ does, the training ends without a candidate and says so: nothing here can serve 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -45,6 +46,9 @@ def train(work: TrainingWork) -> Trained:
     for name in layers:
         model.get_submodule(name).weight.requires_grad_(True)
     trained = train_answers(model, tokenizer, work)
+    for weight in model.parameters():
+        weight.grad = None
+    gc.collect()  # the trainer, which holds AdamW's moments: what follows needs the room
 
     probes = work.validation or work.examples[:PROBES]
     prompts, answers = prompts_of(probes, tokenizer), answer_tokens(work.examples, tokenizer)
