@@ -62,11 +62,13 @@ class Running:
     terminal: int | None = None
 
     async def until(self, words: str) -> None:
-        """Waits until it has written these words. Raises TimeoutError with what it wrote if it does not."""
+        """Waits until it has written these words. Raises with what it wrote if it does not, or ends first."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while words not in self.output:
-                    self.output += await self._more()
+                    more = await self._more()
+                    assert more, f"it ended without “{words}”:\n{self.output}"
+                    self.output += more
         except TimeoutError:
             raise TimeoutError(f"no “{words}” in:\n{self.output}") from None
 
