@@ -14,7 +14,7 @@ class Given:
     """What earlier revisions gave away, of one tokenizer."""
 
     kept: Mapping[str, str] = field(default_factory=dict)
-    """Label, by its name of now → what the model writes for it."""
+    """Label, by its name of now → what the model writes for it. No two have the same."""
     owner_of: Mapping[str, str | None] = field(default_factory=dict)
     """Everything ever given → its label by the name of now; None if that is none any more."""
 
@@ -35,7 +35,8 @@ class Given:
                 owner_of[answer] = now
                 if now is not None:
                     kept[now] = answer
-        return cls(kept, owner_of)
+        # A name that was given up in a rename and is a label of its own again left its token to the other.
+        return cls({label: one for label, one in kept.items() if owner_of[one] == label}, owner_of)
 
 
 NOTHING_GIVEN = Given()

@@ -71,6 +71,17 @@ def test_a_label_that_comes_back_has_the_token_that_it_had() -> None:
     assert answers([WORDED, gone], workload("card", "refund", "x"))["refund"] == " refund"
 
 
+def test_a_name_that_was_renamed_away_and_comes_back_shares_no_token_with_what_it_became() -> None:
+    payback = revised(WORDED.definition, workload("payback", "card"), {"payback": "refund"})
+    second = added(2, payback, {"payback": " refund", "card": " card"})
+    gone = revised(payback, workload("card", "x"), {})
+    third = added(3, gone, {"card": " card", "x": " x"})
+    for labels in (("payback", "refund", "card", "x"), ("refund", "payback", "card", "x")):
+        both = answers([WORDED, second, third], workload(*labels))
+        assert both["payback"] == " refund"
+        assert len(set(both.values())) == len(labels)
+
+
 def test_a_label_may_have_a_word_again_that_it_once_had() -> None:
     again = added(2, WORDED.definition, {"refund": " A", "card": " B"})
     words = {"refund": "refund", "card": "card"}
