@@ -132,11 +132,12 @@ class LabelWords:
         return standing | {label: texts[label][token][1] for label, token in chosen.items()}
 
     def _free_codes(self, tokens: Tokens) -> Iterator[str]:
-        used = {_only(answer, tokens) for answer in self._matched(tokens).values()}
+        used: set[int | None] = {_only(answer, tokens) for answer in self._matched(tokens).values()}
         used |= _nothing(tokens) | self._past(tokens).keys()
         for code in (*LETTERS, *PAIRS):
             token = _only(answer := _as_answer(code, tokens), tokens)
             if token is not None and token not in used:
+                used.add(token)  # "a" is the token of "A" where a tokenizer knows small letters alone
                 yield answer
 
     def _past(self, tokens: Tokens) -> dict[int, str | None]:

@@ -9,7 +9,7 @@ import pytest
 import simple_icd_10_cm as icd
 
 from services.workloads.complaints import BadWorkload
-from services.workloads.label_words import LabelWords, is_code, words_instead
+from services.workloads.label_words import LabelWords, NoTokenLeft, is_code, words_instead
 from tests.services.workloads.tokenizers_for_tests import KINDS, chosen, smollm2, tokens_of
 
 BANK = [
@@ -109,6 +109,15 @@ def test_letters_only_where_no_word_is_left() -> None:
     answers = words(["card", "card!", "card?", "card.", "card,", "refund"])
     assert [label for label, answer in answers.items() if is_code(answer)] == ["card?", "card.", "card,"]
     assert len([answer for answer in words(NUMBERS).values() if is_code(answer)]) == 141
+
+
+def test_letters_and_their_capitals_are_one_token_to_some_tokenizers_and_answer_for_one_label() -> None:
+    of = tokens_of(KINDS["word pieces"]())
+    labels = [chr(0x1F600 + number) for number in range(26)]
+    answers = chosen(LabelWords(labels), of)
+    assert len({of(answer)[0] for answer in answers.values()}) == len(labels)
+    with pytest.raises(NoTokenLeft, match=r"only \d+\. Use fewer labels"):
+        chosen(LabelWords([*labels, *(chr(0x1F650 + number) for number in range(26))]), of)
 
 
 def test_the_order_of_labels_changes_no_answer() -> None:
