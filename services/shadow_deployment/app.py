@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from services.shadow_deployment.contract_migration import ContractMigration
@@ -12,6 +13,7 @@ from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import NotSigned
 from shared.adapters.signature import Verifier, sign
 from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
@@ -22,12 +24,7 @@ from shared.service import Service, ServiceContext
 def build(context: ServiceContext) -> Service:
     store, workloads, wake = ShadowStore(context.clickhouse), Workloads(), asyncio.Event()
     settings, verifier = Settings(), Verifier(context.addresses.adapters_public_key)
-
-    def seal(folder: Path) -> None:
-        if settings.signing_key:
-            sign(folder, settings.signing_key)
-        verifier.verify(folder)
-
+    seal = sealing(settings.signing_key, verifier)
     judging = Judging(store, context.publish, context.clock, workloads, on_settled=wake.set)
     shadow = Shadow(
         store,
@@ -37,7 +34,7 @@ def build(context: ServiceContext) -> Service:
         judging,
         context.models,
         AdapterLoading(context.files, context.models, verifier),
-        ContractMigration(store, judging, workloads, context.files, context.models, sign=seal),
+        ContractMigration(store, judging, workloads, context.files, context.models, seal),
         settings,
         wake,
     )
@@ -53,3 +50,22 @@ def build(context: ServiceContext) -> Service:
         workloads=workloads,
         background=[shadow.run_for_ever],
     )
+
+
+def sealing(signing_key: str, verifier: Verifier) -> Callable[[Path], None]:
+    """Signs a folder where this installation signs, and proves that it may be loaded.
+
+    What it gives raises NotSigned where one is asked for and there is no key, else as `sign` and `verify` do.
+    """
+
+    def seal(folder: Path) -> None:
+        if signing_key:
+            sign(folder, signing_key)
+        elif verifier.is_on:
+            raise NotSigned(
+                "ADAPTERS_PUBLIC_KEY asks for a signature, and there is no key to sign with. Set "
+                "SHADOW_DEPLOYMENT_SIGNING_KEY to that of retraining, and start shadow_deployment again"
+            )
+        verifier.verify(folder)
+
+    return seal

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.shadow_deployment.app import sealing
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.trained_revision import trained_revision
 from shared.adapters.contract import AdapterContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.signature import Verifier, sign
+from shared.adapters.signature import Verifier
 from shared.events import (
     CandidateEvaluated,
     DatasetPublished,
@@ -141,7 +141,7 @@ async def test_what_is_signed_is_signed_with_its_contract(
     await service.handlers.on_workload_added(workload())
     old = of_old(files, "first", 1)
     await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
-    seal = partial(sign, private_key=private)
+    seal = sealing(str(private), Verifier(public))
     await ContractMigration(service.store, service.judging, service.workloads, files, models, seal).migrate()
     copy = service.consumed(ModelPromoted)[-1].champion
     assert await AdapterLoading(files, models, Verifier(public)).load(copy)
@@ -154,17 +154,14 @@ async def test_without_the_key_it_gets_none_where_nothing_unsigned_is_loaded(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    verifier = Verifier(key_pair(tmp_path)[1])
+    seal = sealing("", Verifier(key_pair(tmp_path)[1]))
     await service.handlers.on_workload_added(workload())
     old = of_old(files, "first", 1)
     await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
-    migration = ContractMigration(
-        service.store, service.judging, service.workloads, files, models, verifier.verify
-    )
-    await migration.migrate()
+    await ContractMigration(service.store, service.judging, service.workloads, files, models, seal).migrate()
     assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
     assert f"{old.name} gets no contract" in caplog.text
-    assert "is not signed" in caplog.text
+    assert "Set SHADOW_DEPLOYMENT_SIGNING_KEY to that of retraining" in caplog.text
 
 
 async def test_an_adapter_whose_answers_are_not_one_token_gets_none_and_says_so(
