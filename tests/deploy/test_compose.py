@@ -83,6 +83,21 @@ def test_whoever_loads_adapters_has_the_public_key_and_only_retraining_the_priva
     assert set(COMPOSE["secrets"]) == {PUBLIC, PRIVATE}
 
 
+def test_whoever_writes_files_may_and_nobody_else() -> None:
+    mounts = {
+        name: volume
+        for name, service in COMPOSE["services"].items()
+        for volume in service.get("volumes", [])
+        if volume.startswith("files:")
+    }
+    writers = {
+        path.relative_to(ROOT / "services").parts[0]
+        for path in (ROOT / "services").rglob("*.py")
+        if re.search(r"\.freeze_(rows|adapter)\b", path.read_text("utf-8"))
+    }
+    assert {name for name, volume in mounts.items() if not volume.endswith(":ro")} == writers
+
+
 def test_the_console_asks_containers_that_are_there() -> None:
     environment = COMPOSE["services"]["console"]["environment"]
     for name in ConsoleSettings.model_fields:
