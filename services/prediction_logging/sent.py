@@ -24,6 +24,7 @@ _TIMES_IN_UTC = (  # that say no more than is kept
     b"0000-00-00T00:00:00+00:00",
     b"0000-00-00T00:00:00Z",
 )
+_MOST_FOR_SURE = MAX_TEXT_BYTES // 4  # characters that take no more bytes, whichever they are
 _Id = Annotated[str, Meta(min_length=1, max_length=128)]
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
@@ -74,6 +75,8 @@ def read_sent(body: bytes, most: int, *, is_lines: bool) -> Sent | None:
     except ValueError:  # msgspec's errors are such
         return None
     if not 0 < len(predictions) <= most or (lines and max(map(len, lines)) > MAX_TEXT_BYTES):
+        return None
+    if not lines and any(len(one.input) > _MOST_FOR_SURE for one in predictions):
         return None
     ids = _said([one.prediction_id for one in predictions])
     times = _said([one.predicted_at for one in predictions])

@@ -143,6 +143,15 @@ def test_what_may_be_wrong_is_judged_line_by_line(line: str) -> None:
     assert at_once is None
 
 
+def test_a_text_in_an_array_that_is_long_in_bytes_alone_is_refused() -> None:
+    long = WHOLE | {"input": "é" * 40_000}
+    elements = [json.dumps(long, ensure_ascii=is_ascii) for is_ascii in (True, False)]
+    for element in elements:
+        at_once, one_by_one = both(f"[{element}]".encode(), is_lines=False)
+        assert at_once is None
+        assert not one_by_one.taken
+
+
 def test_more_than_may_be_is_not_told_at_once() -> None:
     lines = [json.dumps(WHOLE | {"prediction_id": f"p-{number}"}) for number in range(MOST + 1)]
     quick, _ = kinds()
