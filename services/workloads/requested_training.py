@@ -16,6 +16,12 @@ from shared.workload import Training, Workload
 
 FUSION = "fusion"
 FEWEST_TO_FUSE = 2
+IN_PLACE_OF = {
+    "method": ("use_4bit",),
+    "warmup_steps": ("warmup_ratio",),
+    "warmup_ratio": ("warmup_steps",),
+}
+"""A setting that is given → what the definition says of the same thing in another way."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,10 @@ def overridden(training: Training, given: Mapping[str, Any]) -> Training:
     """The definition's section with what was given in its place. Raises BadWorkload with every complaint."""
     try:
         wanted = Training.model_validate(given, extra="forbid")
-        held = training.model_dump(exclude_none=True)
+        given_up = {name for said, names in IN_PLACE_OF.items() if said in given for name in names}
         if wanted.method not in (None, FUSION):
-            held = {name: value for name, value in held.items() if name not in OF_FUSION}
+            given_up.update(OF_FUSION)
+        held = training.model_dump(exclude_none=True, exclude=given_up)
         return Training.model_validate(held | wanted.model_dump(exclude_unset=True))
     except ValidationError as error:
         raise BadWorkload([_complaint(row) for row in error.errors()]) from None

@@ -43,6 +43,22 @@ def test_what_is_given_stands_in_the_place_of_the_definitions_and_the_rest_stays
 
 
 @pytest.mark.parametrize(
+    ("held", "given"),
+    [
+        (Training(use_4bit=True), {"method": "lora"}),
+        (Training(warmup_steps=10), {"warmup_ratio": 0.1}),
+        (Training(warmup_ratio=0.1), {"warmup_steps": 10}),
+        (Training(method="fusion", combination="svd"), {"method": "lora"}),
+    ],
+    ids=["method", "warmup_ratio", "warmup_steps", "fusion"],
+)
+def test_what_is_given_stands_in_the_place_of_what_says_the_same_in_another_way(
+    held: Training, given: dict[str, Any]
+) -> None:
+    assert overridden(held, given) == Training(**given)
+
+
+@pytest.mark.parametrize(
     ("given", "where", "said"),
     [
         ({"method": "dora"}, "training.method", "'lora'"),
