@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.workloads.adapter_states import adapter_state
-from services.workloads.published_runs import Adapter, PublishedRuns, Run
+from services.workloads.published_runs import MOST, Adapter, PublishedRuns, Run
 from services.workloads.replies import Figure
 from services.workloads.round_progress import Round
 from services.workloads.rounds import Rounds
@@ -33,6 +33,8 @@ class RunOverview:
         seen = {run.run_id for run in known}
         asked = [_requested(one) for one in await self.store.trainings(workload)]
         unheard = [run for run in asked if run.run_id not in seen and run.run_id.startswith(beginning)]
+        if len(known) >= MOST:  # those of long ago are heard of and not listed
+            unheard = [run for run in unheard if run.changed_at > known[-1].changed_at]
         runs = [*unheard, *known]
         versions: dict[str, int] = {}
         for name in {run.workload for run in runs}:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from shared.clickhouse import ClickHouse
 from shared.events import (
@@ -231,6 +233,19 @@ async def test_runs_are_listed_with_what_they_are_busy_with(
     assert (second["rows_seen"], second["eval_loss"], second["plan"]) == (640, 0.25, {"lora_r": 4})
     assert second["warnings"] == ["87 % of the rows were never seen"]
     assert (await workloads.client.get("/runs/r1")).json()["dataset_version"] == 1
+
+
+async def test_a_run_of_long_ago_is_not_listed_as_one_that_is_only_asked_for(
+    workloads: Workloads, clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready(workloads, clickhouse)
+    asked = (await train(workloads)).json()["run_id"]
+    monkeypatch.setattr("services.workloads.run_overview.MOST", 1)
+    await run_row(clickhouse, "newer", "evaluated", changed_at=NOON + timedelta(days=9))
+    found = (await workloads.client.get("/runs?workload=tickets")).json()
+    assert [one["run_id"] for one in found] == ["newer"]
+    by_its_id = (await workloads.client.get(f"/runs/{asked}")).json()
+    assert by_its_id["state"] == "requested"
 
 
 async def test_adapters_are_listed_with_what_became_of_them(
