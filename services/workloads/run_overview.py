@@ -13,10 +13,9 @@ from services.workloads.rounds import Rounds
 from services.workloads.run_replies import REQUESTED, AdapterShown, RunState
 from services.workloads.store import WorkloadStore
 from services.workloads.trainings import FAILED
+from shared.adapters.signature import SIGNATURE_FILE
 from shared.events import DatasetPublished, TrainingRequested
 from shared.files import Files, FilesUnreachable
-
-SIGNATURE = "model.sig"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class RunOverview:
 
     def _is_signed(self, adapter: Adapter) -> bool | None:
         try:
-            return self.files.holds(adapter.frozen, SIGNATURE)
+            return self.files.holds(adapter.frozen, SIGNATURE_FILE)
         except (FilesUnreachable, FileNotFoundError):
             return None
 
