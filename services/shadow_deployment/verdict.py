@@ -58,7 +58,7 @@ def judge(
         reason = f"{_tally(evidence)}. The champion is better: e-value {e_value:.3g} for it."
         return Judgement(Verdict.REJECT, reason, evidence, guardrails)
     if used_up := _used_up(pairs, evidence, promotion, elapsed):
-        return Judgement(Verdict.HOLD, used_up, evidence, guardrails)
+        return Judgement(Verdict.HOLD, used_up + _what_it_loses(on_shared), evidence, guardrails)
     return None
 
 
@@ -158,6 +158,17 @@ def _used_up(
     else:
         advice = "The champion stays; the next cycle trains a new candidate."
     return f"{used}. {_tally(evidence)}. {advice}"
+
+
+def _what_it_loses(on_shared: Sequence[Guardrail]) -> str:
+    """Why evidence that is enough did not promote, where that is so."""
+    lost = [-guardrail.value for guardrail in on_shared if not guardrail.passed]
+    if not lost:
+        return ""
+    return (
+        f" Among the labels that both know the candidate loses by {lost[0]:.0f} reviewed requests, and what "
+        "it wins by new labels does not promote it for that."
+    )
 
 
 def _can_still_decide(pairs: Sequence[Pair], promotion: Promotion) -> bool:

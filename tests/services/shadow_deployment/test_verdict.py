@@ -67,6 +67,7 @@ def test_a_label_that_only_the_candidate_knows_promotes_it_unless_it_loses_among
     assert judge(card, "first", losing, Promotion(), SOON) is None
     held = judged(losing, card=card, elapsed=timedelta(days=30))
     assert (held.verdict, held.guardrails[-1].passed) == (Verdict.HOLD, False)
+    assert "Among the labels that both know the candidate loses by 1 reviewed requests" in held.reason
     assert judged(losing).verdict is Verdict.PROMOTE, "the champion knows both"
 
 
