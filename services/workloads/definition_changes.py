@@ -106,7 +106,9 @@ def _of_labels(before: Workload, after: Workload) -> list[str]:
                 f'"{label}" is called "{now}" now: its token stays, and reviews, corrections, open items and '
                 f'shadow pairs count under the new name. Apps go on receiving "{label}" until the next model.'
             )
-    kept = {after.present_label(label) for label in before.labels}
+    kept = [after.present_label(label) for label in before.labels]
+    if [label for label in kept if label is not None] != [label for label in after.labels if label in kept]:
+        said.append("labels: they stand in another order, on the review page from now on.")
     for label in after.labels:
         if label not in kept:
             again = " again" if label in before.removed else ""

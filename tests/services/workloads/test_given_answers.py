@@ -114,6 +114,17 @@ def test_letters_give_way_to_words_that_the_owner_names_and_are_given_to_nobody_
     assert third["reimburse12"] not in (" A", " B")
 
 
+def test_labels_in_another_order_are_a_revision_for_which_nothing_is_trained() -> None:
+    again = added(2, workload("card", "refund"), {"card": " card", "refund": " refund"})
+    assert changes(WORDED, again) == [
+        "labels: they stand in another order, on the review page from now on.",
+        "Nothing is trained for this.",
+    ]
+    renamed = revised(WORDED.definition, workload("payback", "card", "new"), {"payback": "refund"})
+    third = added(2, renamed, {"payback": " refund", "card": " card", "new": " new"})
+    assert not any("another order" in said for said in changes(WORDED, third))
+
+
 def test_a_word_that_is_no_longer_named_stays() -> None:
     named = added(
         2, workload("reimburse", "card", words={"card": "gone"}), {"reimburse": " A", "card": " gone"}
