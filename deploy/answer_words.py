@@ -30,5 +30,6 @@ def letters_in_words(checked: Checked) -> list[str]:
     )
     return [
         f"{len(checked.words_to_name)} labels keep the letters that an earlier version gave them. Words are "
-        f"learnt from fewer rows. To change to them, put this into the file: words = {{ {table} }}"
+        "learnt from fewer rows. To change to them, put this into the file, above its first [section]: "
+        f"words = {{ {table} }}"
     ]

@@ -90,4 +90,5 @@ def test_a_workload_with_letters_of_before_is_told_the_words_that_could_be() -> 
         update={"words_to_name": {"card lost": "lost", "mit": "MIT"}}
     )
     end = nothing_differs(checked)
-    assert 'put this into the file: words = { "card lost" = "lost", "mit" = "MIT" }' in end.words
+    assert "put this into the file, above its first [section]: words = {" in end.words
+    assert 'words = { "card lost" = "lost", "mit" = "MIT" }' in end.words
