@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from services.retraining.training_outcome import CannotTrain
 from shared.adapters.contract import AdapterContract
+from shared.training.section import FEWEST_TO_FUSE, Training
+
+
+def with_its_adapters(training: Training, known: Sequence[str]) -> Training:
+    """The section, naming the adapters that were asked for and found. Raises CannotTrain."""
+    if training.method != "fusion":
+        return training
+    missing = [name for name in training.adapters or () if name not in known]
+    if len(known) < FEWEST_TO_FUSE or (missing and len(known) < len(training.adapters or ())):
+        raise CannotTrain(
+            f"a fusion is made of two adapters or more of this workload, and it has {len(known)} of those "
+            f"named{': not ' + ', '.join(missing) if missing else ''}. See: tuneloop adapters list"
+        )
+    return training.model_copy(update={"adapters": tuple(known)})
 
 
 def differences(contracts: Sequence[AdapterContract]) -> list[str]:

@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from services.workloads.complaints import BadWorkload, Complaint
 from shared.events import TrainingRequested
 from shared.fields import FrozenAdapter
-from shared.training.section import OF_FUSION
+from shared.training.section import FEWEST_TO_FUSE, OF_FUSION
 from shared.workload import Training, Workload
 
 FUSION = "fusion"
-FEWEST_TO_FUSE = 2
 IN_PLACE_OF = {
     "method": ("use_4bit",),
     "warmup_steps": ("warmup_ratio",),

@@ -15,8 +15,9 @@ ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,100}$")
 Quantisation = Literal["nf4", "fp4"]
 ComputeType = Literal["bfloat16", "float16", "float32"]
 Combination = Literal["linear", "ties", "dare_linear", "dare_ties", "svd"]
-MOST_FUSED = 20
+FEWEST_TO_FUSE, MOST_FUSED = 2, 20
 OF_FUSION = ("adapters", "combination", "weights", "density")
+Fused = Annotated[tuple[Name, ...], Field(min_length=FEWEST_TO_FUSE, max_length=MOST_FUSED)]
 NEW_NAMES = {"rank": "lora_r", "max_seq_length": "max_length"}
 """An old or a second name → the name."""
 FILLED_IN_BEFORE = {
@@ -86,7 +87,7 @@ class Training(Part):
     """Share of the training rows that is not trained on, and chooses the best epoch."""
     early_stopping_patience: Annotated[int, Field(ge=0, le=100)] | None = None
     """Epochs without a lower validation loss after which training ends; 0 trains to the end."""
-    adapters: Annotated[tuple[Name, ...], Field(min_length=2, max_length=MOST_FUSED)] | None = None
+    adapters: Fused | None = None
     """Names of the adapters of this workload that the method `fusion` makes one of. `tuneloop train` may name
     others.
     """
