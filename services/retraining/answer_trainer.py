@@ -2,77 +2,93 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import gc
+import math
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import SFTConfig, SFTTrainer
 
-from services.retraining.base_model import peak_memory_gb
+from services.retraining import base_model, processes
 from services.retraining.batch_order import batches
-from services.retraining.best_epoch import best_step, is_over
+from services.retraining.best_epoch import best_step, evaluations, is_over
+from services.retraining.checkpoints import ended_at, first_start, last_whole_checkpoint
 from services.retraining.divergence import why_to_end
+from services.retraining.kept_weights import keep, kept, put_back, whole_weights
 from services.retraining.training_outcome import CannotTrain, Trained
 from services.retraining.training_rows import Example
 from services.retraining.training_work import TrainingWork
 from shared.training.plan import TrainingPlan
 from shared.training.steps import rows_seen
 
-STATE = "trainer_state.json"  # the last file of a checkpoint to be written
 IGNORED = -100
 
 
-def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
-    """Leaves the best epoch's weights in `model`; the caller writes them to the folder that it says.
+def train_answers(build: Callable[[], Any], tokenizer: Any, work: TrainingWork) -> tuple[Any, Trained]:
+    """Gives the model that `build` makes, with the best epoch's weights; the caller writes it to the folder.
 
     The loss is the cross-entropy of the answer's tokens over the whole vocabulary. What is trained is float32
     whatever the base model is in. Called again on the same folder it goes on from the last checkpoint, with
-    the weights, the optimiser, the order of rows and the random numbers it would have had. Raises
-    CannotTrain.
+    the weights, the optimiser, the order of rows and the random numbers it would have had. Of several
+    processes, each of which has a part of the weights and of every step's rows, the first alone returns, with
+    a model that is whole. Raises CannotTrain; SystemExit in the others.
     """
-    started = _first_start(work.folder)
+    model = build()
+    trained, weights = _train(model, tokenizer, work)
+    gc.collect()  # the trainer, which holds AdamW's moments: what follows needs the room
+    if processes.count() > 1:
+        torch.distributed.barrier()  # nobody leaves while another still asks for its part
+        torch.distributed.destroy_process_group()
+        processes.leave_to_the_first()
+        del model
+        model = base_model.placed(build(), work.plan.device)
+    put_back(model, weights)
+    return model, trained
+
+
+def _train(model: Any, tokenizer: Any, work: TrainingWork) -> tuple[Trained, Mapping[str, torch.Tensor]]:
+    """How it went, and the best epoch's weights."""
+    started = first_start(work.folder)
     plan = work.plan
     set_seed(plan.seed)
     if plan.device.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     rows = [_tokens(example, tokenizer) for example in work.examples]
-    checkpoint = _last_whole_checkpoint(work.folder / "checkpoints")
-    steps = _ended_at(checkpoint, plan) or plan.max_steps
+    checkpoint = last_whole_checkpoint(work.folder / "checkpoints")
+    steps = ended_at(checkpoint, plan.early_stopping_patience) or plan.max_steps
     longest_first = sorted((_tokens(example, tokenizer) for example in work.validation), key=_length)[::-1]
+    each = math.ceil(plan.gradient_accumulation_steps / processes.count())
     trainer = AnswerTrainer(
         model=model,
-        args=_settings(plan, steps, work.checkpoint_every, work.folder / "checkpoints"),
+        args=_settings(plan, steps, each, work.checkpoint_every, work.folder / "checkpoints"),
         train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(longest_first) if longest_first else None,
         processing_class=tokenizer,
         callbacks=[_Watching(work, model, tokenizer)],
     )
     trainer.plan = plan
-    trainer.batches = batches(
+    everybodys = batches(
         [_length(row) for row in rows],
-        plan.batch_size,
-        plan.gradient_accumulation_steps,
+        plan.batch_size * plan.gradient_accumulation_steps,
+        each * processes.count(),
         steps,
         plan.seed,
     )
+    trainer.batches = everybodys[processes.number() :: processes.count()]
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.let_go()
     history = trainer.state.log_history
-    losses, evaluated = _losses(history), _evaluations(history)
+    losses, evaluated = _losses(history), evaluations(history)
     done = int(trainer.state.global_step)
     best = best_step(evaluated) if evaluated else done
-    if best != done:
-        _put_back(model, work.folder, best)
-    return Trained(
+    trained = Trained(
         final_loss=_mean(losses[-max(1, len(losses) // 10) :]),
         eval_loss=evaluated.get(best),
         steps=done,
@@ -80,8 +96,9 @@ def train_answers(model: Any, tokenizer: Any, work: TrainingWork) -> Trained:
         rows_seen=rows_seen(done, len(rows), plan.batch_size, plan.gradient_accumulation_steps),
         seconds=time.time() - started,
         min_grad_norm=min(entry["grad_norm"] for entry in history if "grad_norm" in entry),
-        peak_memory_gb=peak_memory_gb(plan.device),
+        peak_memory_gb=base_model.peak_memory_gb(plan.device),
     )
+    return trained, kept(work.folder, best) if best != done else whole_weights(model)
 
 
 class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
@@ -102,13 +119,19 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 weight.data = weight.data.float()
         self._answers: torch.Tensor | None = None
         output = self.model.get_output_embeddings()
-        output.register_forward_pre_hook(lambda _, given: (given[0][self._answers], *given[1:]))
+        self._hook = output.register_forward_pre_hook(lambda _, given: (given[0][self._answers], *given[1:]))
+
+    def let_go(self) -> None:
+        """Leaves the model as it was: through its hook, it would keep the trainer and the optimiser."""
+        self._hook.remove()
+        self.model.zero_grad(set_to_none=True)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
+        """Of this process's batches. Accelerate would share them out again, and only if all had one size."""
         loader: DataLoader[Any] = DataLoader(
             self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator
         )
-        return self.accelerator.prepare(loader)
+        return loader if processes.count() > 1 else self.accelerator.prepare(loader)
 
     def compute_loss(
         self,
@@ -152,21 +175,24 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
             control.should_evaluate = True  # though the epoch may not be over
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        losses = _evaluations(state.log_history)
+        losses = evaluations(state.log_history)
         self._work.on_evaluated(int(state.global_step), losses[int(state.global_step)])
         if best_step(losses) == state.global_step:
-            _keep(self._model, self._work.folder, int(state.global_step))
+            keep(self._model, self._work.folder, int(state.global_step), self._work.checkpoint_every)
         if is_over(losses, self._work.plan.early_stopping_patience):
             control.should_training_stop = True
 
 
-def _settings(plan: TrainingPlan, steps: int, checkpoint_every: int, folder: Path) -> SFTConfig:
+def _settings(
+    plan: TrainingPlan, steps: int, accumulated: int, checkpoint_every: int, folder: Path
+) -> SFTConfig:
+    """`accumulated`: batches of one process to a step."""
     return SFTConfig(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=plan.batch_size,
         per_device_eval_batch_size=plan.batch_size,
-        gradient_accumulation_steps=plan.gradient_accumulation_steps,
+        gradient_accumulation_steps=accumulated,
         learning_rate=plan.learning_rate,
         lr_scheduler_type=plan.lr_scheduler_type,
         warmup_steps=plan.warmup_steps,
@@ -207,65 +233,5 @@ def _losses(history: Sequence[dict[str, float]]) -> list[float]:
     return [entry["loss"] for entry in history if "loss" in entry]
 
 
-def _evaluations(history: Sequence[dict[str, float]]) -> dict[int, float]:
-    """Step → loss on the validation rows."""
-    return {int(entry["step"]): entry["eval_loss"] for entry in history if "eval_loss" in entry}
-
-
 def _mean(losses: Sequence[float]) -> float:
     return sum(losses) / len(losses)
-
-
-def _trained_weights(model: Any) -> dict[str, torch.Tensor]:
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-
-
-def _keep(model: Any, folder: Path, step: int) -> None:
-    """Writes the weights that are trained, whole or not at all, beside those kept last before."""
-    best = folder / "best"
-    best.mkdir(exist_ok=True)
-    half = best / "half"
-    save_file({name: weight.detach().contiguous() for name, weight in _trained_weights(model).items()}, half)
-    half.rename(best / f"{step}.safetensors")
-    by_step = sorted(best.glob("*.safetensors"), key=lambda kept: int(kept.stem))
-    for older in by_step[:-2]:
-        older.unlink()
-
-
-def _put_back(model: Any, folder: Path, step: int) -> None:
-    kept = load_file(folder / "best" / f"{step}.safetensors")
-    with torch.no_grad():
-        for name, weight in _trained_weights(model).items():
-            weight.copy_(kept[name])
-
-
-def _ended_at(checkpoint: Path | None, plan: TrainingPlan) -> int | None:
-    """The step of a checkpoint after which there is no other, because no epoch had got better."""
-    if checkpoint is None:
-        return None
-    state = json.loads((checkpoint / STATE).read_text("utf-8"))
-    is_ended = is_over(_evaluations(state["log_history"]), plan.early_stopping_patience)
-    return int(state["global_step"]) if is_ended else None
-
-
-def _last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; a half-written one is removed."""
-    newest_first = sorted(
-        folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
-    )
-    for checkpoint in newest_first:
-        try:
-            json.loads((checkpoint / STATE).read_text("utf-8"))
-        except (OSError, ValueError):
-            shutil.rmtree(checkpoint)
-        else:
-            return checkpoint
-    return None
-
-
-def _first_start(folder: Path) -> float:
-    note = folder / "started"
-    with suppress(FileNotFoundError):
-        return float(note.read_text())
-    note.write_text(str(time.time()))
-    return float(note.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import os
@@ -19,6 +20,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
+from services.retraining import processes
 from services.retraining.training_outcome import BaseModelMissing, CannotTrain
 from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
 from shared.cpu_dtype import cpu_dtype
@@ -117,7 +119,9 @@ def attention(device: Device) -> Attention:
 
 
 def this_device() -> Device:
+    """Of several processes each takes a GPU of its own."""
     if torch.cuda.is_available():
+        torch.cuda.set_device(processes.on_this_machine())
         return Device(kind="cuda", dtype="bfloat16" if torch.cuda.is_bf16_supported() else "float32")
     return Device(kind="cpu", dtype=cpu_dtype())
 
@@ -125,6 +129,8 @@ def this_device() -> Device:
 def placed(model: Any, device: Device) -> Any:
     """The model on the device if it has room for it; else where it is, which is the CPU."""
     if device.kind == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()  # what an earlier model had is not free before
         size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
         if torch.cuda.mem_get_info()[0] > ROOM * size:
             return model.to("cuda")

@@ -9,22 +9,20 @@ STEPS_GROUPED = 16
 """Rows of so many steps are ordered by length among themselves: little padding, and still by chance."""
 
 
-def batches(
-    lengths: Sequence[int], batch_size: int, accumulated: int, steps: int, seed: int
-) -> list[list[int]]:
-    """Row numbers of every batch of a training: `accumulated` batches to each of the `steps`.
+def batches(lengths: Sequence[int], rows_per_step: int, parts: int, steps: int, seed: int) -> list[list[int]]:
+    """Row numbers of every batch of a training: each of the `steps` has its rows in so many `parts`.
 
     Every epoch holds every row once. It follows from the arguments alone, so that a training that goes on
     from a checkpoint reads what it would have read. `lengths` are the rows' tokens.
     """
     ordered: list[list[int]] = []
     epoch = 0
-    while len(ordered) < steps * accumulated:
+    while len(ordered) < steps * parts:
         chance = random.Random(f"{seed}-{epoch}")
-        for rows in _epoch(lengths, batch_size * accumulated, chance):
-            ordered += _parts(rows, accumulated)
+        for rows in _epoch(lengths, rows_per_step, chance):
+            ordered += _parts(rows, parts)
         epoch += 1
-    return ordered[: steps * accumulated]
+    return ordered[: steps * parts]
 
 
 def _epoch(lengths: Sequence[int], rows_per_step: int, chance: random.Random) -> list[list[int]]:

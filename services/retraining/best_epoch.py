@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def best_step(losses: Mapping[int, float]) -> int:
@@ -14,3 +14,8 @@ def is_over(losses: Mapping[int, float], patience: int) -> bool:
     """Whether `patience` evaluations in a row brought no lower loss; never with a patience of 0."""
     since = sum(step > best_step(losses) for step in losses) if losses else 0
     return 0 < patience <= since
+
+
+def evaluations(history: Sequence[Mapping[str, float]]) -> dict[int, float]:
+    """Step → loss on the validation rows, out of a trainer's log."""
+    return {int(entry["step"]): entry["eval_loss"] for entry in history if "eval_loss" in entry}

@@ -35,9 +35,8 @@ def log_probabilities(
             hidden = _decoder(model)(
                 input_ids=ids.to(device), attention_mask=mask.long().to(device), use_cache=False
             ).last_hidden_state
-            output = model.get_output_embeddings()  # whose own call the trainer changes
             last = hidden[torch.arange(len(chosen)), lengths - 1]
-            logits = torch.nn.functional.linear(last, output.weight, output.bias)
+            logits = model.get_output_embeddings()(last)
         scored = torch.log_softmax(logits.float(), dim=-1)[:, list(tokens)].cpu().tolist()
         found.update(zip(chosen, scored, strict=True))
     model.train(was_training)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.retraining import processes
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.device import Kind
 from shared.training.memory import GB, Attention, estimate, refusal
@@ -32,16 +33,17 @@ def why_no_room(
     if base is None:
         return None
     needed = estimate(plan, base, tokens, attention)
-    memory = free_memory_gb(plan.device.kind) if memory_gb is None else memory_gb
+    gpus = 1 if plan.method == "qlora" else processes.count()  # every GPU has four-bit weights as a whole
+    memory = free_memory_gb(plan.device.kind, gpus) if memory_gb is None else memory_gb
     return refusal(plan.method, needed, memory, shutil.disk_usage(folder).free / GB, str(folder))
 
 
-def free_memory_gb(kind: Kind) -> float:
-    """What a training may take: of the GPU, or of this machine and no more than this container may have."""
+def free_memory_gb(kind: Kind, gpus: int = 1) -> float:
+    """What a training may take: of so many GPUs, or of this machine and no more than its container has."""
     if kind == "cuda":
         import torch
 
-        return float(torch.cuda.mem_get_info()[0]) / GB
+        return sum(float(torch.cuda.mem_get_info(gpu)[0]) for gpu in range(gpus)) / GB
     return free_host_memory() / GB
 
 

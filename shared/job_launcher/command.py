@@ -13,8 +13,12 @@ FSDP = (
     "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
     "--fsdp_state_dict_type", "FULL_STATE_DICT",
     "--fsdp_reshard_after_forward", "true",
+    "--fsdp_cpu_ram_efficient_loading", "false",
 )  # fmt: skip
-"""Each GPU holds its part of the weights, the gradients and the optimiser (FSDP, Zhao et al. 2023)."""
+"""Each GPU holds its part of the weights, the gradients and the optimiser (FSDP, Zhao et al. 2023).
+
+Every process reads the base model before they meet, so none waits for another's weights.
+"""
 
 
 def command(python: str, module: str, gpus: int) -> list[str]:

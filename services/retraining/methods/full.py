@@ -7,7 +7,6 @@ does, the training ends without a candidate and says so: nothing here can serve 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -39,16 +38,16 @@ def train(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     plan = work.plan
     tokenizer = base_model.describe(work.base_model).tokenizer
-    model = base_model.weights(work.base_model, plan.device.model_copy(update={"dtype": "float32"}))
+
+    def build() -> Any:
+        model = base_model.weights(work.base_model, plan.device.model_copy(update={"dtype": "float32"}))
+        model.requires_grad_(False)
+        for name in trainable_layers(model, plan):
+            model.get_submodule(name).weight.requires_grad_(True)
+        return model
+
+    model, trained = train_answers(build, tokenizer, work)
     layers = trainable_layers(model, plan)
-    for weight in model.parameters():
-        weight.requires_grad_(False)
-    for name in layers:
-        model.get_submodule(name).weight.requires_grad_(True)
-    trained = train_answers(model, tokenizer, work)
-    for weight in model.parameters():
-        weight.grad = None
-    gc.collect()  # the trainer, which holds AdamW's moments: what follows needs the room
 
     probes = work.validation or work.examples[:PROBES]
     prompts, answers = prompts_of(probes, tokenizer), answer_tokens(work.examples, tokenizer)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from services.retraining import base_model
+from services.retraining import base_model, processes
 from services.retraining.fusion_parts import differences
 from services.retraining.methods.lora import save_adapter
 from services.retraining.probing import answer_loss, answer_tokens, log_probabilities, prompts_of
@@ -31,6 +31,7 @@ MEASURED = 200
 
 def fuse(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
+    processes.leave_to_the_first()  # there is nothing to share out
     started = time.time()
     plan = work.plan
     if len(plan.weights) != len(work.adapters):

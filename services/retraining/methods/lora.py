@@ -19,8 +19,11 @@ def train(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     set_seed(work.plan.seed)  # the adapters begin at random
     tokenizer = base_model.describe(work.base_model).tokenizer
-    model = get_peft_model(base_model.weights(work.base_model, work.plan.device), lora_config(work.plan))
-    trained = train_answers(model, tokenizer, work)
+
+    def build() -> Any:
+        return get_peft_model(base_model.weights(work.base_model, work.plan.device), lora_config(work.plan))
+
+    model, trained = train_answers(build, tokenizer, work)
     save_adapter(model, work.base_model_name, work.adapter_folder)
     return trained
 

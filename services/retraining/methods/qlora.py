@@ -30,26 +30,29 @@ def train(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
     plan = work.plan
     tokenizer = base_model.describe(work.base_model).tokenizer
-    quantised = base_model.weights(
-        work.base_model,
-        plan.device,
-        quantization_config=BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type=plan.bnb_4bit_quant_type,
-            bnb_4bit_use_double_quant=plan.bnb_4bit_use_double_quant,
-            bnb_4bit_compute_dtype=getattr(torch, plan.bnb_4bit_compute_dtype),
-        ),
-    )
-    _keep_what_has_a_backward_pass(quantised)
-    model = get_peft_model(quantised, lora_config(plan))
-    trained = train_answers(model, tokenizer, work)
+
+    def build() -> Any:
+        quantised = base_model.weights(
+            work.base_model,
+            plan.device,
+            quantization_config=BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type=plan.bnb_4bit_quant_type,
+                bnb_4bit_use_double_quant=plan.bnb_4bit_use_double_quant,
+                bnb_4bit_compute_dtype=getattr(torch, plan.bnb_4bit_compute_dtype),
+            ),
+        )
+        _keep_what_has_a_backward_pass(quantised)
+        return get_peft_model(quantised, lora_config(plan))
+
+    model, trained = train_answers(build, tokenizer, work)
     save_adapter(model, work.base_model_name, work.adapter_folder)
 
     probes = work.validation or work.examples[:PROBES]
     prompts, answers = prompts_of(probes, tokenizer), answer_tokens(work.examples, tokenizer)
     autocast = plan.device.dtype == "bfloat16"
     in_training = log_probabilities(model, prompts, list(answers.values()), autocast=autocast)
-    del quantised, model
+    del model
     base = base_model.placed(base_model.weights(work.base_model, plan.device), plan.device)
     served = PeftModel.from_pretrained(base, str(work.adapter_folder), local_files_only=True)
     as_served = log_probabilities(served, prompts, list(answers.values()), autocast=autocast)

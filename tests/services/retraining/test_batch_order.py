@@ -12,12 +12,23 @@ LENGTHS = [5 + number * 7 % 90 for number in range(203)]
 @pytest.mark.parametrize(("batch_size", "accumulated"), [(16, 1), (4, 4), (3, 5)])
 def test_an_epoch_holds_every_row_once(batch_size: int, accumulated: int) -> None:
     steps = -(-len(LENGTHS) // (batch_size * accumulated))
-    order = batches(LENGTHS, batch_size, accumulated, steps, seed=1)
+    order = batches(LENGTHS, batch_size * accumulated, accumulated, steps, seed=1)
     assert len(order) == steps * accumulated
     seen = Counter(row for batch in order for row in batch)
     assert set(seen) == set(range(len(LENGTHS)))
     assert sum(seen.values()) - len(LENGTHS) < accumulated  # a last step too small for its batches
     assert all(len(batch) <= batch_size for batch in order)
+
+
+@pytest.mark.parametrize("processes", [2, 3, 8])
+def test_processes_share_out_the_rows_of_every_step(processes: int) -> None:
+    alone = batches(LENGTHS, 16, 1, 26, seed=1)
+    together = batches(LENGTHS, 16, processes, 26, seed=1)
+    shares = [together[number::processes] for number in range(processes)]
+    assert all(len(share) == 26 for share in shares)
+    for step, rows in enumerate(alone):
+        read = [row for share in shares for row in share[step]]
+        assert set(read) == set(rows)
 
 
 def test_fewer_rows_than_batches_are_read_again() -> None:

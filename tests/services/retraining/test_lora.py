@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 from safetensors.torch import load_file
 
-from services.retraining.answer_trainer import AnswerTrainer
-from services.retraining.methods.lora import train
+from services.retraining.answer_trainer import AnswerTrainer, train_answers
+from services.retraining.base_model import describe
+from services.retraining.base_model import weights as base_weights
+from services.retraining.methods.lora import lora_config, train
 from services.retraining.training_outcome import BaseModelMissing, CannotTrain
 from services.retraining.training_work import TrainingWork
 from tests.services.retraining.tiny import tiny_base_model, tiny_work
@@ -26,6 +30,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     loaded: dict[str, torch.Tensor] = load_file(folder / "adapter" / "adapter_model.safetensors")
     return loaded
+
+
+def built(work: TrainingWork) -> Any:
+    return get_peft_model(base_weights(work.base_model, work.plan.device), lora_config(work.plan))
 
 
 def same(one: Path, other: Path) -> bool:
@@ -89,6 +97,22 @@ def test_a_training_that_was_killed_ends_with_the_same_weights(
         whole.best_step,
         whole.min_grad_norm,
     )
+
+
+def test_what_comes_after_a_training_has_the_memory_of_its_optimiser(base: Path, tmp_path: Path) -> None:
+    made: list[weakref.ref[AnswerTrainer]] = []
+
+    class Watched(AnswerTrainer):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            made.append(weakref.ref(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.retraining.answer_trainer.AnswerTrainer", Watched)
+        work = tiny_work(base, tmp_path, max_steps=2)
+        model, _ = train_answers(lambda: built(work), describe(work.base_model).tokenizer, work)
+    assert model is not None
+    assert [trainer() for trainer in made] == [None]
 
 
 def test_gradients_of_several_batches_are_those_of_one(base: Path, tmp_path: Path) -> None:
