@@ -84,9 +84,9 @@ def _let_go(ready: Prepared, trained: Trained, work: TrainingWork) -> None:
     """Writes the contract beside the weights, then tries what lies there. Raises NotToLeave."""
     from services.retraining.leaving import Leaving, refuse_to_let_go
 
-    contract = ready.contract
-    if trained.lora_r is not None:
-        contract = contract.model_copy(update={"lora_r": trained.lora_r})
+    came = {"steps": trained.steps, "best_step": trained.best_step, "rows_seen": trained.rows_seen}
+    ran = {"training": ready.contract.training | came, "lora_r": trained.lora_r or ready.contract.lora_r}
+    contract = ready.contract.model_copy(update=ran)
     (work.adapter_folder / CONTRACT_FILE).write_bytes(contract.written())
     validation, others = ready.probes
     refuse_to_let_go(

@@ -56,7 +56,7 @@ class AdapterContract(Part):
     """Of the training rows."""
     method: Name = "lora"
     training: dict[str, Any] = Field(default_factory=dict)
-    """Every setting that ran, with its value."""
+    """Every setting that ran, with its value, and the steps and rows that it came to."""
     lora_r: Annotated[int, Field(ge=1)]
 
     @model_validator(mode="after")

@@ -50,7 +50,8 @@ def train(work: TrainingWork) -> Trained:
     layers = trainable_layers(model, plan)
 
     probes = work.validation or work.examples[:PROBES]
-    prompts, answers = prompts_of(probes, tokenizer), answer_tokens(work.examples, tokenizer)
+    prompts = prompts_of(probes, tokenizer)
+    answers = answer_tokens([*work.examples, *work.validation], tokenizer)
     autocast = plan.device.dtype == "bfloat16"
     wanted = log_probabilities(model, prompts, list(answers.values()), autocast=autocast)
     inputs = mean_inputs(model, layers, prompts_of(work.examples[:READ_FOR_INPUTS], tokenizer))

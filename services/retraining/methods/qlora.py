@@ -49,7 +49,8 @@ def train(work: TrainingWork) -> Trained:
     save_adapter(model, work.base_model_name, work.adapter_folder)
 
     probes = work.validation or work.examples[:PROBES]
-    prompts, answers = prompts_of(probes, tokenizer), answer_tokens(work.examples, tokenizer)
+    prompts = prompts_of(probes, tokenizer)
+    answers = answer_tokens([*work.examples, *work.validation], tokenizer)
     autocast = plan.device.dtype == "bfloat16"
     in_training = log_probabilities(model, prompts, list(answers.values()), autocast=autocast)
     del model

@@ -103,6 +103,11 @@ def test_a_candidate_carries_its_method_and_what_there_is_to_say_of_it(
     contract = AdapterContract.read((folder / CONTRACT_FILE).read_bytes())
     config = json.loads((folder / "adapter_config.json").read_text())
     assert (contract.method, contract.lora_r) == (method, config["r"])
+    assert contract.training == (trained.plan or {}) | {
+        "steps": trained.steps,
+        "best_step": contract.training["best_step"],
+        "rows_seen": trained.rows_seen,
+    }
     assert noted in (folder / "README.md").read_text()
 
 
