@@ -40,15 +40,18 @@ class Estimate:
     activations: float
     logits: float
     runtime: float
+    served: float
+    """Weights of the base model as it is served, which are read when the training has given back its own."""
     disk: float
 
     @property
     def parts(self) -> Mapping[str, float]:
-        return {name: value for name, value in vars(self).items() if name != "disk"}
+        """Of the training itself."""
+        return {name: value for name, value in vars(self).items() if name not in ("served", "disk")}
 
     @property
     def memory(self) -> float:
-        return UNCERTAINTY * sum(self.parts.values())
+        return UNCERTAINTY * max(sum(self.parts.values()), self.served + self.runtime)
 
 
 def estimate(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> Estimate:
@@ -69,6 +72,8 @@ def estimate(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: A
         activations=activations(plan, base, tokens, attention) / GB,
         logits=3 * FLOAT32 * plan.batch_size * base.vocabulary / GB,  # of the answers' tokens and no other
         runtime=RUNTIME_GB[plan.device.kind],
+        # A GPU without the room for them leaves them to the CPU.
+        served=compute * base.parameters / GB if plan.device.kind == "cpu" else 0,
         disk=(CHECKPOINTS * (FLOAT32 * saved + ADAM * trained) + FLOAT32 * (BEST_EPOCHS * trained + adapter))
         / GB,
     )
@@ -91,11 +96,12 @@ def refusal(
     """Why this training must not start, with the number and what to do; None if it may."""
     if needed.memory > free_memory_gb:
         parts = ", ".join(f"{name} {value:.1f}" for name, value in needed.parts.items() if value >= 0.05)
+        tried = f"; {needed.served:.1f} GB to try the adapter on" if needed.served else ""
         return (
-            f"training with the method {method} needs about {needed.memory:.1f} GB of memory ({parts} GB, "
-            f"and what allocators keep), and {free_memory_gb:.1f} GB are free. Say a smaller batch_size or "
-            "max_length, gradient_checkpointing = true or another method (qlora needs least), or take a "
-            "smaller base model or a larger machine."
+            f"training with the method {method} needs about {needed.memory:.1f} GB of memory ({parts} GB"
+            f"{tried}, and what allocators keep), and {free_memory_gb:.1f} GB are free. Say a smaller "
+            "batch_size or max_length, gradient_checkpointing = true or another method (qlora needs "
+            "least), or take a smaller base model or a larger machine."
         )
     if needed.disk > free_disk_gb:
         return (

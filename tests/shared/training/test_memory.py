@@ -100,6 +100,12 @@ def test_the_parts_add_up_and_the_quantised_weights_are_the_smallest() -> None:
     assert saved == pytest.approx(0.37 / 8 * LLAMA_7B.linear_parameters / 1e9, rel=0.02)  # 0.37 bits each
 
 
+def test_a_cpu_has_to_hold_the_base_model_that_a_quantised_one_is_tried_on() -> None:
+    cpu = estimate(planned(LLAMA_7B, Device(), 64, method="qlora"), LLAMA_7B, 64, "eager")
+    assert cpu.memory > cpu.served == pytest.approx(4 * LLAMA_7B.parameters / 1e9)
+    assert of_7b("qlora").served == 0
+
+
 def test_a_training_with_too_little_memory_or_disk_is_refused_with_the_number() -> None:
     needed = of_7b("lora")
     refused = refusal("lora", needed, 12.0, 1000.0, "/run")
