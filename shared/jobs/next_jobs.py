@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.jobs.gpus import Gpus
-from shared.jobs.job import Job
+from shared.jobs.job import Job, JobState
 
 NO_GPUS = Gpus()
 GLANCE = timedelta(seconds=5)
@@ -39,8 +39,9 @@ def next_jobs(
 
     `jobs` are those of the workloads it owns, in order. `under_way` is job id → workload of what it has begun
     already, `pauses` job id → when a job that failed may be tried again. A job that waits, for its pause, for
-    somebody's lease or for GPUs, holds up the later ones of its workload and no others. Of this host's GPUs
-    what is under way has `ours`, and jobs of other processes have `theirs`.
+    somebody's lease or for GPUs, holds up the later ones of its workload and no others. One that has its
+    answer needs no place: it is only published. Of this host's GPUs what is under way has `ours`, and jobs of
+    other processes have `theirs`.
     """
     begin: list[Job] = []
     moments: list[datetime] = []
@@ -55,6 +56,8 @@ def next_jobs(
         elif job.leased_elsewhere(owner, at):
             assert job.lease_until is not None
             moments.append(min(job.lease_until, at + GLANCE))
+        elif job.state is JobState.FINISHED:  # or cancelled: all that is left is to say so
+            begin.append(replace(job, gpus=()))
         elif len(under_way) + len(begin) < at_once:
             given = gpus.given(job.kind, taken)
             if given is None:

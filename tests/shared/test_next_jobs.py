@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.jobs.job import Job
+from shared.jobs.job import Job, JobState
 from shared.jobs.next_jobs import GLANCE, Next, next_jobs
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -26,6 +26,11 @@ def test_jobs_begin_in_the_order_they_were_wanted_up_to_the_limit() -> None:
     assert ids(chosen(job("1", "a"), job("2", "b"), job("3", "c"))) == ["1", "2"]
     assert ids(chosen(job("1", "a"), job("2", "b"), under_way={"0": "z"})) == ["1"]
     assert ids(chosen(job("1", "a"), under_way={"0": "z", "00": "y"})) == []
+
+
+def test_what_was_cancelled_while_it_waited_is_said_though_all_places_are_taken() -> None:
+    cancelled = job("1", "a", state=JobState.FINISHED, error="cancelled by me")
+    assert ids(chosen(cancelled, job("2", "b"), under_way={"0": "z", "00": "y"})) == ["1"]
 
 
 def test_a_workload_has_one_job_at_a_time() -> None:
