@@ -119,6 +119,8 @@ def _container(
         {"name": "tmp", "mountPath": "/tmp"},
         {"name": "state", "mountPath": STATE_FOLDER},
     ]
+    if gpus > 1:
+        mounts.append({"name": "shm", "mountPath": "/dev/shm"})
     if settings.files_claim:
         mounts.append({"name": "files", "mountPath": "/files"})
     mounts += [{"name": name, "mountPath": f"/{name}", "readOnly": True} for name in _keys(kind, settings)]
@@ -162,6 +164,8 @@ def _volumes(kind: str, settings: KubernetesSettings) -> list[dict[str, Any]]:
         volumes.append({"name": "state", "persistentVolumeClaim": {"claimName": settings.state_claim}})
     else:
         volumes.append({"name": "state", "emptyDir": {}})
+    if settings.gpus.get(kind, 0) > 1:  # their processes exchange through it, and 64 MiB are too few
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
     if settings.files_claim:
         volumes.append({"name": "files", "persistentVolumeClaim": {"claimName": settings.files_claim}})
     return volumes + [{"name": name, **mounted} for name, mounted in _keys(kind, settings).items()]

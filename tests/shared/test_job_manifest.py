@@ -60,6 +60,13 @@ def test_only_training_asks_for_a_gpu() -> None:
     assert "nvidia.com/gpu" not in container(made(kind="evaluate"))["resources"]["limits"]
 
 
+def test_processes_on_several_gpus_have_more_than_the_usual_shared_memory() -> None:
+    assert "/dev/shm" not in str(made(kind="train"))
+    several = made(EVERYTHING.model_copy(update={"gpus": {"train": 4}}))
+    assert {"name": "shm", "mountPath": "/dev/shm"} in container(several)["volumeMounts"]
+    assert {"name": "shm", "emptyDir": {"medium": "Memory"}} in several["spec"]["template"]["spec"]["volumes"]
+
+
 def test_only_training_is_given_the_private_key() -> None:
     for kind, mounted in {"train": {"signing", "public-keys"}, "evaluate": {"public-keys"}}.items():
         job = made(kind=kind)
