@@ -25,10 +25,11 @@ from services.retraining.probing import log_probabilities
 from services.retraining.training_outcome import CannotTrain, Trained
 from services.retraining.training_rows import Probe
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.refusals import UnsafeFiles
+from shared.adapters.signature import refuse_unsafe_files
 from shared.training.device import Device
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-FROZEN_FILES = {".json", ".md", ".safetensors", ".sig"}
 PROBES = 16
 FEWEST_TO_TELL = 30
 """Validation rows below which a loss says nothing against a model."""
@@ -99,12 +100,12 @@ def entropy(counts: Sequence[int] | Any) -> float:
 
 def files(folder: Path, contract: AdapterContract, highest_rank: int) -> list[str]:
     """What is wrong with the adapter's files: formats, ranks, numbers that are none, nothing learnt."""
-    odd = sorted(path.name for path in folder.iterdir() if path.suffix not in FROZEN_FILES)
-    if odd:
-        return [f"its folder holds {', '.join(odd)}: weights are in safetensors and nothing else"]
     try:
+        refuse_unsafe_files(folder)
         config = json.loads((folder / CONFIG).read_text("utf-8"))
         weights = load_file(folder / WEIGHTS)
+    except UnsafeFiles as error:
+        return [str(error)]
     except (OSError, ValueError, SafetensorError) as error:
         return [f"its files cannot be read: {error}"]
     found = []
