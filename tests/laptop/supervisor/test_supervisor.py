@@ -140,7 +140,7 @@ async def test_ctrl_c_stops_all_in_reverse_order(process: asyncio.subprocess.Pro
     assert process.stdout is not None
     await process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    await process.wait()
+    await asyncio.wait_for(process.wait(), 60)  # for ever where whoever started the tests ignores SIGINT
     assert (tmp_path / "stopped").read_text().split() == ["third", "second", "first"]
     assert not is_locked(tmp_path, "held")
 
