@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,8 +19,10 @@ from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.scorecard import HELD_OUT, Judged, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
+from shared.adapters.contract import AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import AdapterRefused, NotForThisServer
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
@@ -27,6 +30,8 @@ from shared.model_server import ModelServerRefused, PromptTooLong
 from shared.workload import Workload
 
 ANSWERS_PER_PROGRESS = 50
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -76,8 +81,9 @@ async def evaluate_candidate(
     """Asks the candidate everything, the champion everything, the base model the held-out rows.
 
     Each adapter is asked by its own contract. What a model has answered before is not asked again. The
-    candidate stays loaded: the shadow comes next. Raises Refused, AdapterRefused, DigestMismatch,
-    FileNotFoundError, ModelServerDown.
+    candidate stays loaded: the shadow comes next. A champion that its own files condemn is asked nothing, and
+    the scorecard says why: no model could ever take its place else. Raises Refused, AdapterRefused,
+    DigestMismatch, FileNotFoundError, ModelServerDown.
     """
     files = loading.files
     start = time.monotonic()
@@ -92,8 +98,8 @@ async def evaluate_candidate(
     base = Asked(held_out, contract.base_model, [base_model_contract(contract), asked_by])
     asked = [base, candidate]
     champion, lacks = None, list[str]()
-    if task.champion is not None:
-        its_contract = await loading.contract_of(task.champion)
+    its_contract, refused = await _contract_unless_refused(task.champion, loading)
+    if task.champion is not None and its_contract is not None:
         own = LabelContract.of(its_contract)
         # A text that its longer prompt leaves no room for must not end every evaluation to come.
         as_now = replace(own, before=asked_by.before, after=asked_by.after)
@@ -111,6 +117,7 @@ async def evaluate_candidate(
     except (PromptTooLong, ModelServerRefused) as error:
         raise Refused(f"the evaluation cannot go on: {error}") from error
     rows = _judged(candidate, champion, base, added.definition)
+    card = scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop, lacks)
     evaluated = CandidateEvaluated(
         run_id=task.run_id,
         workload=added.name,
@@ -118,13 +125,30 @@ async def evaluate_candidate(
         cycle_id=task.dataset.cycle_id,
         cutoff=task.dataset.cutoff,
         candidate=task.trained.candidate,
-        champion=task.champion.name if task.champion else None,
-        scorecard=scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop, lacks),
+        champion=task.champion.name if task.champion and champion else None,
+        scorecard=card.model_copy(update={"champion_refused": refused}),
         answers=files.freeze_rows(f"evaluations/{added.name}/{task.run_id}", [_as_json(row) for row in rows]),
         seconds=time.monotonic() - start,
         evaluated_at=now(),
     )
     return EvaluateResult(evaluated=evaluated, answers=[_frozen(one, added.name, files) for one in left])
+
+
+async def _contract_unless_refused(
+    champion: FrozenAdapter | None, loading: AdapterLoading
+) -> tuple[AdapterContract | None, str]:
+    """The champion's contract, or why its own files let nobody ask it. Raises NotForThisServer."""
+    if champion is None:
+        return None, ""
+    try:
+        return await loading.contract_of(champion), ""
+    except NotForThisServer:
+        raise
+    except (AdapterRefused, FileNotFoundError) as error:
+        log.error(
+            "%s: the champion is refused, the candidate is compared with nobody: %s", champion.name, error
+        )
+        return None, str(error)
 
 
 def _known(asked: Asked, known: Sequence[ModelAnswers], files: Files) -> list[Answer] | None:

@@ -14,9 +14,16 @@ from dataclasses import dataclass, field, replace
 from services.shadow_deployment.champion_history import AliasRevision, carried, promoted, rolled_back
 from services.shadow_deployment.pair import Pair
 from services.shadow_deployment.store import ShadowStore
-from services.shadow_deployment.verdict import Judgement, judge, settle, under_present_names
+from services.shadow_deployment.verdict import Judgement, judge, judge_alone, settle, under_present_names
 from shared.broker import Publish
-from shared.events import CandidateEvaluated, CandidateJudged, RollbackRequested, Scorecard, Verdict
+from shared.events import (
+    CandidateEvaluated,
+    CandidateJudged,
+    FrozenAdapter,
+    RollbackRequested,
+    Scorecard,
+    Verdict,
+)
 from shared.projections import Workloads
 from shared.service import Clock
 from shared.workload import Promotion
@@ -60,6 +67,26 @@ class Judging:
             if candidate.run_id in {event.run_id for event in waiting}:
                 await self._settle(candidate, Verdict.REJECT, reason, promotion)
 
+    async def without_champion(
+        self, candidate: CandidateEvaluated, champion: FrozenAdapter, refusal: str
+    ) -> None:
+        """Decides on a candidate that was evaluated against nobody while this champion answers.
+
+        `refusal` says why its own files condemn the champion: its answers are nothing to be compared with.
+        Empty: they do not, and the candidate has to be trained against it.
+        """
+        async with self._locks[candidate.workload]:
+            waiting = await self.store.waiting(candidate.workload)
+            history = await self.store.history(candidate.workload)
+            if not waiting or waiting[-1] != candidate or history[-1].champion != champion:
+                return  # meanwhile something else was decided: it is considered again
+            promotion = self.workloads.known(candidate.workload).definition.promotion
+            if not refusal:
+                await self._hold_for_another(candidate, champion.name, promotion)
+                return
+            why = f"{champion.name}, which answers now, is refused: {refusal} So it is judged alone."
+            await self._conclude(candidate, judge_alone(candidate.scorecard, promotion, why))
+
     async def carry(self, workload: str) -> None:
         """The alias moves to the copy of its champion that has a contract, if there is one."""
         async with self._locks[workload]:
@@ -102,12 +129,10 @@ class Judging:
             reason = "It is the champion itself: training on this dataset gave the very same adapter."
             await self._settle(candidate, Verdict.HOLD, reason, promotion)
             return None
+        if champion is not None and candidate.champion is None:
+            return candidate  # whether the champion is refused is read from its files: see the shadow
         if champion != candidate.champion:
-            reason = (
-                f"Its champion changed: it was evaluated against {candidate.champion or 'none'}, and "
-                f"{champion or 'none'} answers now. Start a cycle to train against the present one."
-            )
-            await self._settle(candidate, Verdict.HOLD, reason, promotion)
+            await self._hold_for_another(candidate, champion, promotion)
             return None
         pairs = await self._pairs(candidate)
         elapsed = self.clock() - candidate.evaluated_at
@@ -116,6 +141,15 @@ class Judging:
             return candidate
         await self._conclude(candidate, judgement)
         return None
+
+    async def _hold_for_another(
+        self, candidate: CandidateEvaluated, champion: str | None, promotion: Promotion
+    ) -> None:
+        reason = (
+            f"Its champion changed: it was evaluated against {candidate.champion or 'none'}, and "
+            f"{champion or 'none'} answers now. Start a cycle to train against the present one."
+        )
+        await self._settle(candidate, Verdict.HOLD, reason, promotion)
 
     async def _settle(
         self, candidate: CandidateEvaluated, verdict: Verdict, reason: str, promotion: Promotion

@@ -17,7 +17,7 @@ from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import Request, ShadowStore
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.refusals import AdapterRefused, Tampered
+from shared.adapters.refusals import AdapterRefused, NotForThisServer, Tampered
 from shared.backoff import pause_seconds
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
@@ -94,7 +94,10 @@ class Shadow:
     async def _step(self, workload: str) -> bool:
         candidate = await self.judging.consider(workload)
         added = self.workloads.known(workload)
-        if candidate is None or candidate.champion is None:
+        if candidate is None:
+            return False
+        if candidate.champion is None:
+            await self._judge_without_champion(candidate)
             return False
         asked_by = await self._prepare(candidate, added)
         if asked_by is None:
@@ -112,6 +115,20 @@ class Shadow:
         await self.publish(*pairs)
         await self.judging.consider(workload)
         return True
+
+    async def _judge_without_champion(self, candidate: CandidateEvaluated) -> None:
+        """After what has no contract was given one: only then is a champion without one refused."""
+        history = await self.store.history(candidate.workload)
+        if not history:
+            return
+        champion, refusal = history[-1].champion, ""
+        try:
+            await self.loading.contract_of(champion)
+        except NotForThisServer:
+            pass
+        except (AdapterRefused, FileNotFoundError) as error:
+            refusal = str(error)
+        await self.judging.without_champion(candidate, champion, refusal)
 
     async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
         """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind.

@@ -44,7 +44,7 @@ def judge(
     loses among the labels both know is not promoted for them.
     """
     if champion is None:
-        return _first(scorecard, promotion)
+        return judge_alone(scorecard, promotion, "No adapter answers this workload yet.")
     guardrails = gates.against_champion(scorecard, promotion)
     evidence, for_candidate, for_champion = _weigh(pairs, promotion)
     if broken := next((guardrail for guardrail in guardrails if not guardrail.passed), None):
@@ -85,13 +85,14 @@ def settle(verdict: Verdict, reason: str, pairs: Sequence[Pair], promotion: Prom
     return Judgement(verdict, reason, evidence, [])
 
 
-def _first(scorecard: Scorecard, promotion: Promotion) -> Judgement:
+def judge_alone(scorecard: Scorecard, promotion: Promotion, why: str) -> Judgement:
+    """The verdict on a candidate that there is no champion to compare with; `why` says so."""
     guardrails = gates.without_champion(scorecard)
     right = f"On held-out rows the candidate is right on {_rate(scorecard.held_out)}"
     constant = f"the commonest label alone would be right on {scorecard.majority_share:.0%}"
     evidence = Evidence(alpha=promotion.alpha, e_value_needed=1 / promotion.alpha, method="scorecard alone")
     if guardrails[0].passed:
-        reason = f"No adapter answers this workload yet. {right}; {constant}."
+        reason = f"{why} {right}; {constant}."
         return Judgement(Verdict.PROMOTE, reason, evidence, guardrails)
     reason = (
         f"{right}; {constant}, so it has not surely learnt anything. Check the rows' labels, add more rows, "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.fields import MOST_ITEMS, Count, Difference, Name, Number, Part, Rate
+from shared.fields import MOST_ITEMS, Count, Difference, Name, Number, Part, Rate, Sentence
 
 
 class LabelScore(Part):
@@ -61,10 +61,14 @@ class Scorecard(Part):
     """Expected calibration error, 10 equal-width bins (Guo et al. 2017)."""
     champion_lacks: Annotated[list[Name], Field(max_length=MOST_ITEMS)] = Field(default_factory=list)
     """Labels it was not trained on: rows with these right answers judge the candidate alone."""
+    champion_refused: Sentence = ""
+    """Why nobody may ask the adapter that answers: the candidate was then evaluated without a champion."""
 
     @property
     def compared_on(self) -> str:
-        """One sentence where the comparison with the champion leaves rows out, else nothing."""
+        """What to know where the candidate is not compared with the champion on all rows, else nothing."""
+        if self.champion_refused:
+            return f"Compared with nobody, because the champion is refused: {self.champion_refused}"
         if not self.champion_lacks:
             return ""
         names = ", ".join(f'"{label}"' for label in self.champion_lacks)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from services.retraining.settings import Settings
 from services.retraining.store import RunStore
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.signature import Verifier
+from shared.adapters.signature import Verifier, sign
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.events import (
@@ -245,6 +246,50 @@ async def test_each_is_asked_by_its_own_contract_and_compared_under_the_names_of
         known=[],
     )
     assert renamed_meanwhile.evaluated.scorecard.held_out == one.evaluated.scorecard.held_out
+
+
+@pytest.mark.parametrize(
+    "fault", ["its key was removed", "its files changed", "it has no contract", "it is gone"]
+)
+async def test_a_champion_that_its_own_files_condemn_does_not_stop_the_candidate(
+    models_url: str, files: Files, tmp_path: Path, fault: str
+) -> None:
+    added = workload_added(files)
+    (private, public), (old_key, _) = key_pair(tmp_path, "ours"), key_pair(tmp_path / "before", "old")
+    key = old_key if fault == "its key was removed" else private
+    champion = freeze_trained(files, "t-v1", 1, added, before_freezing=partial(sign, private_key=key))
+    stored = tmp_path / "files" / champion.uri
+    if fault == "its files changed":
+        (stored / "README.md").write_text("Changed in the store.")
+    elif fault == "it has no contract":
+        bare = tmp_path / "bare"
+        shutil.copytree(lora_adapter(1), bare)
+        sign(bare, private)
+        champion = files.freeze_adapter("t-v1", bare, MODEL)
+    elif fault == "it is gone":
+        shutil.rmtree(stored)
+    second = freeze_trained(files, "t-v2", 2, added, before_freezing=partial(sign, private_key=private))
+    async with ModelServer(models_url) as models:
+        result = await evaluate_candidate(
+            EvaluateTask(
+                run_id="r2",
+                added=added,
+                dataset=dataset(files, 2),
+                trained=trained(files, second, 2),
+                champion=champion,
+                known=[],
+            ),
+            AdapterLoading(files, models, Verifier(public)),
+            Settings(),
+            lambda row: None,
+        )
+        assert champion.name not in await models.loaded()
+    card = result.evaluated.scorecard
+    assert (result.evaluated.champion, card.champion, card.golden_difference) == (None, None, None)
+    assert champion.name in card.champion_refused
+    assert card.compared_on == (
+        f"Compared with nobody, because the champion is refused: {card.champion_refused}"
+    )
 
 
 async def test_a_text_too_long_for_one_way_of_asking_is_asked_the_next_way(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,13 @@ from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.signature import Verifier
+from shared.adapters.signature import Verifier, sign
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
 from shared.model_server import ModelServer, ModelServerDown, Scored, ServerLimits, UnknownModel
 from shared.workload import Promotion
 from tests.servers.adapters import freeze_trained, token_ids
-from tests.servers.model import MODEL, free_port, model_server
+from tests.servers.model import MODEL, free_port, lora_adapter, model_server
 from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.shadow_deployment.conftest import RunningService
 from tests.services.shadow_deployment.example_events import (
@@ -295,6 +297,51 @@ async def test_once_round_on_the_real_model_server(service: RunningService, file
             await work_until_idle(shadow)  # holds it
             await work_until_idle(shadow)  # and unloads it
             assert name not in await models.loaded()
+
+
+@pytest.mark.parametrize("fault", ["its key was removed", "its files changed", "it is gone", "none"])
+async def test_a_candidate_without_champion_is_judged_alone_only_if_the_champion_s_files_condemn_it(
+    service: RunningService, models: Parrot, files: Files, tmp_path: Path, fault: str
+) -> None:
+    (private, public), (old_key, _) = key_pair(tmp_path, "ours"), key_pair(tmp_path / "before", "old")
+    key = old_key if fault == "its key was removed" else private
+    first = freeze_trained(files, "first", 1, workload(), before_freezing=partial(sign, private_key=key))
+    second = freeze_trained(
+        files, "second", 2, workload(), before_freezing=partial(sign, private_key=private)
+    )
+    stored = tmp_path / "files" / first.uri
+    if fault == "its files changed":
+        (stored / "README.md").write_text("Changed in the store.")
+    elif fault == "it is gone":
+        shutil.rmtree(stored)
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_candidate_evaluated(evaluated("second", None, adapter_files=second))
+    await work_until_idle(shadow_of(service, models, files, verifier=Verifier(public)))
+    judged, promoted = service.consumed(CandidateJudged)[-1], service.consumed(ModelPromoted)[-1]
+    if fault == "none":
+        assert judged.verdict is Verdict.HOLD
+        assert judged.reason.startswith(
+            f"Its champion changed: it was evaluated against none, and {first.name}"
+        )
+        assert promoted.champion == first
+    else:
+        assert judged.verdict is Verdict.PROMOTE
+        assert judged.reason.startswith(f"{first.name}, which answers now, is refused: ")
+        assert "So it is judged alone. On held-out rows the candidate is right on" in judged.reason
+        assert (promoted.champion, promoted.previous) == (second, first)
+
+
+async def test_a_champion_that_gets_its_contract_by_migration_is_not_refused_for_having_had_none(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    first = files.freeze_adapter("first", lora_adapter(1), MODEL)
+    second = freeze_trained(files, "second", 2, workload())
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_candidate_evaluated(evaluated("second", None, adapter_files=second))
+    await work_until_idle(shadow_of(service, models, files))
+    assert service.consumed(CandidateJudged)[-1].verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("fault", ["other files", "no files"])
