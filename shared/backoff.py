@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LONGEST_PAUSE_SECONDS = 60.0
 LONGEST_SILENCE_SECONDS = 300.0
@@ -30,3 +30,25 @@ class SaysSeldom:
         self._next = now + self._silence
         self._silence = min(2 * self._silence, LONGEST_SILENCE_SECONDS)
         return True
+
+
+@dataclass
+class Failures:
+    """What failed, by name, and when it is due again; `now` as for `SaysSeldom`."""
+
+    _of: dict[str, tuple[int, float, Exception]] = field(default_factory=dict)
+
+    def failed(self, name: str, error: Exception, now: float) -> None:
+        in_a_row = self._of[name][0] + 1 if name in self._of else 1
+        self._of[name] = (in_a_row, now + pause_seconds(in_a_row), error)
+
+    def went_well(self, name: str) -> None:
+        self._of.pop(name, None)
+
+    def seconds_left(self, name: str, now: float) -> float:
+        """Until it is due; 0 if it is now."""
+        return max(0.0, self._of[name][1] - now) if name in self._of else 0.0
+
+    def not_yet(self, name: str, now: float) -> Exception | None:
+        """Its last failure, while it is too early to try it again."""
+        return self._of[name][2] if self.seconds_left(name, now) else None

@@ -22,7 +22,7 @@ from services.retraining.store import ModelAnswers
 from shared.adapters.contract import AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.refusals import AdapterRefused, NotForThisServer
+from shared.adapters.refusals import AdapterRefused
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
@@ -137,13 +137,11 @@ async def evaluate_candidate(
 async def _contract_unless_refused(
     champion: FrozenAdapter | None, loading: AdapterLoading
 ) -> tuple[AdapterContract | None, str]:
-    """The champion's contract, or why its own files let nobody ask it. Raises NotForThisServer."""
+    """The champion's contract, or why its own files let nobody ask it."""
     if champion is None:
         return None, ""
     try:
         return await loading.contract_of(champion), ""
-    except NotForThisServer:
-        raise
     except (AdapterRefused, FileNotFoundError) as error:
         log.error(
             "%s: the champion is refused, the candidate is compared with nobody: %s", champion.name, error

@@ -18,7 +18,7 @@ from services.shadow_deployment.store import Request, ShadowStore
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused, NotForThisServer, Tampered
-from shared.backoff import pause_seconds
+from shared.backoff import Failures, SaysSeldom, pause_seconds
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
 from shared.label_scoring import LabelScoring
@@ -46,6 +46,9 @@ class Shadow:
     _has_candidates: bool = True
     _prepared: dict[str, tuple[str, LabelContract]] = field(default_factory=dict)
     """Workload → the run whose candidate is loaded, and how that is asked."""
+    _failures: Failures = field(default_factory=Failures)
+    """Runs whose candidate the model server did not take."""
+    _says: dict[str, SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
     _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Workload → requests that the model server will not take; tried again after a restart."""
 
@@ -124,8 +127,6 @@ class Shadow:
         champion, refusal = history[-1].champion, ""
         try:
             await self.loading.contract_of(champion)
-        except NotForThisServer:
-            pass
         except (AdapterRefused, FileNotFoundError) as error:
             refusal = str(error)
         await self.judging.without_champion(candidate, champion, refusal)
@@ -133,11 +134,14 @@ class Shadow:
     async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
         """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind.
 
-        Gives how it is asked, once for each run; None if it cannot even be tried, and is rejected.
+        Gives how it is asked, once for each run; None if its own files condemn it, and it is rejected, or if
+        the model server does not take it now, and it waits for one that does.
         """
         run_id, asked_by = self._prepared.get(candidate.workload, ("", None))
         if run_id == candidate.run_id:
             return asked_by
+        if self._failures.not_yet(candidate.run_id, time.monotonic()) is not None:
+            return None
         promotion = workload.definition.promotion
         try:
             copies = await self.store.contracted(candidate.workload)
@@ -147,13 +151,23 @@ class Shadow:
             reason = f"Its files are not those that were evaluated: {error}"
             await self.judging.reject(candidate, reason, promotion)
             return None
-        except (AdapterRefused, ModelServerRefused) as error:
+        except (NotForThisServer, ModelServerRefused) as error:
+            self._wait_for_its_server(candidate, error)
+            return None
+        except AdapterRefused as error:
             reason = f"It cannot be loaded: {error}"
             await self.judging.reject(candidate, reason, promotion)
             return None
+        self._failures.went_well(candidate.run_id)
         await self.publish(*await self.store.pair_events(candidate.workload, candidate.run_id))
         self._prepared[candidate.workload] = (candidate.run_id, asked_by)
         return asked_by
+
+    def _wait_for_its_server(self, candidate: CandidateEvaluated, error: Exception) -> None:
+        now = time.monotonic()
+        self._failures.failed(candidate.run_id, error, now)
+        if self._says[candidate.workload].is_due(str(error), now):
+            log.error("%s: %s waits for its shadow: %s", candidate.workload, candidate.candidate.name, error)
 
     async def _room(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> int:
         """How many pairs may be recorded now: 0 when there are enough, or while reviewers fall behind."""

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
-from shared.adapters.refusals import AnotherBase, NoContract, OtherTokens, RankTooHigh, Tampered
+from shared.adapters.refusals import (
+    AnotherBase,
+    NoContract,
+    NotAsAnnounced,
+    OtherTokens,
+    RankTooHigh,
+    Tampered,
+)
 from shared.adapters.tokenizer_digest import served_tokenizer_digest
 from shared.fields import FrozenAdapter
 from shared.files import DigestMismatch, Files
@@ -31,7 +38,8 @@ class AdapterLoading:
     async def contract_of(self, adapter: FrozenAdapter) -> AdapterContract:
         """What the adapter's own files say, once they are proved to be those that were frozen and signed.
 
-        Raises Tampered, NotSigned, NoContract, AnotherBase, and for now: FileNotFoundError, FilesUnreachable.
+        Raises Tampered, NotSigned, NoContract, NotAsAnnounced, and for now: FileNotFoundError,
+        FilesUnreachable.
         """
         _, contract = await asyncio.to_thread(self._proved, adapter)
         return contract
@@ -67,7 +75,7 @@ class AdapterLoading:
                 "Update tuneloop, or train it again."
             ) from error
         if contract.base_model != adapter.base_model:
-            raise AnotherBase(
+            raise NotAsAnnounced(
                 f"adapter {adapter.name} was announced for {adapter.base_model}, and its contract says "
                 f"{contract.base_model}. Train it again."
             )

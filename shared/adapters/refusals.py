@@ -23,6 +23,10 @@ class UnsafeFiles(AdapterRefused):
     """It holds links, or files of a kind that may run code in whoever loads them."""
 
 
+class NotAsAnnounced(AdapterRefused):
+    """Its contract is of another base model than the event that announced it."""
+
+
 class NotForThisServer(AdapterRefused):
     """This adapter and this model server do not go together; with another server it may."""
 

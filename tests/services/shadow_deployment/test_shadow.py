@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,14 @@ from shared.adapters.loading import AdapterLoading
 from shared.adapters.signature import Verifier, sign
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
-from shared.model_server import ModelServer, ModelServerDown, Scored, ServerLimits, UnknownModel
+from shared.model_server import (
+    ModelServer,
+    ModelServerDown,
+    ModelServerRefused,
+    Scored,
+    ServerLimits,
+    UnknownModel,
+)
 from shared.workload import Promotion
 from tests.servers.adapters import freeze_trained, token_ids
 from tests.servers.model import MODEL, free_port, lora_adapter, model_server
@@ -357,6 +365,41 @@ async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
     assert judged.verdict is Verdict.REJECT
     assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
     assert models.adapters == set()
+
+
+@pytest.mark.parametrize("fault", ["another base", "a lower rank", "it refuses"])
+async def test_a_candidate_that_the_model_server_does_not_take_for_a_minute_waits_for_one_that_does(
+    service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    candidate = await candidate_beside_champion(service, files)
+    await log_prediction(service, 1, str(candidate.champion))
+    shadow = shadow_of(service, models, files)
+    with pytest.MonkeyPatch.context() as another_server:
+        if fault == "another base":
+            another_server.setattr(models, "base_models", _gives({"another-model": 2048}))
+        elif fault == "a lower rank":
+            another_server.setattr(models, "limits", _gives(ServerLimits(max_lora_rank=1)))
+        else:
+            another_server.setattr(models, "load_adapter", _refuses)
+        for _ in range(20):
+            await shadow.work_once()
+    assert len(service.consumed(CandidateJudged)) == 1  # the champion's
+    assert len([line for line in caplog.messages if "waits for its shadow" in line]) == 1
+    async with asyncio.timeout(5):
+        while not service.consumed(ShadowPairRecorded):
+            await shadow.work_once()
+            await asyncio.sleep(0.05)
+
+
+def _gives(value: object) -> Callable[[], Awaitable[object]]:
+    async def give() -> object:
+        return value
+
+    return give
+
+
+async def _refuses(*_: object) -> None:
+    raise ModelServerRefused("400: LoRA rank 4 is greater than max_lora_rank 1")
 
 
 async def test_a_model_server_that_is_down_costs_nothing_but_time(

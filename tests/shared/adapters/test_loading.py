@@ -15,6 +15,7 @@ from shared.adapters.refusals import (
     AdapterRefused,
     AnotherBase,
     NoContract,
+    NotAsAnnounced,
     NotForThisServer,
     NotSigned,
     OtherTokens,
@@ -112,7 +113,7 @@ async def test_a_contract_that_this_version_cannot_read_is_none(
 async def test_an_adapter_of_another_base_is_refused(models: ModelServer, files: Files) -> None:
     contract = contract_of(ADDED).model_copy(update={"base_model": "Llama-3.2-1B"})
     other = frozen(files, contract)
-    await refused(AdapterLoading(files, models), other, AnotherBase, "was announced for")
+    await refused(AdapterLoading(files, models), other, NotAsAnnounced, "was announced for")
     announced = other.model_copy(update={"base_model": "Llama-3.2-1B"})
     await refused(AdapterLoading(files, models), announced, AnotherBase, f"serves {MODEL}")
 
