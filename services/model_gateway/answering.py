@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from services.model_gateway import refusals
@@ -14,6 +15,7 @@ from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
 from services.model_gateway.recording import Recording
 from shared.adapters.refusals import AdapterRefused
+from shared.backoff import SaysSeldom
 from shared.events import PredictionLogged, WorkloadAdded
 from shared.label_scoring import LabelScoring
 from shared.labels import LabelAnswer
@@ -45,6 +47,7 @@ class Answering:
     clock: Clock
     answer_seconds: float
     subject_key: str = field(repr=False)
+    _says: defaultdict[tuple[int, str], SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
 
     async def answer(self, asked: Asked, prediction_id: str | None = None) -> PredictionLogged:
         """The answer, under the given id or a new one, on record unless its id says otherwise.
@@ -96,10 +99,10 @@ class Answering:
         except PromptTooLong as error:
             raise refusals.beyond_context() from error
         except ModelServerRefused as error:
-            log.error("%s: the model server refused: %s", workload.name, error)
+            self._say(logging.ERROR, workload.name, f"the model server refused: {error}")
             raise refusals.model_server_refused() from error
         except (UnknownModel, AdapterRefused, OSError) as error:
-            log.error("%s: the champion cannot be loaded again: %s", workload.name, error)
+            self._say(logging.ERROR, workload.name, f"the champion cannot be loaded again: {error}")
             raise refusals.champion_not_loaded(workload.name) from error
         finally:
             self.metrics.model_seconds.labels(workload.name).observe(time.perf_counter() - began)
@@ -114,8 +117,8 @@ class Answering:
             return await self._score(serving, text)
         except UnknownModel:  # the model server was started anew and lost what was loaded
             serving = self.alias.serving[workload.name]
-            name = serving.adapter.name
-            log.warning("%s: the model server does not know %s; loading it again", workload.name, name)
+            said = f"the model server does not know {serving.adapter.name}; loading it again"
+            self._say(logging.WARNING, workload.name, said)
             await self.alias_switch.load_again(serving.adapter)
             return await self._score(serving, text)
 
@@ -123,3 +126,8 @@ class Answering:
         name = serving.adapter.name
         scored = await self.scoring.answer(name, serving.asked_by, text)
         return Scored(scored.answer, name, serving.contract.revision, scored.prompt_tokens)
+
+    def _say(self, level: int, workload: str, what: str) -> None:
+        """Seldom: every request may bring the same trouble."""
+        if self._says[level, workload].is_due(what, time.monotonic()):
+            log.log(level, "%s: %s", workload, what)

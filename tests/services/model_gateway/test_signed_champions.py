@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.model_gateway import alias_switch
+from shared import backoff
 from shared.adapters.signature import sign
+from shared.events import FrozenAdapter
 from shared.files import Files
 from shared.model_server import ModelServer
-from tests.servers.adapters import freeze_trained
+from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.model_gateway.conftest import Gateways, added, promoted
 from tests.shared.adapters.keys import key_pair
@@ -88,3 +93,87 @@ async def test_a_champion_that_was_tampered_with_since_is_not_loaded_again_when_
         await models.unload_adapter(good.name)
         assert (await gateway.ask()).status_code == 503
         assert good.name not in await models.loaded()
+
+
+async def test_many_requests_for_a_champion_that_cannot_be_loaded_read_its_files_once_and_say_so_once(
+    gateways: Gateways,
+    emptied: str,
+    files: Files,
+    keys: tuple[Path, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good = freeze_trained(files, "tickets-1", 1, added(), before_freezing=partial(sign, private_key=keys[0]))
+    gateway = await gateways(emptied)
+    await gateway.apply(added(), promoted(good))
+    changed = tmp_path / "files" / good.uri / "README.md"
+    as_it_was = changed.read_bytes()
+    changed.write_text("Changed in the store.")
+    monkeypatch.setattr(backoff, "pause_seconds", lambda failures: 1.5)
+    with reads(monkeypatch) as read:
+        async with ModelServer(emptied) as models:
+            await models.unload_adapter(good.name)
+        answers = await asyncio.gather(*(gateway.ask(f"Where is my money, {number}?") for number in range(8)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert read == [good.digest]
+        assert len([line for line in caplog.messages if "cannot be loaded again" in line]) == 1
+        assert len([line for line in caplog.messages if "loading it again" in line]) == 1
+    changed.write_bytes(as_it_was)
+    async with asyncio.timeout(10):
+        while (await gateway.ask("And now?")).status_code != 200:
+            await asyncio.sleep(0.2)
+
+
+async def test_a_champion_that_does_not_fit_its_server_is_tried_after_growing_pauses(
+    gateways: Gateways,
+    emptied: str,
+    files: Files,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wide = contract_of(added()).model_copy(update={"lora_r": 4096})
+    adapter = freeze_trained(files, "tickets-1", 1, added(), wide)
+    gateway = await gateways(emptied)
+    monkeypatch.setattr(alias_switch, "LOOK_AGAIN_SECONDS", 0.01)
+    with reads(monkeypatch) as read:
+        await gateway.apply(added(), promoted(adapter))
+        switching = asyncio.ensure_future(gateway.service.background[0]())
+        await asyncio.sleep(1.1)
+        switching.cancel()
+        await asyncio.gather(switching, return_exceptions=True)
+    assert 2 <= len(read) <= 4  # at once, after 0.2, 0.4 and 0.8 seconds
+    assert len([line for line in caplog.messages if "cannot answer yet" in line]) <= 2
+
+
+async def test_while_the_model_server_is_down_the_champion_s_files_are_not_read_again(
+    gateways: Gateways, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = freeze_trained(files, "tickets-1", 1, added())
+    gateway = await gateways()
+    monkeypatch.setattr(alias_switch, "LOOK_AGAIN_SECONDS", 0.01)
+    with reads(monkeypatch) as read:
+        await gateway.apply(added(), promoted(adapter))
+        switching = asyncio.ensure_future(gateway.service.background[0]())
+        await asyncio.sleep(0.5)
+        switching.cancel()
+        await asyncio.gather(switching, return_exceptions=True)
+    assert len(read) == 1
+    late = 'alias_switches_total{outcome="late",workload="tickets"} '
+    [count] = [line.split(late)[1] for line in gateway.metrics().splitlines() if late in line]
+    assert float(count) > 3
+
+
+@contextmanager
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The digest of each adapter whose files are read to be proved."""
+    read: list[str] = []
+    prove = Files.adapter_folder
+
+    def proving(files: Files, adapter: FrozenAdapter) -> Path:
+        read.append(adapter.digest)
+        return prove(files, adapter)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "adapter_folder", proving)
+        yield read
