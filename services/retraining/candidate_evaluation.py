@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 from services.retraining.base_model_prompt import base_model_contract
 from services.retraining.examiner import (
@@ -26,7 +26,7 @@ from shared.adapters.refusals import AdapterRefused
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import Files
 from shared.job_protocol import JobProgress, Refused, Report
-from shared.model_server import ModelServerRefused, PromptTooLong
+from shared.model_server import ModelServerRefused
 from shared.workload import Workload
 
 ANSWERS_PER_PROGRESS = 50
@@ -42,7 +42,8 @@ class Asked:
     model: FrozenAdapter | str
     """A name is the untouched base model's."""
     asked_by: Sequence[LabelContract]
-    """The way to ask, and what is tried where a text is too long for it."""
+    """The way to ask, and for the base model, which has none of its own, what is tried where a text is too
+    long for it."""
     answers: list[Answer] | None = None
     """Under the labels' names in what it is asked by."""
     digest: str = field(init=False)
@@ -54,11 +55,14 @@ class Asked:
     def identity(self) -> str:
         return self.model if isinstance(self.model, str) else self.model.digest
 
-    def label(self, number: int, workload: Workload) -> str:
-        """Its answer to that question, by the label's name of now."""
+    def label(self, number: int, workload: Workload) -> str | None:
+        """Its answer to that question, by the label's name of now. None: the text is too long for it."""
         assert self.answers is not None
         said = self.answers[number].label
-        return workload.present_label(said) or said
+        return said and (workload.present_label(said) or said)
+
+    def too_long(self) -> int:
+        return sum(answer.label is None for answer in self.answers or ())
 
 
 @dataclass
@@ -100,10 +104,7 @@ async def evaluate_candidate(
     champion, lacks = None, list[str]()
     its_contract, refused = await _contract_unless_refused(task.champion, loading)
     if task.champion is not None and its_contract is not None:
-        own = LabelContract.of(its_contract)
-        # A text that its longer prompt leaves no room for must not end every evaluation to come.
-        as_now = replace(own, before=asked_by.before, after=asked_by.after)
-        champion = Asked(everything, task.champion, [own, as_now])
+        champion = Asked(everything, task.champion, [LabelContract.of(its_contract)])
         asked.insert(0, champion)
         lacks = lacking(added.definition, its_contract.label_names)
     for one in asked:
@@ -114,9 +115,15 @@ async def evaluate_candidate(
     try:
         for one in left:
             one.answers = await examiner.answers(one.questions, one.model, one.asked_by)
-    except (PromptTooLong, ModelServerRefused) as error:
+    except ModelServerRefused as error:
         raise Refused(f"the evaluation cannot go on: {error}") from error
+    if too_long := candidate.too_long():
+        raise Refused(
+            f"{too_long} of {len(everything)} texts are too long for the candidate's own prompt. Shorten the "
+            "prompt or the texts, or use a base model with a longer context."
+        )
     rows = _judged(candidate, champion, base, added.definition)
+    aside = {"champion_refused": refused, "champion_too_long": champion.too_long() if champion else 0}
     card = scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop, lacks)
     evaluated = CandidateEvaluated(
         run_id=task.run_id,
@@ -126,7 +133,7 @@ async def evaluate_candidate(
         cutoff=task.dataset.cutoff,
         candidate=task.trained.candidate,
         champion=task.champion.name if task.champion and champion else None,
-        scorecard=card.model_copy(update={"champion_refused": refused}),
+        scorecard=card.model_copy(update=aside),
         answers=files.freeze_rows(f"evaluations/{added.name}/{task.run_id}", [_as_json(row) for row in rows]),
         seconds=time.monotonic() - start,
         evaluated_at=now(),
@@ -173,19 +180,24 @@ def _judged(candidate: Asked, champion: Asked | None, base: Asked, workload: Wor
         (question.axis, question.row): base.label(number, workload)
         for number, question in enumerate(base.questions)
     }
-    answers = candidate.answers or []
-    return [
-        Judged(
-            axis=question.axis,
-            row=question.row,
-            right_answer=question.right_answer,
-            candidate=candidate.label(number, workload),
-            confidence=answers[number].confidence,
-            champion=champion.label(number, workload) if champion else None,
-            base=by_place.get((question.axis, question.row)),
+    rows = []
+    for number, (question, answer) in enumerate(
+        zip(candidate.questions, candidate.answers or (), strict=True)
+    ):
+        said = candidate.label(number, workload)
+        assert said is not None, "a candidate that a text is too long for was refused"
+        rows.append(
+            Judged(
+                axis=question.axis,
+                row=question.row,
+                right_answer=question.right_answer,
+                candidate=said,
+                confidence=answer.confidence,
+                champion=champion.label(number, workload) if champion else None,
+                base=by_place.get((question.axis, question.row)),
+            )
         )
-        for number, question in enumerate(candidate.questions)
-    ]
+    return rows
 
 
 def _as_json(row: Judged) -> dict[str, object]:

@@ -35,7 +35,8 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    label: str
+    label: str | None
+    """None: the text is too long for it, however it may be asked."""
     confidence: float
 
 
@@ -93,7 +94,7 @@ class Examiner:
         """One answer per question by an adapter, or by the base model of this name, under its own labels.
 
         A text that is too long for one way of asking is asked the next way. An adapter stays loaded. Raises
-        AdapterRefused, PromptTooLong, ModelServerRefused, and ModelServerDown when patience is over.
+        AdapterRefused, ModelServerRefused, and ModelServerDown when patience is over.
         """
         if isinstance(model, FrozenAdapter):
             await self._waiting(partial(self._loading.load, model))
@@ -125,11 +126,10 @@ class Examiner:
         self, question: Question, model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
     ) -> Answer:
         name = model if isinstance(model, str) else model.name
-        *first, last = asked_by
-        for contract in first:
+        for contract in asked_by:
             with suppress(PromptTooLong):
                 return _answer(await self._scoring.answer(name, contract, question.text))
-        return _answer(await self._scoring.answer(name, last, question.text))
+        return Answer(None, 0.0)
 
     async def _waiting(self, ask: Callable[[], Awaitable[T]]) -> T:
         until = asyncio.get_running_loop().time() + self._patience

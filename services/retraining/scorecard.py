@@ -33,9 +33,10 @@ class Judged:
 def scorecard(
     given: Sequence[Judged], labels: Sequence[str], golden_drop: float, champion_lacks: Collection[str] = ()
 ) -> Scorecard:
-    """`champion` must be there on all rows or on none. A drop of `golden_drop` or more is a regression.
+    """A drop of `golden_drop` or more is a regression.
 
-    Rows whose right answer is a label that the champion lacks judge the candidate alone.
+    Rows that the champion did not answer, and those whose right answer is a label that it lacks, judge the
+    candidate alone.
     """
     rows = [replace(row, champion=None) if row.right_answer in champion_lacks else row for row in given]
     held_out = [row for row in rows if row.axis == HELD_OUT]

@@ -61,6 +61,8 @@ class Scorecard(Part):
     """Expected calibration error, 10 equal-width bins (Guo et al. 2017)."""
     champion_lacks: Annotated[list[Name], Field(max_length=MOST_ITEMS)] = Field(default_factory=list)
     """Labels it was not trained on: rows with these right answers judge the candidate alone."""
+    champion_too_long: Count = 0
+    """Rows whose text its own prompt leaves no room for: they judge the candidate alone."""
     champion_refused: Sentence = ""
     """Why nobody may ask the adapter that answers: the candidate was then evaluated without a champion."""
 
@@ -69,10 +71,16 @@ class Scorecard(Part):
         """What to know where the candidate is not compared with the champion on all rows, else nothing."""
         if self.champion_refused:
             return f"Compared with nobody, because the champion is refused: {self.champion_refused}"
-        if not self.champion_lacks:
-            return ""
-        names = ", ".join(f'"{label}"' for label in self.champion_lacks)
-        return (
-            f"Compared on the labels that both know: the champion was not trained on {names}, so rows with "
-            "such a right answer judge the candidate alone."
-        )
+        said = []
+        if self.champion_lacks:
+            names = ", ".join(f'"{label}"' for label in self.champion_lacks)
+            said.append(
+                f"Compared on the labels that both know: the champion was not trained on {names}, so rows "
+                "with such a right answer judge the candidate alone."
+            )
+        if self.champion_too_long:
+            said.append(
+                f"Rows whose text is too long for the champion's own prompt judge the candidate alone: "
+                f"{self.champion_too_long}."
+            )
+        return " ".join(said)

@@ -25,12 +25,14 @@ SHADOWED = Snapshot(definition(), champion="x", runs=[RUN], evaluations=[CARD], 
 def test_a_candidate_s_page_says_which_labels_the_champion_lacks() -> None:
     def shown(card: Scorecard) -> str:
         row = candidate_rows(SHADOWED)[0]
-        empty: dict[str, Any] = {"guardrails": [], "bars": [], "confusions": [], "links": []}
+        empty: dict[str, Any] = {"guardrails": [], "bars": [], "confusions": [], "links": [], "figures": None}
         return make_render(lambda: NOW)("candidate.html", workload="tickets", row=row, card=card, **empty)
 
     assert "the champion was not trained on" not in shown(CARD.scorecard)
     lacking = CARD.scorecard.model_copy(update={"champion_lacks": ["address_change"]})
     assert "the champion was not trained on &#34;address_change&#34;" in shown(lacking)
+    refused = CARD.scorecard.model_copy(update={"champion_refused": "adapter x is not signed."})
+    assert "because the champion is refused: adapter x is not signed." in shown(refused)
 
 
 def test_a_candidate_is_one_row_however_far_it_came() -> None:

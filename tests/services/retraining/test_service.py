@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry
 
 from services.retraining.app import build
 from services.retraining.candidate_evaluation import evaluate_candidate
-from services.retraining.examiner import Examiner, Question
+from services.retraining.examiner import Answer, Examiner, Question
 from services.retraining.handlers import NotHereYet
-from services.retraining.job_messages import EvaluateTask
+from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
 from shared.adapters.label_contract import LabelContract
@@ -44,9 +44,10 @@ from shared.events import (
 )
 from shared.files import Files
 from shared.flow import FLOW
+from shared.job_protocol import Refused
 from shared.jobs import Job, JobState, JobTable
 from shared.migrations import migrate
-from shared.model_server import ModelServer, PromptTooLong
+from shared.model_server import ModelServer, PromptTooLong, Scored
 from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import contract_of, freeze_trained
@@ -302,8 +303,62 @@ async def test_a_text_too_long_for_one_way_of_asking_is_asked_the_next_way(
         examiner = Examiner(AdapterLoading(files, models), 1, 0.0, lambda: None)
         [plain] = await examiner.answers([question], MODEL, [own])
         assert await examiner.answers([question], MODEL, [longer, own]) == [plain]
-        with pytest.raises(PromptTooLong):
-            await examiner.answers([question], MODEL, [longer])
+        assert await examiner.answers([question], MODEL, [longer]) == [Answer(None, 0.0)]
+
+
+class LessRoom(ModelServer):
+    """The server, with no room for what names a refund in the prompt of one adapter."""
+
+    def __init__(self, url: str, adapter: str) -> None:
+        super().__init__(url)
+        self._adapter = adapter
+
+    async def score(self, model: str, prompt: str, allowed: Sequence[int]) -> Scored:
+        if model == self._adapter and "refund" in prompt.lower():
+            raise PromptTooLong
+        return await super().score(model, prompt, allowed)
+
+
+async def test_a_text_too_long_for_the_champion_s_own_prompt_is_asked_by_no_other_and_compares_nothing(
+    models_url: str, files: Files
+) -> None:
+    added = workload_added(files)
+    first = freeze_trained(files, "t-v1", 1, added)
+    longer = added.definition.model_copy(update={"prompt": "Read with care.\n{text}\nTopic:"})
+    after = added.model_copy(update={"revision": 2, "definition": longer})
+    second = freeze_trained(files, "t-v2", 2, after)
+
+    async def evaluate(no_room_for: FrozenAdapter) -> EvaluateResult:
+        async with LessRoom(models_url, no_room_for.name) as models:
+            return await evaluate_candidate(
+                EvaluateTask(
+                    run_id="r2",
+                    added=after,
+                    dataset=dataset(files, 2),
+                    trained=trained(files, second, 2),
+                    champion=first,
+                    known=[],
+                ),
+                AdapterLoading(files, models),
+                Settings(),
+                lambda row: None,
+            )
+
+    result = await evaluate(no_room_for=first)
+    card = result.evaluated.scorecard
+    rows = list(files.rows(result.evaluated.answers))
+    unanswered = [row for row in rows if row["champion"] is None]
+    assert card.champion_too_long == len(unanswered) > 0
+    assert {row["right_answer"] for row in unanswered if row["axis"] in ("held_out", "golden")} == {"b"}
+    assert card.champion is not None
+    assert card.held_out_difference is not None
+    assert (card.held_out.n, card.champion.n, card.held_out_difference.n) == (6, 3, 3)
+    assert card.compared_on.endswith(f"judge the candidate alone: {len(unanswered)}.")
+    again = [one for one in result.answers if one.model == first.digest]
+    assert [row["label"] for row in files.rows(again[0].file)].count(None) == len(unanswered)
+
+    with pytest.raises(Refused, match="are too long for the candidate's own prompt"):
+        await evaluate(no_room_for=second)
 
 
 class PublishedEvents:
