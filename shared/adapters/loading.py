@@ -20,7 +20,7 @@ from shared.adapters.refusals import (
 from shared.adapters.tokenizer_digest import served_tokenizer_digest
 from shared.fields import FrozenAdapter
 from shared.files import DigestMismatch, Files
-from shared.model_server import ModelServer
+from shared.model_server import ModelServer, Served
 
 
 class Verifier(Protocol):
@@ -50,9 +50,13 @@ class AdapterLoading:
         Raises like `contract_of`, NotForThisServer, and whatever ModelServer raises.
         """
         here, contract = await asyncio.to_thread(self._proved, adapter)
-        await self._fits_the_server(adapter, contract)
+        await self._has_its_base(adapter, contract)
         there = await asyncio.to_thread(self.files.folder_for_models, adapter, here)
-        await self.models.load_adapter(adapter.name, there, contract.base_model)
+        proof = Proof(self, adapter, contract)
+        try:
+            await self.models.load_adapter(adapter.name, there, contract.base_model, proof)
+        finally:
+            proof.is_fresh = False
         return contract
 
     def _proved(self, adapter: FrozenAdapter) -> tuple[Path, AdapterContract]:
@@ -81,35 +85,53 @@ class AdapterLoading:
             )
         return folder, contract
 
-    async def _fits_the_server(self, adapter: FrozenAdapter, contract: AdapterContract) -> None:
+    async def _has_its_base(self, adapter: FrozenAdapter, contract: AdapterContract) -> None:
         served = await self.models.base_models()
         if contract.base_model not in served:
             raise AnotherBase(
                 f"adapter {adapter.name} was trained on {contract.base_model}, and the model server serves "
                 f"{', '.join(sorted(served)) or 'no base model'}. Serve its base model, or train on that one."
             )
-        rank = (await self.models.limits()).max_lora_rank
-        if rank is not None and contract.lora_r > rank:
-            raise RankTooHigh(
-                f"adapter {adapter.name} has rank {contract.lora_r}, and the model server takes up to "
-                f"{rank}. Start it with a higher max_lora_rank, or train with a lower lora_r."
-            )
-        answers = [each.answer for each in contract.labels]
-        tokens = await asyncio.gather(*(self.models.tokenize(contract.base_model, each) for each in answers))
-        for label, found in zip(contract.labels, tokens, strict=True):
-            if found != [label.token]:
-                raise OtherTokens(
-                    f"adapter {adapter.name} answers {label.label!r} by token {label.token} "
-                    f"({label.answer!r}), which this model server's tokenizer reads as {found}. Serve the "
-                    f"{contract.base_model} it was trained with."
-                )
-        if contract.tokenizer_digest is not None:
-            await self._has_its_tokenizer(adapter, contract)
 
-    async def _has_its_tokenizer(self, adapter: FrozenAdapter, contract: AdapterContract) -> None:
-        tokenize = partial(self.models.tokenize, contract.base_model)
-        if await served_tokenizer_digest(tokenize) != contract.tokenizer_digest:
+
+@dataclass
+class Proof:
+    """Asked for each model server by itself before it gets the adapter, at once or much later."""
+
+    loading: AdapterLoading
+    adapter: FrozenAdapter
+    contract: AdapterContract
+    is_fresh: bool = True
+    """The files were proved a moment ago."""
+
+    async def __call__(self, server: Served) -> None:
+        """Raises AdapterRefused, FileNotFoundError, FilesUnreachable and whatever the server raises."""
+        if not self.is_fresh:
+            await self.loading.contract_of(self.adapter)
+        await _fits(self.adapter, self.contract, server)
+
+
+async def _fits(adapter: FrozenAdapter, contract: AdapterContract, server: Served) -> None:
+    rank = (await server.limits()).max_lora_rank
+    if rank is not None and contract.lora_r > rank:
+        raise RankTooHigh(
+            f"adapter {adapter.name} has rank {contract.lora_r}, and the model server takes up to "
+            f"{rank}. Start it with a higher max_lora_rank, or train with a lower lora_r."
+        )
+    answers = [each.answer for each in contract.labels]
+    tokens = await asyncio.gather(*(server.tokenize(contract.base_model, each) for each in answers))
+    for label, found in zip(contract.labels, tokens, strict=True):
+        if found != [label.token]:
             raise OtherTokens(
-                f"adapter {adapter.name} was trained with another tokenizer than the model server has for "
-                f"{contract.base_model}. Serve the one it was trained with, or train it again."
+                f"adapter {adapter.name} answers {label.label!r} by token {label.token} "
+                f"({label.answer!r}), which this model server's tokenizer reads as {found}. Serve the "
+                f"{contract.base_model} it was trained with."
             )
+    if contract.tokenizer_digest is None:
+        return
+    tokenize = partial(server.tokenize, contract.base_model)
+    if await served_tokenizer_digest(tokenize) != contract.tokenizer_digest:
+        raise OtherTokens(
+            f"adapter {adapter.name} was trained with another tokenizer than the model server has for "
+            f"{contract.base_model}. Serve the one it was trained with, or train it again."
+        )

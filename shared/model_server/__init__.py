@@ -9,6 +9,7 @@ from shared.model_server.errors import (
     PromptTooLong,
     UnknownModel,
 )
+from shared.model_server.this_server import Prove, Served
 
 __all__ = [
     "AdapterNotFound",
@@ -16,7 +17,9 @@ __all__ = [
     "ModelServerDown",
     "ModelServerRefused",
     "PromptTooLong",
+    "Prove",
     "Scored",
+    "Served",
     "ServerLimits",
     "UnknownModel",
 ]

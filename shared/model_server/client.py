@@ -21,6 +21,7 @@ from shared.model_server.answers import (
 )
 from shared.model_server.fleet import Fleet
 from shared.model_server.one_server import OneServer
+from shared.model_server.this_server import Prove, tokenizing
 
 
 class ModelServer:
@@ -77,8 +78,7 @@ class ModelServer:
 
     async def tokenize(self, model: str, text: str) -> list[int]:
         """The token ids of `text`, without special tokens."""
-        body = {"model": model, "prompt": text, "add_special_tokens": False}
-        return tokens(await self._servers.ask(model, "/tokenize", body))
+        return tokens(await self._servers.ask(model, "/tokenize", tokenizing(model, text)))
 
     async def loaded(self) -> set[str]:
         """The names that somebody answers to: base models, and adapters that at least one server has."""
@@ -96,13 +96,16 @@ class ModelServer:
         """What each of the servers takes, as far as they tell (vLLM does not). Raises ModelServerDown."""
         return ServerLimits.lowest(limits(said) for said in await self._servers.listings())
 
-    async def load_adapter(self, name: str, folder: Path, base_model: str | None = None) -> None:
+    async def load_adapter(
+        self, name: str, folder: Path, base_model: str | None = None, prove: Prove | None = None
+    ) -> None:
         """Loads an adapter from a folder that the servers can read; loading it twice is fine.
 
-        Of several servers only on those that serve its base model; None: all of them do.
-        Raises AdapterNotFound, ModelServerDown, ModelServerRefused.
+        Of several servers only on those that serve its base model; None: all of them do. `prove` is asked
+        about each server before that gets the adapter, now and whenever it has lost it or comes anew.
+        Raises AdapterNotFound, ModelServerDown, ModelServerRefused, and what `prove` raises.
         """
-        await self._servers.load(name, str(folder), base_model)
+        await self._servers.load(name, str(folder), base_model, prove)
 
     async def unload_adapter(self, name: str) -> None:
         """Unloads an adapter; unloading what is not there is fine."""

@@ -14,6 +14,7 @@ from shared.model_server.addresses import Address, addresses_of
 from shared.model_server.choice import choice
 from shared.model_server.errors import AdapterNotFound, ModelServerDown, ModelServerRefused, UnknownModel
 from shared.model_server.replica import Replica
+from shared.model_server.this_server import Prove, ThisServer
 
 LOOK_AGAIN_SECONDS = 5.0
 """So old what is known of the servers may be while they are asked; at rest nobody looks."""
@@ -34,6 +35,8 @@ class Wanted:
     path: str
     base_model: str | None
     """None: any server takes it."""
+    prove: Prove | None = None
+    """Asked about each server before that gets it: files change, and so do servers."""
 
 
 class Fleet:
@@ -119,13 +122,18 @@ class Fleet:
             raise ModelServerDown(f"no model server answers at {', '.join(self._addresses)}")
         return said
 
-    async def load(self, name: str, path: str, base_model: str | None = None) -> None:
+    async def load(
+        self, name: str, path: str, base_model: str | None = None, prove: Prove | None = None
+    ) -> None:
         """Returns when each one that answers has been told; it is enough that one has it, as others follow.
 
-        Raises AdapterNotFound, ModelServerRefused or ModelServerDown if none has it.
+        Raises AdapterNotFound, ModelServerRefused, ModelServerDown or what `prove` raised if none has it.
         """
         self._dropped.discard(name)
-        self._wanted[name], self._asked_at[name] = Wanted(path, base_model), _now()
+        self._wanted[name], self._asked_at[name] = Wanted(path, base_model, prove), _now()
+        for replica in self._replicas:
+            replica.proved.discard(name)
+            replica.failures.went_well(name)
         await self._look_anew()
         if any(name in replica.models and replica.down_until <= _now() for replica in self._replicas):
             return
@@ -195,9 +203,10 @@ class Fleet:
             replica.down_until = 0.0
             for name in self._dropped & replica.models:
                 await replica.unload(session, name)
+            replica.proved &= replica.models
             for name, adapter in self._still_wanted():
-                if name not in replica.models and adapter.base_model in (None, *replica.models):
-                    await self._load_on(replica, name, adapter.path)
+                if name not in replica.proved and adapter.base_model in (None, *replica.models):
+                    await self._load_on(replica, name, adapter)
         except ModelServerDown as error:
             replica.down_until = _now() + LOOK_AGAIN_SECONDS + DOWN_SECONDS
             log.warning("%s; the other model servers answer", error)
@@ -209,16 +218,32 @@ class Fleet:
         earliest = _now() - WANTED_SECONDS
         return [each for each in self._wanted.items() if self._asked_at.get(each[0], 0.0) >= earliest]
 
-    async def _load_on(self, replica: Replica, name: str, path: str) -> None:
-        """One that will not have it is not asked for it, and told again at the next look."""
+    async def _load_on(self, replica: Replica, name: str, adapter: Wanted) -> None:
+        """One that will not have it, or that it does not fit, is not asked for it, and tried again later."""
+        if replica.failures.not_yet(name, _now()) is not None:
+            replica.models.discard(name)
+            return
+        had_it = name in replica.models
+        if name in replica.refused:
+            replica.models.discard(name)
         try:
-            await replica.load(self._session(), name, path)
-        except (AdapterNotFound, ModelServerRefused) as error:
+            if adapter.prove is not None:
+                await adapter.prove(ThisServer(replica, self._session()))
+            if not had_it:
+                await replica.load(self._session(), name, adapter.path)
+        except Exception as error:  # what proving raises is the prover's own
+            if isinstance(error, ModelServerDown) and not isinstance(error, AdapterNotFound):
+                raise
             if str(replica.refused.get(name)) != str(error):
                 log.error("%s is not loaded on %s: %s", name, replica.address.url, error)
+            replica.models.discard(name)
             replica.refused[name] = error
+            replica.failures.failed(name, error, _now())
         else:
+            replica.models.add(name)
+            replica.proved.add(name)
             replica.refused.pop(name, None)
+            replica.failures.went_well(name)
 
 
 async def _all_of(work: Sequence[Coroutine[Any, Any, None]]) -> None:

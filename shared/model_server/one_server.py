@@ -9,6 +9,7 @@ import aiohttp
 
 from shared.model_server.addresses import Address
 from shared.model_server.replica import Replica
+from shared.model_server.this_server import Prove, ThisServer
 
 
 class OneServer:
@@ -21,7 +22,9 @@ class OneServer:
     async def listings(self) -> list[Any]:
         return [await self._replica.get(self._session(), "/v1/models")]
 
-    async def load(self, name: str, path: str, _: str | None = None) -> None:
+    async def load(self, name: str, path: str, _: str | None = None, prove: Prove | None = None) -> None:
+        if prove is not None:
+            await prove(ThisServer(self._replica, self._session()))
         if name not in await self._replica.names(self._session()):
             await self._replica.load(self._session(), name, path)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from shared.backoff import Failures
 from shared.model_server.addresses import Address
 from shared.model_server.answers import known_shape, names
 from shared.model_server.errors import (
@@ -26,8 +27,12 @@ class Replica:
     address: Address
     models: set[str] = field(default_factory=set)
     """What it answers to, as far as is known: only of these is it asked."""
+    proved: set[str] = field(default_factory=set)
+    """Adapters that it has and that were proved to fit it."""
     refused: dict[str, Exception] = field(default_factory=dict)
-    """Adapters that it did not load, and why."""
+    """Adapters that it did not load or that do not fit it, and why."""
+    failures: Failures = field(default_factory=Failures)
+    """When those are due again."""
     down_until: float = 0.0
     """By the loop's clock; until then others are asked first."""
     in_flight: int = 0

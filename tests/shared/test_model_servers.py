@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from shared.model_server import (
     ModelServer,
     ModelServerDown,
     ModelServerRefused,
+    Served,
     ServerLimits,
     UnknownModel,
     fleet,
@@ -30,6 +31,7 @@ from shared.model_server.addresses import Address, addresses_of, is_one_address,
 from shared.model_server.answers import limits
 from shared.model_server.choice import choice
 from shared.model_server.fleet import Fleet
+from shared.model_server.this_server import ThisServer
 from tests.servers.model import MODEL, free_port, lora_adapter, model_server
 from tests.servers.s3 import BUCKET, s3_server
 
@@ -301,6 +303,68 @@ async def test_one_that_missed_the_unloading_drops_the_adapter_when_it_is_back(
 
 async def _stays(_: str) -> None:
     return None
+
+
+class DoesNotFit(Exception):
+    """What the tests' proof raises."""
+
+
+async def test_an_adapter_is_loaded_only_on_the_servers_it_is_proved_to_fit(
+    servers: tuple[Server, Server], models: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for port, other in ((servers[0].port, servers[1]), (servers[1].port, servers[0])):
+        [token] = await models.tokenize(MODEL, " A")
+
+        async def prove(server: Served, port: int = port, token: int = token) -> None:
+            assert isinstance(server, ThisServer)
+            assert await server.tokenize(MODEL, " A") == [token]
+            assert (await server.limits()).max_loras == 3
+            if server.replica.address.url.endswith(f":{port}"):
+                raise DoesNotFit("another tokenizer")
+
+        await models.load_adapter("one", lora_adapter(1), MODEL, prove)
+        assert await loaded_on(other) == {MODEL, "one"}
+        with noted(monkeypatch) as asked:
+            for _ in range(3):
+                await models.score("one", "parcel", ALLOWED)
+        assert {url for url, _ in asked} == {other.url}
+        await models.unload_adapter("one")
+
+    async def prove_nothing(_: Served) -> None:
+        raise DoesNotFit("anywhere")
+
+    with pytest.raises(DoesNotFit):
+        await models.load_adapter("two", lora_adapter(2), MODEL, prove_nothing)
+    assert [await loaded_on(server) for server in servers] == [{MODEL}] * 2
+
+
+async def test_one_that_lost_the_adapter_gets_it_again_only_if_it_is_proved_again(
+    servers: tuple[Server, Server], models: ModelServer
+) -> None:
+    is_proved, proofs = True, 0
+
+    async def prove(_: Served) -> None:
+        nonlocal proofs
+        proofs += 1
+        if not is_proved:
+            raise DoesNotFit("its files changed")
+
+    await models.load_adapter("one", lora_adapter(1), MODEL, prove)
+    is_proved = False
+    async with ModelServer(servers[0].url) as other:
+        await other.unload_adapter("one")  # as if it had been started anew
+    await until_looked(models, lambda: proofs > 3)
+    assert await loaded_on(servers[0]) == {MODEL}
+    is_proved = True
+    await until_looked(models, lambda: "one" in _known(models, servers[0]))
+    assert await loaded_on(servers[0]) == {MODEL, "one"}
+
+
+async def until_looked(models: ModelServer, condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await models.score("one", "parcel", ALLOWED)
+            await asyncio.sleep(0.05)
 
 
 async def test_what_no_server_finds_says_what_to_set(

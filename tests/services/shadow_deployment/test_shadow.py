@@ -22,6 +22,7 @@ from shared.model_server import (
     ModelServer,
     ModelServerDown,
     ModelServerRefused,
+    Prove,
     Scored,
     ServerLimits,
     UnknownModel,
@@ -61,7 +62,11 @@ class Parrot(ModelServer):
     async def loaded(self) -> set[str]:
         return {MODEL} | self.adapters
 
-    async def load_adapter(self, name: str, folder: Path, base_model: str | None = None) -> None:
+    async def load_adapter(
+        self, name: str, folder: Path, base_model: str | None = None, prove: Prove | None = None
+    ) -> None:
+        if prove is not None:
+            await prove(self)
         assert folder.name.startswith(name)  # the checked files of this adapter and no other
         self.adapters.add(name)
 

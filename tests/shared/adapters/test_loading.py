@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from shared.adapters.refusals import (
 from shared.adapters.tokenizer_digest import served_tokenizer_digest
 from shared.fields import FrozenAdapter
 from shared.files import Files
-from shared.model_server import ModelServer
+from shared.model_server import ModelServer, UnknownModel, fleet
 from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, lora_adapter, model_server
 from tests.shared.adapters.example_contract import ADDED
@@ -157,6 +159,30 @@ async def test_what_is_not_signed_is_refused_before_its_contract_is_read(
 ) -> None:
     adapter = files.freeze_adapter("old", lora_adapter(1), MODEL)
     await refused(AdapterLoading(files, models, Unsigned()), adapter, NotSigned, "is not signed")
+
+
+async def test_a_server_that_was_started_anew_does_not_get_files_that_were_changed_meanwhile(
+    models_url: str, models: ModelServer, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "LOOK_AGAIN_SECONDS", 0.1)
+    adapter = frozen(files)
+    async with ModelServer(f"{models_url},http://127.0.0.1:9") as several:
+        await AdapterLoading(files, several).load(adapter)
+        weights = tmp_path / "files" / adapter.uri / "adapter_model.safetensors"
+        as_they_were = weights.read_bytes()
+        weights.write_bytes(as_they_were[:-1] + bytes([as_they_were[-1] ^ 1]))
+        await models.unload_adapter(adapter.name)  # as if it had been started anew
+        for _ in range(5):
+            with pytest.raises(UnknownModel):
+                await several.score(adapter.name, "parcel", [330, 354])
+        assert adapter.name not in await models.loaded()
+        weights.write_bytes(as_they_were)
+        async with asyncio.timeout(10):
+            while adapter.name not in await models.loaded():
+                with suppress(UnknownModel):
+                    await several.score(adapter.name, "parcel", [330, 354])
+                await asyncio.sleep(0.1)
+    await models.unload_adapter(adapter.name)
 
 
 async def refused(
