@@ -161,7 +161,11 @@ async def round_with_kills(
     given = sum(reviewer.reviews for reviewer in reviewers)
     assert given > 0
     await eventually(lambda: count_is(laptop, "reviews_v1", "review_id", given))
-    assert len({event.review_id for event in watch.seen(ReviewGiven)}) == given
+
+    async def all_are_seen() -> bool:
+        return len({event.review_id for event in watch.seen(ReviewGiven)}) == given
+
+    await eventually(all_are_seen)
 
     cycles = f"{laptop.services_url}/workloads/{name}/cycles"
     async with session.post(cycles, json={"requested_by": "test", "reason": "test"}) as reply:

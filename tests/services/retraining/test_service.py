@@ -45,7 +45,6 @@ from shared.events import (
 from shared.files import Files
 from shared.flow import FLOW
 from shared.job_protocol import Refused
-from shared.jobs import Job, JobState, JobTable
 from shared.migrations import migrate
 from shared.model_server import ModelServer, PromptTooLong, Scored
 from shared.service import Service, ServiceContext
@@ -559,10 +558,15 @@ async def test_adapters_of_earlier_versions_are_found_in_the_results_of_their_jo
         shutil.copy(file, earlier / "migrations")
     await migrate(clickhouse, "retraining", earlier)
     made = trained(files, files.freeze_adapter("t", lora_adapter(1), MODEL), 1)
-    table = JobTable(clickhouse, "retraining")
-    result = {"trained": made.model_dump(mode="json")}
-    await table.keep(Job("r1", "train", "tickets", {}, AT, JobState.PUBLISHED, result=result))
-    await table.keep(Job("r2", "train", "tickets", {}, AT, JobState.PUBLISHED, error="no rows"))
+    result = json.dumps({"trained": made.model_dump(mode="json")})
+    of_both = {"kind": "train", "workload": "tickets", "task": "{}", "state": "published", "wanted_at": AT}
+    await clickhouse.insert(
+        "retraining_jobs",
+        [
+            {**of_both, "job_id": "r1", "result": result, "error": ""},
+            {**of_both, "job_id": "r2", "result": "", "error": "no rows"},
+        ],
+    )
     await migrate(clickhouse, "retraining")
     (row,) = await clickhouse.rows("SELECT * FROM adapters_v1")
     assert await RunStore(clickhouse).adapters("tickets", ["none", made.candidate.name]) == (made.candidate,)
