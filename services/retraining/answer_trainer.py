@@ -101,7 +101,7 @@ def _train(model: Any, tokenizer: Any, work: TrainingWork) -> tuple[Trained, Map
     return trained, kept(work.folder, best) if best != done else whole_weights(model)
 
 
-class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+class AnswerTrainer(SFTTrainer):  # type: ignore[misc]  # TRL is not followed
     """TRL's trainer with the output layer applied where an answer stands and nowhere else.
 
     Off Triton TRL scores every position against the whole vocabulary, which for one-token answers is most of
@@ -157,7 +157,7 @@ class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return (loss, {"logits": logits}) if return_outputs else loss
 
 
-class _Watching(TrainerCallback):  # type: ignore[misc]
+class _Watching(TrainerCallback):  # type: ignore[misc]  # transformers is not followed
     """Tells of each step, ends what went wrong, keeps the best epoch and stops when none gets better."""
 
     def __init__(self, work: TrainingWork, model: Any, tokenizer: Any) -> None:

@@ -129,12 +129,12 @@ def plain(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
     settings = planned(arguments, base, 0)
     read: list[int] = []
 
-    class Counting(SFTTrainer):  # type: ignore[misc]
+    class Counting(SFTTrainer):  # type: ignore[misc]  # TRL is not followed
         def training_step(self, model: Any, inputs: Any, *given: Any) -> Any:
             read.append(int(inputs["attention_mask"].sum()))
             return super().training_step(model, inputs, *given)
 
-    class ByTurns(TrainerCallback):  # type: ignore[misc]
+    class ByTurns(TrainerCallback):  # type: ignore[misc]  # transformers is not followed
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs:
                 turns.after(read[-1])
