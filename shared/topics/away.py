@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 WHERE = "KAFKA_BOOTSTRAP_SERVERS says where to look."
+LEARNT_BROKER = re.compile(r"(\S+)/(\d+): ")
+"""How a report begins that is about a broker another one named; `host:port/bootstrap` is one of ours."""
 
 
-def why_away(servers: str, reported: Iterable[str]) -> str:
-    """No broker could be asked at all."""
+def why_away(servers: str, reported: Sequence[str]) -> str:
+    """No broker could be asked at all, or only one that sends on to where none is."""
+    named = {int(one[2]): one[1] for report in reported if (one := LEARNT_BROKER.match(report))}
+    if _elsewhere(servers, named):
+        return why_not_reached(servers, named, reported)
     causes = _causes(reported)
     if any("SSL" in cause or "security.protocol" in cause for cause in causes):
         hint = "It seems to want TLS or SASL, which these clients do not speak: name a plaintext listener. "
@@ -22,7 +28,7 @@ def why_away(servers: str, reported: Iterable[str]) -> str:
 
 def why_not_reached(servers: str, advertised: Mapping[int, str], reported: Sequence[str]) -> str:
     """A broker gave metadata, and then none could be reached where the metadata say that they are."""
-    elsewhere = sorted(set(advertised.values()) - {one.strip() for one in servers.split(",")})
+    elsewhere = _elsewhere(servers, advertised)
     causes = _causes(one for one in reported if "/bootstrap" not in one)
     said = f" ({'; '.join(causes)})" if causes else ""
     if not elsewhere:
@@ -33,6 +39,10 @@ def why_not_reached(servers: str, advertised: Mapping[int, str], reported: Seque
         f"Kafka answers at {servers} and sends its clients on to {', '.join(elsewhere)}, which cannot be "
         f"reached from here{said}. Set the brokers' advertised.listeners to addresses that can be."
     )
+
+
+def _elsewhere(servers: str, advertised: Mapping[int, str]) -> list[str]:
+    return sorted(set(advertised.values()) - {one.strip() for one in servers.split(",")})
 
 
 def _causes(reported: Iterable[str]) -> list[str]:

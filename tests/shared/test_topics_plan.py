@@ -177,3 +177,11 @@ def test_a_listener_that_is_advertised_wrongly_is_named() -> None:
     assert "sends its clients on to localhost:9092" in said
     assert "advertised.listeners" in said
     assert "overloaded" in why_not_reached("kafka:9092", {1: "kafka:9092"}, [])
+
+
+def test_it_is_named_too_where_the_metadata_themselves_were_asked_of_it() -> None:
+    elsewhere = "127.0.0.1:9/1: Connect to ipv4#127.0.0.1:9 failed: Connection refused"
+    said = why_away("127.0.0.1:9092", [elsewhere])
+    assert "sends its clients on to 127.0.0.1:9" in said
+    itself = "127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused"
+    assert "Is it running?" in why_away("127.0.0.1:9092", [itself])
