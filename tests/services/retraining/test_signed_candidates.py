@@ -49,21 +49,19 @@ async def refusal(order: Order) -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("whose", ["candidate", "champion"])
 @pytest.mark.parametrize("name", PLANTED)
-async def test_nothing_is_asked_of_an_adapter_that_is_not_ours(
-    files: Files, keys: tuple[Path, Path], tmp_path: Path, name: str, whose: str
+async def test_nothing_is_asked_of_a_candidate_that_is_not_ours(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path, name: str
 ) -> None:
     plant, why = planted(*keys)[name]
     added = workload_added(files)
-    good = freeze_trained(files, "t-v1", 1, added, before_freezing=partial(sign, private_key=keys[0]))
+    champion = freeze_trained(files, "t-v1", 1, added, before_freezing=partial(sign, private_key=keys[0]))
     bad = freeze_trained(files, "t-v2", 2, added, before_freezing=plant)
-    candidate, champion = (bad, good) if whose == "candidate" else (good, bad)
     task = EvaluateTask(
         run_id="r2",
         dataset=dataset(files, 2),
         added=added,
-        trained=trained(files, candidate, 2),
+        trained=trained(files, bad, 2),
         champion=champion,
         known=[],
     )
