@@ -156,6 +156,10 @@ class Workload(Section):
             return label
         return self.renamed.get(label)
 
+    def present_name(self, label: str) -> str:
+        """What to call a label of this or an earlier revision now: one that was removed keeps its name."""
+        return self.present_label(label) or label
+
     @property
     def known_labels(self) -> frozenset[str]:
         """Its labels, and every name that one had in an earlier revision."""

@@ -32,7 +32,7 @@ class Row:
 
 def under_present_names(rows: Iterable[Row], workload: Workload) -> list[Row]:
     """Each row under its label's name of now; one whose label was removed keeps it, and is then invalid."""
-    return [replace(row, label=workload.present_label(row.label) or row.label) for row in rows]
+    return [replace(row, label=workload.present_name(row.label)) for row in rows]
 
 
 def valid_rows(rows: Iterable[Row], labels: Iterable[str]) -> tuple[list[Row], int]:

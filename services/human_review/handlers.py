@@ -160,7 +160,7 @@ def _correction(
         workload=workload.name,
         predicted_at=prediction.predicted_at,
         adapter=prediction.adapter,
-        answer=workload.present_label(prediction.answer) or prediction.answer,
+        answer=workload.present_name(prediction.answer),
         confidence=prediction.confidence,
         right_answer=reached.right_answer,
         reviewers=[one.reviewer for one in agreeing],

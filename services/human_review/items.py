@@ -57,13 +57,10 @@ class OpenItem:
 
     def under_present_names(self, workload: Workload) -> OpenItem:
         """With each label's name of now. What was answered with a removed label still shows it."""
-
-        def present(label: str) -> str:
-            return workload.present_label(label) or label
-
+        present_name = workload.present_name
         return replace(
             self,
-            options=tuple(map(present, self.options)),
-            answer=present(self.answer),
-            probabilities={present(label): share for label, share in self.probabilities.items()},
+            options=tuple(map(present_name, self.options)),
+            answer=present_name(self.answer),
+            probabilities={present_name(label): share for label, share in self.probabilities.items()},
         )

@@ -59,7 +59,7 @@ class Asked:
         """Its answer to that question, by the label's name of now. None: the text is too long for it."""
         assert self.answers is not None
         said = self.answers[number].label
-        return said and (workload.present_label(said) or said)
+        return said and workload.present_name(said)
 
     def too_long(self) -> int:
         return sum(answer.label is None for answer in self.answers or ())

@@ -160,7 +160,7 @@ class Judging:
     def _scorecard(self, candidate: CandidateEvaluated) -> Scorecard:
         """With the names of now of labels that the champion lacks, as the pairs have them."""
         card, definition = candidate.scorecard, self.workloads.known(candidate.workload).definition
-        lacks = [definition.present_label(label) or label for label in card.champion_lacks]
+        lacks = [definition.present_name(label) for label in card.champion_lacks]
         return card.model_copy(update={"champion_lacks": lacks})
 
     async def _pairs(self, candidate: CandidateEvaluated) -> list[Pair]:

@@ -219,19 +219,17 @@ class Shadow:
             self._skipped[candidate.workload].add(request.prediction_id)
             return None
 
-        def present(label: str) -> str:
-            return workload.definition.present_label(label) or label
-
+        present_name = workload.definition.present_name
         return ShadowPairRecorded(
             run_id=candidate.run_id,
             workload=candidate.workload,
             prediction_id=request.prediction_id,
             predicted_at=request.predicted_at,
             champion=champion,
-            champion_answer=present(request.answer),
+            champion_answer=present_name(request.answer),
             champion_confidence=request.confidence,
             candidate=name,
-            candidate_answer=present(scored.answer.label),
+            candidate_answer=present_name(scored.answer.label),
             candidate_confidence=scored.answer.confidence,
             recorded_at=self.clock(),
         )

@@ -64,15 +64,12 @@ def judge(
 
 def under_present_names(pairs: Sequence[Pair], workload: Workload) -> list[Pair]:
     """The pairs with each label's name of now; those whose right answer is a removed label say nothing."""
-
-    def present(label: str) -> str:
-        return workload.present_label(label) or label
-
+    present_name = workload.present_name
     return [
         Pair(
-            present(pair.champion_answer),
-            present(pair.candidate_answer),
-            pair.right_answer and present(pair.right_answer),
+            present_name(pair.champion_answer),
+            present_name(pair.candidate_answer),
+            pair.right_answer and present_name(pair.right_answer),
         )
         for pair in pairs
         if pair.right_answer not in workload.removed

@@ -116,6 +116,5 @@ def failures_now(rows: list[dict[str, str]], workload: Workload) -> list[dict[st
     for row in rows:
         right_answer = workload.present_label(row["right_answer"]) if row["right_answer"] else ""
         if right_answer is not None:
-            answer = workload.present_label(row["answer"]) or row["answer"]
-            now.append(row | {"answer": answer, "right_answer": right_answer})
+            now.append(row | {"answer": workload.present_name(row["answer"]), "right_answer": right_answer})
     return now

@@ -89,7 +89,7 @@ def _checked(name: str, source: Read, workload: Workload) -> list[LabelledRow]:
 def _row(row: dict[str, Any], workload: Workload) -> LabelledRow:
     """A row whose label may still go by an earlier name."""
     read = LabelledRow(row["text"], row["label"], row.get("split") or None)
-    return replace(read, label=workload.present_label(read.label) or read.label)
+    return replace(read, label=workload.present_name(read.label))
 
 
 def _too_few(name: str, rows: Sequence[LabelledRow], labels: Sequence[str]) -> list[Complaint]:

@@ -38,6 +38,11 @@ def test_a_removed_label_takes_its_former_names_along() -> None:
     assert (now.removed, sorted(now.known_labels)) == (("a", "b"), ["a", "b", "x", "y"])
 
 
+def test_what_was_said_with_a_removed_label_still_shows_it() -> None:
+    now = history((("a", "x", "y"), {}), (("b", "x", "y"), {"b": "a"}), (("b", "x"), {}))
+    assert [now.present_name(label) for label in ("a", "b", "y", "never")] == ["b", "b", "y", "never"]
+
+
 def test_a_former_name_may_go_on_being_said() -> None:
     now = history((("a", "x"), {}), (("b", "x"), {"b": "a"}), (("b", "x"), {"b": "a"}))
     assert now.renamed == {"a": "b"}
