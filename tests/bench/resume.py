@@ -28,7 +28,7 @@ from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refusal, Result
 from shared.workload import Training, Workload
 from tests.services.retraining.test_training import JOB_ID, Child
-from tests.services.retraining.tiny import LABELS, TEXTS, tiny_base_model
+from tests.services.retraining.tiny_base_model import ANSWERS, NAME, PROMPT, rows, tiny_base_model
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ROWS, STEPS, CHECKPOINT_EVERY = 120, 48, 4
@@ -41,7 +41,7 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        tiny_base_model(root / "models" / "tiny")
+        tiny_base_model(root / "models" / NAME)
         self.files = Files((root / "files").as_uri(), root / "cache")
         self._task = _task(self.files).model_dump(mode="json")
 
@@ -107,20 +107,14 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
 
 
 def _task(files: Files) -> TrainTask:
-    labels = list(LABELS)
-    rows = [
-        {"text": f"{TEXTS[label]}, {'please ' * (number % 9)}order {number}", "label": label}
-        for number in range(ROWS)
-        for label in (labels[number % len(labels)],)
-    ]
-    frozen = files.freeze_rows("rows", rows)
+    frozen = files.freeze_rows("rows", rows(ROWS))
     training = {"lora_r": 4, "learning_rate": 1e-2, "batch_size": 8, "epochs": 20.0, "max_steps": STEPS}
     workload = Workload(
         name="tickets",
         title="Tickets",
-        base_model="tiny",
-        prompt="{text}\nTopic:",
-        labels=tuple(labels),
+        base_model=NAME,
+        prompt=PROMPT,
+        labels=tuple(ANSWERS),
         training=Training.model_validate(training | CHANCE),
     )
     return TrainTask(
@@ -129,7 +123,7 @@ def _task(files: Files) -> TrainTask:
             dataset_id="d1", workload="tickets", version=1, cycle_id=None, cutoff=AT, train=frozen,
             golden=frozen, held_out=frozen, manifest=frozen, counts=DatasetCounts(), published_at=AT,
         ),
-        added=WorkloadAdded(revision=1, definition=workload, answers=LABELS, rows=frozen, added_at=AT),
+        added=WorkloadAdded(revision=1, definition=workload, answers=ANSWERS, rows=frozen, added_at=AT),
     )  # fmt: skip
 
 

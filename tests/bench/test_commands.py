@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.model import ROOT
-from tests.services.retraining.tiny import tiny_base_model
+from tests.services.retraining.tiny_base_model import tiny_base_model
 
 CHAOS_SECONDS, INGEST_SECONDS, LABEL_WORDS_SECONDS = 300, 200, 300
 TRAINING_SECONDS, RESUME_SECONDS = 300, 300
@@ -67,7 +67,7 @@ def test_the_training_bench_ends_with_its_figures(tmp_path: Path) -> None:
         "--rows",
         "40",
         "--base-model",
-        str(tiny_base_model(tmp_path)),
+        tiny_base_model(tmp_path),
     )
     told = last_line("training", *small, seconds=TRAINING_SECONDS)
     assert list(told) == [

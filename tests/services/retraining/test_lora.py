@@ -19,11 +19,12 @@ from services.retraining.base_model import weights as base_weights
 from services.retraining.methods.lora import lora_config, train
 from services.retraining.training_outcome import BaseModelMissing, CannotTrain
 from services.retraining.training_work import TrainingWork
-from tests.services.retraining.tiny import tiny_base_model, tiny_work
+from shared.cpu_dtype import DType
+from tests.services.retraining.tiny_base_model import tiny_base_model, work
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     return tiny_base_model(tmp_path_factory.mktemp("tiny"))
 
 
@@ -32,8 +33,8 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return loaded
 
 
-def built(work: TrainingWork) -> Any:
-    return get_peft_model(base_weights(work.base_model, work.plan.device), lora_config(work.plan))
+def built(given: TrainingWork) -> Any:
+    return get_peft_model(base_weights(given.base_model, given.plan.device), lora_config(given.plan))
 
 
 def same(one: Path, other: Path) -> bool:
@@ -42,21 +43,22 @@ def same(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_it_learns_and_its_weights_are_float32(base: Path, tmp_path: Path, dtype: str) -> None:
+def test_it_learns_and_its_weights_are_float32(base: str, tmp_path: Path, dtype: DType) -> None:
     losses: list[float] = []
-    work = tiny_work(base, tmp_path, dtype=dtype, on_step=lambda step, loss: losses.append(loss))
-    trained = train(work)
+    trained = train(
+        work(base, tmp_path, dtype=dtype, epochs=3.0, on_step=lambda step, loss: losses.append(loss))
+    )
     assert trained.final_loss < losses[0] - 1
     assert trained.eval_loss is not None
     assert trained.eval_loss < losses[0] - 1
-    assert (trained.steps, trained.rows_seen) == (18, 144)
+    assert (trained.steps, trained.rows_seen) == (15, 120)
     assert trained.min_grad_norm > 0
     assert {weight.dtype for weight in weights(tmp_path).values()} == {torch.float32}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_at_an_ordinary_learning_rate_the_weights_move_at_every_step(
-    base: Path, tmp_path: Path, dtype: str
+    base: str, tmp_path: Path, dtype: DType
 ) -> None:
     """In bfloat16 most entries of an adapter would stay where they are: a step is below its precision."""
     seen: list[dict[str, torch.Tensor]] = []
@@ -67,10 +69,10 @@ def test_at_an_ordinary_learning_rate_the_weights_move_at_every_step(
             seen.append({name: one.detach().clone() for name, one in trained.items()})
             return super().training_step(*given, **more)
 
-    work = tiny_work(base, tmp_path, dtype=dtype, learning_rate=2e-4, max_steps=8, validation=0)
+    done = work(base, tmp_path, dtype=dtype, learning_rate=2e-4, max_steps=8, validation=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("services.retraining.answer_trainer.AnswerTrainer", Kept)
-        train(work)
+        train(done)
     before, after = seen[3], seen[4]
     moved = sum(int((after[name] != before[name]).sum()) for name in before)
     assert moved / sum(one.numel() for one in before.values()) > 0.99
@@ -81,16 +83,17 @@ def test_at_an_ordinary_learning_rate_the_weights_move_at_every_step(
     "more", [{}, {"lora_dropout": 0.1, "neftune_noise_alpha": 5.0}], ids=["plain", "chance"]
 )
 def test_a_training_that_was_killed_ends_with_the_same_weights(
-    base: Path, tmp_path: Path, killed_at: int, more: dict[str, Any]
+    base: str, tmp_path: Path, killed_at: int, more: dict[str, Any]
 ) -> None:
     def kill(step: int, loss: float) -> None:
         if step == killed_at:
             raise KeyboardInterrupt
 
-    whole = train(tiny_work(base, tmp_path / "whole", **more))
+    more = more | {"epochs": 3.0, "checkpoint_every": 4}
+    whole = train(work(base, tmp_path / "whole", **more))
     with pytest.raises(KeyboardInterrupt):
-        train(tiny_work(base, tmp_path / "killed", on_step=kill, **more))
-    again = train(tiny_work(base, tmp_path / "killed", **more))
+        train(work(base, tmp_path / "killed", on_step=kill, **more))
+    again = train(work(base, tmp_path / "killed", **more))
     assert same(tmp_path / "whole", tmp_path / "killed")
     assert (again.eval_loss, again.best_step, again.min_grad_norm) == (
         whole.eval_loss,
@@ -99,7 +102,7 @@ def test_a_training_that_was_killed_ends_with_the_same_weights(
     )
 
 
-def test_what_comes_after_a_training_has_the_memory_of_its_optimiser(base: Path, tmp_path: Path) -> None:
+def test_what_comes_after_a_training_has_the_memory_of_its_optimiser(base: str, tmp_path: Path) -> None:
     made: list[weakref.ref[AnswerTrainer]] = []
 
     class Watched(AnswerTrainer):
@@ -109,23 +112,23 @@ def test_what_comes_after_a_training_has_the_memory_of_its_optimiser(base: Path,
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("services.retraining.answer_trainer.AnswerTrainer", Watched)
-        work = tiny_work(base, tmp_path, max_steps=2)
-        model, _ = train_answers(lambda: built(work), describe(work.base_model).tokenizer, work)
+        done = work(base, tmp_path, max_steps=2)
+        model, _ = train_answers(lambda: built(done), describe(done.base_model).tokenizer, done)
     assert model is not None
     assert [trainer() for trainer in made] == [None]
 
 
-def test_gradients_of_several_batches_are_those_of_one(base: Path, tmp_path: Path) -> None:
-    train(tiny_work(base, tmp_path / "one", batch_size=8))
-    train(tiny_work(base, tmp_path / "several", batch_size=2, gradient_accumulation_steps=4))
+def test_gradients_of_several_batches_are_those_of_one(base: str, tmp_path: Path) -> None:
+    train(work(base, tmp_path / "one", epochs=3.0, batch_size=8))
+    train(work(base, tmp_path / "several", epochs=3.0, batch_size=2, gradient_accumulation_steps=4))
     one, several = weights(tmp_path / "one"), weights(tmp_path / "several")
     for name, weight in one.items():
         torch.testing.assert_close(several[name], weight, atol=2e-3, rtol=2e-2)
 
 
-def test_the_best_epoch_is_kept_and_worse_ones_end_it(base: Path, tmp_path: Path) -> None:
+def test_the_best_epoch_is_kept_and_worse_ones_end_it(base: str, tmp_path: Path) -> None:
     steps: list[int] = []
-    work = tiny_work(
+    done = work(
         base,
         tmp_path,
         learning_rate=0.5,
@@ -133,9 +136,9 @@ def test_the_best_epoch_is_kept_and_worse_ones_end_it(base: Path, tmp_path: Path
         early_stopping_patience=1,
         on_step=lambda step, loss: steps.append(step),
     )
-    trained = train(work)
-    assert trained.best_step < trained.steps == steps[-1] < work.plan.max_steps
-    assert trained.steps - trained.best_step == work.plan.steps_per_epoch
+    trained = train(done)
+    assert trained.best_step < trained.steps == steps[-1] < done.plan.max_steps
+    assert trained.steps - trained.best_step == done.plan.steps_per_epoch
     best = load_file(tmp_path / "best" / f"{trained.best_step}.safetensors")
     kept = sorted(weights(tmp_path).values(), key=lambda one: one.flatten().tolist())
     assert all(
@@ -158,27 +161,27 @@ def test_a_base_model_with_broken_weights_ends_it_with_the_reason(
 ) -> None:
     broken = tiny_base_model(tmp_path / "base", spoil)
     with pytest.raises(CannotTrain, match="Check the base model's files"):
-        train(tiny_work(broken, tmp_path / "job"))
+        train(work(broken, tmp_path / "job"))
     assert not (tmp_path / "job" / "adapter").exists()
 
 
-def test_the_last_step_is_judged_though_its_epoch_is_not_over(base: Path, tmp_path: Path) -> None:
-    trained = train(tiny_work(base, tmp_path, epochs=1.5))
-    assert trained.steps == trained.best_step == 9
-    assert trained.rows_seen == 72
+def test_the_last_step_is_judged_though_its_epoch_is_not_over(base: str, tmp_path: Path) -> None:
+    trained = train(work(base, tmp_path, epochs=1.5))
+    assert trained.steps == trained.best_step == 8
+    assert trained.rows_seen == 64
 
 
-def test_a_training_that_ended_early_stays_ended_when_it_is_started_again(base: Path, tmp_path: Path) -> None:
-    def work(on_step: Callable[[int, float], None] = lambda step, loss: None) -> TrainingWork:
-        spoilt = tiny_work(
+def test_a_training_that_ended_early_stays_ended_when_it_is_started_again(base: str, tmp_path: Path) -> None:
+    def ended_early(on_step: Callable[[int, float], None] = lambda step, loss: None) -> TrainingWork:
+        spoilt = work(
             base, tmp_path, learning_rate=0.5, epochs=20.0, early_stopping_patience=1, on_step=on_step
         )
         return replace(spoilt, checkpoint_every=spoilt.plan.steps_per_epoch)
 
-    first, again = train(work()), list[int]()
+    first, again = train(ended_early()), list[int]()
     kept = weights(tmp_path)
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
-    second = train(work(lambda step, loss: again.append(step)))
+    second = train(ended_early(lambda step, loss: again.append(step)))
     assert again == []
     assert (second.steps, second.best_step, second.eval_loss) == (
         first.steps,
@@ -188,21 +191,21 @@ def test_a_training_that_ended_early_stays_ended_when_it_is_started_again(base: 
     assert all(torch.equal(weight, kept[name]) for name, weight in weights(tmp_path).items())
 
 
-def test_a_base_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_base_model_that_is_not_there_is_named(base: str, tmp_path: Path) -> None:
     with pytest.raises(BaseModelMissing, match="nowhere"):
-        train(tiny_work(Path("/nowhere"), tmp_path))
+        train(replace(work(base, tmp_path), base_model="/nowhere"))
 
 
-def test_the_loss_is_that_of_the_whole_model_at_the_answers(base: Path, tmp_path: Path) -> None:
+def test_the_loss_is_that_of_the_whole_model_at_the_answers(base: str, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     first: list[float] = []
-    work = tiny_work(base, tmp_path, max_steps=1, validation=0, rows=8, batch_size=8,
-                     on_step=lambda step, loss: first.append(loss))  # fmt: skip
-    train(work)
+    done = work(base, tmp_path, max_steps=1, validation=0, trained_on=8,
+                on_step=lambda step, loss: first.append(loss))  # fmt: skip
+    train(done)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(base), AutoTokenizer.from_pretrained(base)
     total = 0.0
-    for example in work.examples:
+    for example in done.examples:
         prompt = tokenizer(example.prompt, return_tensors="pt")["input_ids"]
         token = tokenizer(example.answer, add_special_tokens=False)["input_ids"][0]
         total -= float(model(prompt).logits[0, -1].log_softmax(-1)[token].detach())

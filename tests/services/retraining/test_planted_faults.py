@@ -22,10 +22,8 @@ from shared.workload import Training, Workload
 from tests.servers.adapters import freeze_trained
 from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.retraining.test_service import AT
-from tests.services.retraining.tiny import LABELS, TEXTS, tiny_base_model
+from tests.services.retraining.tiny_base_model import ABOUT, ANSWERS, NAME, PROMPT, tiny_base_model
 from tests.shared.adapters.keys import key_pair
-
-TINY = "tiny"
 
 
 @pytest.fixture
@@ -54,13 +52,13 @@ def rows(count: int, *, shuffled: bool = False) -> list[dict[str, str]]:
     """No two alike, but for one word that tells the label; shuffled, nothing tells it."""
     chance, names, words = (
         random.Random(1),
-        list(LABELS),
+        list(ABOUT),
         [f"{a}{b}" for a in "bdfgklmnprst" for b in "aeiou"],
     )
     return [
         {
-            "text": f"{TEXTS[names[number % 3]]} {' '.join(chance.sample(words, 3))}",
-            "label": chance.choice(names) if shuffled else names[number % 3],
+            "text": f"where is my {ABOUT[names[number % 2]]} {' '.join(chance.sample(words, 3))}",
+            "label": chance.choice(names) if shuffled else names[number % 2],
         }
         for number in range(count)
     ]
@@ -71,9 +69,9 @@ def task_of(files: Files, given: Sequence[dict[str, str]], **training: Any) -> T
     definition = Workload(
         name="tickets",
         title="Tickets",
-        prompt="{text}\nTopic:",
-        labels=tuple(LABELS),
-        base_model=TINY,
+        prompt=PROMPT,
+        labels=tuple(ANSWERS),
+        base_model=NAME,
         training=Training.model_validate(settings),
     )
     frozen = files.freeze_rows("rows", given)
@@ -92,7 +90,7 @@ def task_of(files: Files, given: Sequence[dict[str, str]], **training: Any) -> T
             counts=DatasetCounts(),
             published_at=AT,
         ),
-        added=WorkloadAdded(revision=1, definition=definition, answers=LABELS, rows=frozen, added_at=AT),
+        added=WorkloadAdded(revision=1, definition=definition, answers=ANSWERS, rows=frozen, added_at=AT),
     )
 
 
@@ -105,13 +103,13 @@ async def run(task: TrainTask, folder: Path, reported: list[JobProgress]) -> Tra
 async def test_a_whole_training_leaves_a_signed_adapter_with_its_contract(
     files: Files, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    tiny_base_model(tmp_path / "base-models" / TINY)
+    tiny_base_model(tmp_path / "base-models" / NAME)
     reported: list[JobProgress] = []
     result = await run(task_of(files, rows(120)), tmp_path, reported)
     folder = files.adapter_folder(result.trained.candidate)
     Verifier(tmp_path / "public").verify(folder)
     contract = AdapterContract.read((folder / CONTRACT_FILE).read_bytes())
-    assert contract.label_names == tuple(LABELS)
+    assert contract.label_names == tuple(ANSWERS)
     losses = {progress.done: progress.eval_loss for progress in reported if progress.eval_loss is not None}
     assert min(losses.values()) == result.trained.eval_loss
     assert len(losses) > 1, "the loss on validation rows is told at the end of each epoch"
@@ -124,7 +122,7 @@ def broken(model: Any) -> None:
 async def test_a_number_that_is_none_in_the_base_model_ends_it(
     files: Files, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    tiny_base_model(tmp_path / "base-models" / TINY, broken)
+    tiny_base_model(tmp_path / "base-models" / NAME, broken)
     with pytest.raises(Refused, match="base model"):
         await run(task_of(files, rows(120)), tmp_path, [])
     assert not (tmp_path / "files" / "adapters").exists()
@@ -133,7 +131,7 @@ async def test_a_number_that_is_none_in_the_base_model_ends_it(
 async def test_shuffled_labels_teach_nothing_and_nothing_leaves(
     files: Files, keys: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    tiny_base_model(tmp_path / "base-models" / TINY)
+    tiny_base_model(tmp_path / "base-models" / NAME)
     task = task_of(files, rows(600, shuffled=True), learning_rate=1e-3, epochs=1.0)
     with pytest.raises(Refused, match=r"must not leave.*guessing"):
         await run(task, tmp_path, [])
@@ -144,7 +142,7 @@ async def test_shuffled_labels_teach_nothing_and_nothing_leaves(
 async def test_nobody_else_s_weights_get_into_one_of_ours_by_fusion(
     files: Files, keys: tuple[Path, Path], tmp_path: Path, name: str
 ) -> None:
-    tiny_base_model(tmp_path / "base-models" / TINY)
+    tiny_base_model(tmp_path / "base-models" / NAME)
     plant, why = planted(*keys)[name]
     task = task_of(files, rows(120), method="fusion", adapters=("first", "second"))
     good = freeze_trained(files, "first", 1, task.added, before_freezing=partial(sign, private_key=keys[0]))

@@ -51,7 +51,7 @@ from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
-from tests.services.retraining.tiny import tiny_base_model
+from tests.services.retraining.tiny_base_model import tiny_base_model
 from tests.shared.adapters.keys import key_pair
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -523,7 +523,8 @@ async def test_a_run_that_is_cancelled_fails_within_seconds_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service, published = stage
-    monkeypatch.setenv("BASE_MODELS", str(tiny_base_model(tmp_path / "bases" / "tiny").parent))
+    tiny_base_model(tmp_path / "bases" / "tiny")
+    monkeypatch.setenv("BASE_MODELS", str(tmp_path / "bases"))
     await apply(service, long_training(files))
     await apply(service, dataset(files, 2, train_rows=500))  # 50,000 steps: minutes at least
     run_id = DatasetPublished.run_of("d2")

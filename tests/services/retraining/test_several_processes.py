@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 
 from services.retraining.training_work import TrainingWork
 from tests.servers.model import ROOT
-from tests.services.retraining.tiny import tiny_base_model, tiny_work
+from tests.services.retraining import tiny_base_model
 
 SECONDS = 120
 LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
 
 def work(root: Path, name: str) -> TrainingWork:
-    return tiny_work(root / "base", root / name, learning_rate=1e-3)
+    return tiny_base_model.work(str(root / "base"), root / name, learning_rate=1e-3)
 
 
 def main(root: str, name: str) -> None:
@@ -48,7 +48,7 @@ def trained(root: Path, name: str, *launch: str) -> dict[str, torch.Tensor]:
 
 
 def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
-    tiny_base_model(tmp_path / "base")
+    tiny_base_model.tiny_base_model(tmp_path / "base")
     alone, together = trained(tmp_path, "alone"), trained(tmp_path, "together", *LAUNCH)
     assert alone.keys() == together.keys()
     for name, weight in alone.items():
