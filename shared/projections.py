@@ -66,6 +66,10 @@ class Workloads:
         """All that came so far, by their number."""
         return [event for _, event in sorted(self._revisions.get(name, {}).items())]
 
+    def at(self, name: str, revision: int) -> WorkloadAdded | None:
+        """The workload as this revision defined it; None before that has come."""
+        return self._revisions.get(name, {}).get(revision)
+
     def labels(self, name: str, revision: int | None) -> frozenset[str]:
         """Every name that a label had up to this revision; None, or one that never came: up to now.
 

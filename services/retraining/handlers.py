@@ -57,9 +57,12 @@ class Handlers:
         await self._begin(TrainTask(run_id=run_id, dataset=event, added=added, adapters=fused))
 
     async def on_training_requested(self, event: TrainingRequested) -> None:
-        """One run per request. Raises NotHereYet before the dataset or the workload's revision has come."""
-        added = self.workloads.known(event.workload)
-        if added.revision < event.revision:
+        """One run per request, by the definition that was asked for, whatever became of it since.
+
+        Raises NotHereYet before the dataset or that revision has come.
+        """
+        added = self.workloads.at(event.workload, event.revision)
+        if added is None:
             raise NotHereYet(f"revision {event.revision} of {event.workload}")
         first = await self.table.get(DatasetPublished.run_of(event.dataset_id))
         if first is None:

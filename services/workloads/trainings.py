@@ -91,7 +91,7 @@ class Trainings:
                 reason=wanted.reason,
                 requested_at=at,
             )
-            await self._refuse_a_twin(requested, earlier, dataset)
+            await self._refuse_a_twin(requested, added, earlier, dataset)
             await self.store.keep_training(requested, is_published=False)
             await self.rounds.begin(of_request(requested))
             self.on_stored()
@@ -116,8 +116,16 @@ class Trainings:
             raise BadWorkload(found)
 
     async def _refuse_a_twin(
-        self, wanted: TrainingRequested, earlier: list[TrainingRequested], dataset: Dataset
+        self,
+        wanted: TrainingRequested,
+        added: WorkloadAdded,
+        requests: list[TrainingRequested],
+        dataset: Dataset,
     ) -> None:
+        revisions = await self.store.revisions(added.name)
+        alike = {one.revision for one in revisions if not added.asks_differently_from(one)}
+        alike.add(0)  # of a round that began before revisions were kept
+        earlier = [one for one in requests if one.revision in alike]
         runs = await self.runs.runs(wanted.workload)
         stands = {one.run_id: one.state for one in runs if one.state != FAILED}
         for one in earlier:  # asked for a moment ago, and not begun yet
@@ -125,9 +133,11 @@ class Trainings:
             if round_ is not None and not round_.is_over:
                 stands.setdefault(one.run_id, "requested")
         twin = twin_of(wanted, earlier, stands)
+        led_to_it = self.rounds.of_dataset(dataset.dataset_id)
+        is_alike = led_to_it is None or led_to_it.revision in alike
         by_itself = DatasetPublished.run_of(dataset.dataset_id)
         for run in runs:
-            if run.run_id == by_itself and run.state != FAILED and run.training is not None:
+            if is_alike and run.run_id == by_itself and run.state != FAILED and run.training is not None:
                 is_same = Training.model_validate(run.training) == wanted.training and not wanted.adapters
                 twin = Twin(run.run_id, run.state) if is_same else twin
         if twin is not None:

@@ -40,19 +40,26 @@ class WorkloadAdded(Event):
         return self.retired_at is not None
 
     def trains_differently_from(self, before: WorkloadAdded) -> bool:
-        """Whether this revision changes the rows or what is learnt from them, and not only, say, its reviews.
-
-        A label that only has another name still has its token, so what was learnt stays true.
-        """
-        of_training = {"base_model", "prompt", "language", "training", "privacy"}
-        learnt = {self.definition.present_label(label): token for label, token in before.answers.items()}
+        """Whether this revision changes the rows or what is learnt of them, and not only, say, reviews."""
+        of_training = {"language", "training", "privacy"}
         return (
             self.trains_again
             or before.rows.digest != self.rows.digest
-            or learnt != self.answers
+            or self.asks_differently_from(before)
             or before.definition.model_dump(include=of_training)
             != self.definition.model_dump(include=of_training)
         )
+
+    def asks_differently_from(self, before: WorkloadAdded) -> bool:
+        """Whether the same rows and settings make another model: another base model, prompt or tokens.
+
+        A label that only has another name still has its token, so what was learnt stays true.
+        """
+        of_asking = {"base_model", "prompt"}
+        learnt = {self.definition.present_label(label): token for label, token in before.answers.items()}
+        return learnt != self.answers or before.definition.model_dump(
+            include=of_asking
+        ) != self.definition.model_dump(include=of_asking)
 
     @property
     def name(self) -> str:

@@ -41,6 +41,7 @@ def test_an_event_is_judged_by_the_labels_of_its_revision(order: Sequence[int]) 
     assert workloads.labels("tickets", 2) == {"refund", "failure", "outage"}
     assert workloads.labels("tickets", 3) == {"refund", "praise", "failure", "outage"}
     assert workloads.known("tickets").revision == 3
+    assert [workloads.at("tickets", number) for number in (1, 2, 3, 4)] == [*added, None]
 
 
 def test_an_event_without_a_revision_or_of_one_that_never_came_is_judged_by_all_that_was_ever_known() -> None:

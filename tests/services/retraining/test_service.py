@@ -22,6 +22,7 @@ from services.retraining.handlers import NotHereYet
 from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
+from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.signature import Verifier, sign
@@ -481,6 +482,12 @@ def requested(request_id: str, **changes: Any) -> TrainingRequested:
     return event.model_copy(update=changes)
 
 
+def with_another_prompt(added: WorkloadAdded) -> WorkloadAdded:
+    """The next revision, which whoever asked for a training of this one knew nothing of."""
+    edited = added.definition.model_copy(update={"prompt": "{text}\nAbout:"})
+    return added.model_copy(update={"revision": added.revision + 1, "definition": edited})
+
+
 def cancelled(run_id: str) -> RunCancelRequested:
     return RunCancelRequested(
         run_id=run_id, workload="tickets", reason="the wrong rows", requested_by="ada", requested_at=AT
@@ -497,6 +504,7 @@ async def test_a_training_that_is_asked_for_becomes_a_run_of_its_own_on_the_same
     await apply(service, dataset(files, 2))
     with pytest.raises(NotHereYet):
         await apply(service, requested("q1", revision=2))
+    await apply(service, with_another_prompt(workload_added(files)))
     await apply(service, requested("q1"))
     await apply(service, requested("q1"))
     made = [await published.next() for _ in range(4)]
@@ -505,6 +513,8 @@ async def test_a_training_that_is_asked_for_becomes_a_run_of_its_own_on_the_same
     assert evaluated == [by_itself.run_id, asked.run_id]
     assert asked.run_id == requested("q1").run_id != by_itself.run_id
     assert asked.candidate.name != by_itself.candidate.name
+    contract = AdapterContract.read((files.adapter_folder(asked.candidate) / CONTRACT_FILE).read_bytes())
+    assert (contract.revision, contract.prompt) == (1, workload_added(files).definition.prompt)
     runs = {row["run_id"]: row for row in await clickhouse.rows("SELECT * FROM runs_v1")}
     assert [runs[one.run_id]["requested_by"] for one in (by_itself, asked)] == ["", "ada"]
     assert json.loads(runs[asked.run_id]["training"])["seed"] == 9

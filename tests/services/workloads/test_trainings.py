@@ -23,7 +23,7 @@ from shared.events import (
 from shared.workload import Training
 from tests.servers.model import MODEL
 from tests.services.console.examples import frozen, scorecard
-from tests.services.workloads.conftest import ADAPTER, NOON, WHO, Workloads, corrected, judged
+from tests.services.workloads.conftest import ADAPTER, NOON, WHO, Workloads, body, corrected, judged
 
 FIRST = DatasetPublished.id_of_revision("tickets", 1)
 
@@ -140,6 +140,30 @@ async def test_the_run_that_followed_the_dataset_by_itself_is_a_twin_too(
     await run_row(clickhouse, DatasetPublished.run_of(FIRST), "evaluated", training=as_defined)
     assert (await train(workloads)).status_code == 409
     assert (await train(workloads, training={"seed": 7})).status_code == 202
+
+
+async def test_the_same_settings_by_another_prompt_are_another_training(
+    workloads: Workloads, clickhouse: ClickHouse
+) -> None:
+    await workloads.add_and_promote()
+    await dataset(clickhouse, 1, FIRST)
+    as_defined = Training(lora_r=4, max_steps=10).model_dump_json(exclude_none=True)
+    await run_row(clickhouse, DatasetPublished.run_of(FIRST), "evaluated", training=as_defined)
+
+    async def again(key: str) -> list[int]:
+        """What both trainings are answered: that of the dataset's own run, and another."""
+        wanted: list[dict[str, Any]] = [{}, {"seed": 7}]
+        answers = [
+            await train(workloads, training=one, idempotency_key=f"{key}-{n}") for n, one in enumerate(wanted)
+        ]
+        return [answer.status_code for answer in answers]
+
+    assert await again("first") == [409, 202]
+    await workloads.add(body({"review": {"audit_share": 0.1}}))
+    assert await again("reviewed otherwise") == [409, 409]
+    await workloads.add(body({"prompt": "{text}\nAbout:"}))
+    assert await again("asked otherwise") == [202, 202]
+    assert [one.revision for one in await published(workloads)] == [1, 3, 3]
 
 
 async def test_a_training_that_was_stored_before_a_kill_is_published_after_it(
