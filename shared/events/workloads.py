@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.events.envelope import FOR_EVER, Event, Topic
 from shared.fields import DIGEST, MOST_ITEMS, FrozenFile, Moment, Name, Sentence, Whole
+from shared.training.section import said_in_an_old_event
 from shared.workload import Workload
 
 
@@ -34,6 +36,18 @@ class WorkloadAdded(Event):
     """Set: the workload rests. Nothing is asked, drawn, listed or trained; its data are kept."""
     trains_again: bool = False
     """Whether a model is to be trained although nothing differs: the last attempt came to nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_nobody_said(cls, given: Any) -> Any:
+        """Up to version 0.1 every event wrote out its training section whole."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("definition"), Mapping):
+            return given
+        definition = dict(given["definition"])
+        if not isinstance(definition.get("training"), Mapping):
+            return given
+        definition["training"] = said_in_an_old_event(definition["training"])
+        return {**given, "definition": definition}
 
     @property
     def is_retired(self) -> bool:

@@ -29,7 +29,17 @@ FILLED_IN_BEFORE = {
     "max_steps": 400,
     "seed": 1,
 }
-"""Up to version 0.2 every event wrote out these, which nobody had asked for."""
+"""What a section held up to version 0.1: all of these and nothing else, said by somebody or not."""
+
+
+def said_in_an_old_event(training: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What counts as said of an event's section; of version 0.1 what differs from what it filled in.
+
+    A newer event writes `lora_r` for `rank`, and names every setting, so there it is all that stands there.
+    """
+    if training.keys() != FILLED_IN_BEFORE.keys():
+        return training
+    return {name: value for name, value in training.items() if value != FILLED_IN_BEFORE[name]}
 
 
 class Training(Part):
@@ -107,12 +117,6 @@ class Training(Part):
     def _under_its_old_names(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
-        if FILLED_IN_BEFORE.keys() <= given.keys():
-            given = {
-                name: value
-                for name, value in given.items()
-                if name not in FILLED_IN_BEFORE or value != FILLED_IN_BEFORE[name]
-            }
         both = [old for old, new in NEW_NAMES.items() if old in given and given.get(new) is not None]
         if both:
             raise ValueError(f"{both[0]} and {NEW_NAMES[both[0]]} are one setting. Remove one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from shared.events import WorkloadAdded
 from shared.fields import FrozenFile
+from shared.training.section import FILLED_IN_BEFORE, Training
 from shared.workload import Cycle, Workload
 
 GIVEN: dict[str, Any] = {
@@ -53,6 +55,24 @@ def revision(number: int, definition: Workload, rows: str = "a", **more: Any) ->
 
 
 FIRST = revision(1, Workload.model_validate(GIVEN))
+
+
+@pytest.mark.parametrize(("more", "said"), [({}, {}), ({"max_steps": 70}, {"max_steps": 70})], ids=str)
+def test_what_an_event_of_version_0_1_filled_in_by_itself_is_nobodys_word(
+    more: dict[str, Any], said: dict[str, Any]
+) -> None:
+    stored = json.loads(FIRST.to_json())
+    stored["definition"]["training"] = FILLED_IN_BEFORE | more
+    assert WorkloadAdded.model_validate_json(json.dumps(stored)).definition.training == Training(**said)
+
+
+def test_what_an_owner_says_since_is_in_every_event_though_all_of_it_once_was_the_default() -> None:
+    training = Training.model_validate(FILLED_IN_BEFORE)
+    said = revision(1, Workload.model_validate(GIVEN | {"training": training}))
+    assert WorkloadAdded.model_validate_json(said.to_json()).definition.training == training
+    assert training.model_dump(exclude_none=True).keys() == {
+        "lora_r" if name == "rank" else name for name in FILLED_IN_BEFORE
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from services.workloads.adapter_states import AdapterState, Alias, adapter_state
 from services.workloads.complaints import BadWorkload
 from services.workloads.requested_training import Twin, fusable, overridden, twin_of
 from shared.events import FrozenAdapter, TrainingRequested
+from shared.training.section import FILLED_IN_BEFORE
 from shared.workload import Training, Workload
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -40,6 +41,9 @@ def test_what_is_given_stands_in_the_place_of_the_definitions_and_the_rest_stays
     held = Training(lora_r=8, seed=3)
     assert overridden(held, {"seed": 4, "method": "lora"}) == Training(lora_r=8, seed=4, method="lora")
     assert overridden(held, {}) == held
+    once_defaults = Training.model_validate(FILLED_IN_BEFORE)
+    assert overridden(held, FILLED_IN_BEFORE) == once_defaults
+    assert overridden(once_defaults, {"seed": 4}) == once_defaults.model_copy(update={"seed": 4})
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,13 @@ def test_an_old_name_is_read_for_ever(old: str, name: str, value: int) -> None:
         Training.model_validate({old: value, name: value})
 
 
-def test_what_an_old_event_wrote_without_being_told_is_nobodys_word() -> None:
-    assert Training.model_validate(FILLED_IN_BEFORE) == Training()
-    assert Training.model_validate(FILLED_IN_BEFORE | {"max_steps": 70}) == Training(max_steps=70)
+EXPLICIT = Training(
+    method="lora", lora_r=16, learning_rate=2e-3, batch_size=16, epochs=2.0, max_steps=400, seed=1
+)
 
 
-def test_what_a_person_says_stays_though_it_once_was_the_default() -> None:
+def test_what_a_person_says_stays_though_all_of_it_once_was_the_default() -> None:
+    assert Workload.written(GIVEN | {"training": FILLED_IN_BEFORE}).training == EXPLICIT
     assert Training.model_validate({"rank": 16, "max_steps": 400}) == Training(lora_r=16, max_steps=400)
 
 
