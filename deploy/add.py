@@ -94,5 +94,5 @@ async def _until_open(gateway_url: str, name: str) -> None:
                 await asyncio.sleep(0.5)
     except TimeoutError:
         raise ExpectedError(
-            f"The gateway at {gateway_url} does not list {name} yet. Look later: tuneloop status"
+            f"The gateway at {gateway_url} does not list {name} yet. Check again later: tuneloop status"
         ) from None

@@ -37,7 +37,7 @@ def installation(url: str | None, data: Path | None, environment: Mapping[str, s
     url = url or (environment.get("TUNELOOP_URL") if data is None else None)
     if url:
         if not url.startswith(("http://", "https://")):
-            raise ExpectedError(f"“{url}” is no address. {NAME_ONE} It begins with http:// or https://.")
+            raise ExpectedError(f"“{url}” is not an address. {NAME_ONE} It begins with http:// or https://.")
         return Installation(url.rstrip("/"))
     try:
         from deploy.laptop.running import running  # the image of a service holds no laptop

@@ -18,6 +18,10 @@ class Complaint:
         return f"{self.where}: {self.problem}" if self.where else self.problem
 
 
+def unknown_setting(name: str) -> str:
+    return f'"{name}" is not a setting. Check its spelling.'
+
+
 class BadWorkload(Exception):
     """The workload cannot be used. It holds every complaint, up to twenty and how many more there are."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Self, TypeVar
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
+from services.workloads.by_beginning import only_one
 from services.workloads.dead_letter_desk import DeadLetterDesk, NotReplayed, OnlyItsHead
 from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
 from services.workloads.kafka_silent import KafkaSilent
@@ -137,12 +138,7 @@ def dead_letter_routes(desk: DeadLetterDesk) -> APIRouter:
 
 
 async def _named(desk: DeadLetterDesk, beginning: str) -> DeadLetter:
-    found = await _of_kafka(desk.named(beginning))
-    if not found:
-        raise Problem(404, "Unknown dead letter", f"No dead letter has an id that begins with {beginning}.")
-    if len(found) > 1:
-        raise Problem(409, "Several dead letters", f"{len(found)} ids begin so: say more of it.")
-    return found[0]
+    return only_one("dead letter", "an id", beginning, await _of_kafka(desk.named(beginning)))
 
 
 async def _confirmed(desk: DeadLetterDesk, many: Many) -> Sequence[DeadLetter]:
@@ -151,7 +147,7 @@ async def _confirmed(desk: DeadLetterDesk, many: Many) -> Sequence[DeadLetter]:
         raise Problem(
             409,
             "Another number",
-            f"{len(found)} dead letters match now, not {many.count}. Look again, and say that number.",
+            f"{len(found)} dead letters match now, not {many.count}. List them, and confirm that number.",
             total=len(found),
         )
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.workloads.complaints import BadWorkload, Complaint
+from services.workloads.complaints import BadWorkload, Complaint, unknown_setting
 from shared.workload import Workload
 
 KEPT_BY_US = ("renamed", "removed")
@@ -49,7 +49,7 @@ def read_definition(content: Mapping[str, Any], name: str, source: str = "") -> 
     given = dict(content)
     rows = given.pop("rows", None)
     complaints = [
-        Complaint(_where(name, source, [key]), f'{key}: "{key}" is no setting. Check its spelling.')
+        Complaint(_where(name, source, [key]), f"{key}: {unknown_setting(key)}")
         for key in KEPT_BY_US
         if key in given
     ]
@@ -106,7 +106,7 @@ def _complaint(name: str, source: str, error: Any) -> Complaint:
     keys = [str(part) for part in error["loc"]]
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        message = f'"{keys[-1]}" is no setting. Check its spelling.'
+        message = unknown_setting(keys[-1])
     elif error["type"] == "missing":
         return Complaint(name, f'"{".".join(keys)}" is missing. Add it.')
     quoted = re.search(r'"(.+?)" appears twice', message)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.workloads.complaints import BadWorkload, Complaint
+from services.workloads.complaints import BadWorkload, Complaint, unknown_setting
 from shared.events import TrainingRequested
 from shared.fields import FrozenAdapter
 from shared.training.section import FEWEST_TO_FUSE, OF_FUSION
@@ -21,6 +21,11 @@ IN_PLACE_OF = {
     "warmup_ratio": ("warmup_steps",),
 }
 """A setting that is given → what the definition says of the same thing in another way."""
+
+OTHER_BASE_MODEL = (
+    "every training starts from the workload's base model. To use another, change base_model in the "
+    "workload's definition and add that: tuneloop workload add FILE"
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ def twin_of(
 
 def _complaint(error: Any) -> Complaint:
     where = ".".join(["training", *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden" and error["loc"] == ("base_model",):
+        return Complaint(where, OTHER_BASE_MODEL)
     if error["type"] == "extra_forbidden":
-        return Complaint(where, f'"{error["loc"][-1]}" is no setting. Check its spelling.')
+        return Complaint(where, unknown_setting(error["loc"][-1]))
     return Complaint(where, f"{str(error['msg']).removeprefix('Value error, ').rstrip('.')}.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter
 
 from services.workloads.api import decided_here, known, of_workload, publish_in_time
+from services.workloads.by_beginning import only_one
 from services.workloads.replies import Wish
 from services.workloads.run_overview import RunOverview
 from services.workloads.run_replies import (
@@ -27,7 +28,6 @@ from shared.problems import Problem
 from shared.projections import Workloads
 from shared.service import Clock
 
-T = TypeVar("T")
 OVER = {"evaluated", "failed"}
 
 
@@ -97,21 +97,15 @@ def run_routes(parts: RunParts) -> APIRouter:
         """One adapter, by its name or by how that begins."""
         found = await of_tables(parts.overview.adapters(""))
         exact = [one for one in found if one.name == name]
-        return _only_one("adapter", name, exact or [one for one in found if one.name.startswith(name)])
+        return only_one(
+            "adapter", "a name", name, exact or [one for one in found if one.name.startswith(name)]
+        )
 
     return router
 
 
 async def _named(parts: RunParts, beginning: str) -> RunState:
-    return _only_one("run", beginning, await of_tables(parts.overview.listed("", beginning)))
-
-
-def _only_one(what: str, beginning: str, found: list[T]) -> T:
-    if not found:
-        raise Problem(404, f"Unknown {what}", f"There is no {what} whose name begins with {beginning}.")
-    if len(found) > 1:
-        raise Problem(409, f"Several {what}s", f"{len(found)} {what}s begin so: say more of it.")
-    return found[0]
+    return only_one("run", "an id", beginning, await of_tables(parts.overview.listed("", beginning)))
 
 
 async def _accepted(request: Awaitable[TrainingRequested]) -> TrainingRequested:

@@ -32,7 +32,7 @@ def test_a_url_beside_a_folder_is_one_too_many(tmp_path: Path) -> None:
 
 
 def test_what_is_no_url_is_said() -> None:
-    with pytest.raises(ExpectedError, match=r"“localhost:8081” is no address.*http://"):
+    with pytest.raises(ExpectedError, match=r"“localhost:8081” is not an address.*http://"):
         installation("localhost:8081", None, {})
 
 

@@ -105,7 +105,7 @@ def test_how_often_a_cycle_is_due_may_go_by_its_old_name() -> None:
 
 
 def test_json_is_read_as_strictly_as_toml() -> None:
-    with pytest.raises(BadWorkload, match='definition: titel: "titel" is no setting'):
+    with pytest.raises(BadWorkload, match='definition: titel: "titel" is not a setting'):
         read_definition({"titel": "x"}, "definition")
 
 
@@ -119,11 +119,11 @@ def test_json_is_read_as_strictly_as_toml() -> None:
         ),
         ('"{text}', '"', "prompt must hold"),
         ("0.5", "1.5", "tickets.toml, line 10: review.doubt_below"),
-        ("doubt_below", "doubt_bellow", 'line 10: review.doubt_bellow: "doubt_bellow" is no setting'),
+        ("doubt_below", "doubt_bellow", 'line 10: review.doubt_bellow: "doubt_bellow" is not a setting'),
         ('"tickets"', '"My Tickets"', "tickets.toml, line 1: name"),
         ('title = "What does the customer want?"\n', "", '"title" is missing'),
         ('rows = "rows.csv"', "rows = 3", 'line 3: rows: write rows = "FILE"'),
-        ("title", "removed = []\ntitle", 'line 2: removed: "removed" is no setting'),
+        ("title", "removed = []\ntitle", 'line 2: removed: "removed" is not a setting'),
         ("labels = [", "labels = ", "not valid TOML"),
     ],
 )

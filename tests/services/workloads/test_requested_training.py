@@ -66,11 +66,12 @@ def test_what_is_given_stands_in_the_place_of_what_says_the_same_in_another_way(
     ("given", "where", "said"),
     [
         ({"method": "dora"}, "training.method", "'lora'"),
-        ({"learning_rat": 1e-4}, "training.learning_rat", "is no setting. Check its spelling."),
+        ({"learning_rat": 1e-4}, "training.learning_rat", "is not a setting. Check its spelling."),
+        ({"base_model": "other"}, "training.base_model", "change base_model in the workload's definition"),
         ({"learning_rate": 5}, "training.learning_rate", "less than 1"),
         ({"warmup_steps": 1, "warmup_ratio": 0.1}, "training", "Remove one"),
     ],
-    ids=["method", "spelling", "range", "both"],
+    ids=["method", "spelling", "base model", "range", "both"],
 )
 def test_what_will_not_do_is_named(given: dict[str, Any], where: str, said: str) -> None:
     with pytest.raises(BadWorkload) as refused:

@@ -240,8 +240,8 @@ async def test_what_version_0_1_published_is_adopted(workloads: Workloads, click
             {"labels": [f"l{n}" for n in range(600)]},
             "probabilities of 600 labels (it tells 512 at once). Use",
         ),
-        ({"renamed": {"a": "b"}}, '"renamed" is no setting'),
-        ({"titel": "x"}, '"titel" is no setting'),
+        ({"renamed": {"a": "b"}}, '"renamed" is not a setting'),
+        ({"titel": "x"}, '"titel" is not a setting'),
     ],
 )
 async def test_what_cannot_be_trained_is_said_before_training(

@@ -97,7 +97,7 @@ async def test_what_cannot_be_is_refused_at_once_with_what_to_do(
     for wanted, status, said in (
         ({"training": {"method": "dora"}}, 422, "'lora'"),
         ({"training": {"lora_r": 128}}, 422, "128 is more than the model server loads (64)"),
-        ({"training": {"lora_q": 8}}, 422, "is no setting"),
+        ({"training": {"lora_q": 8}}, 422, "is not a setting"),
         ({"training": {"method": "fusion"}}, 422, "two adapters or more"),
         ({"dataset_version": 9}, 409, "no dataset v9"),
     ):
@@ -235,8 +235,10 @@ async def test_a_run_is_cancelled_by_the_beginning_of_its_id_until_it_is_over(
     over = await cancel(workloads, "over-1")
     assert over.status_code == 409
     assert "nothing is left to cancel" in over.json()["detail"]
-    assert (await cancel(workloads, "over")).status_code == 409
-    assert (await cancel(workloads, "none")).status_code == 404
+    several, none = await cancel(workloads, "over"), await cancel(workloads, "none")
+    assert (several.status_code, none.status_code) == (409, 404)
+    assert several.json()["detail"].startswith("2 runs have an id that begins with “over”. Type more of it")
+    assert none.json()["detail"] == "No run has an id that begins with “none”."
     workloads.is_down = True
     assert (await cancel(workloads, "over-2")).status_code == 503
 
