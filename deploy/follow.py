@@ -11,6 +11,7 @@ from deploy.installation import Installation
 from deploy.stages import Stage, Stages
 from deploy.workloads_client import Round, WorkloadsClient
 from shared.service_client import ServiceAway, ServiceRefused
+from shared.time_left import time_left
 
 WAIT_SECONDS = 25  # one long poll
 PAUSE_SECONDS = 1.0
@@ -68,10 +69,10 @@ class Follower:
 
 
 def show(stage: Stage, round_: Round) -> None:
-    left = round_.seconds_left
-    words = round_.sentence if left is None else f"{round_.sentence} · {duration(left)} left"
+    words = with_time_left(round_.sentence, round_.seconds_left)
     stage.show(words, round_.done if round_.total else None, round_.total or None)
 
 
-def duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+def with_time_left(sentence: str, seconds: float | None) -> str:
+    """ "evaluation, answer 3 of 9 · 2 min left"; the sentence alone while that is not known."""
+    return " · ".join(filter(None, (sentence, time_left(seconds))))

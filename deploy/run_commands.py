@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from deploy.endings import Ending
-from deploy.follow import Follower, duration
+from deploy.follow import Follower, with_time_left
 from deploy.run_client import Adapter, Run, RunClient
 from deploy.run_command import ASKED, Debug, Json, System, Why, asking, run, terminal
 from deploy.run_endings import asked_for, run_as_json, run_ending
@@ -157,8 +157,8 @@ def show_adapter(
 
 
 def _run_row(one: Run) -> tuple[str, ...]:
-    left = "" if one.seconds_left is None else f" · {duration(one.seconds_left)} left"
-    return (one.run_id, one.workload, one.method or "–", _version(one), one.state, f"{one.sentence}{left}")
+    what = with_time_left(one.sentence, one.seconds_left)
+    return (one.run_id, one.workload, one.method or "–", _version(one), one.state, what)
 
 
 def _adapter_row(one: Adapter) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.console.figures import count, percent, points
-from services.console.run_figures import time_left
 from shared import events as e
 from shared.events.envelope import Event
+from shared.time_left import time_left
 
 MOST_ENTRIES = 200
 ONE_LINE = timedelta(minutes=10)  # alike events share a line for as long

@@ -50,15 +50,6 @@ def seen(run: page_queries.Run) -> str:
     return f"{run.rows_seen:,}, {run.rows_seen / run.train_rows:.1f} times each of {run.train_rows:,}"
 
 
-def time_left(seconds: float | None) -> str:
-    """ "2 min left"; empty while it is not known."""
-    if seconds is None:
-        return ""
-    if seconds >= 5400:
-        return f"{seconds / 3600:.1f} h left"
-    return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
-
-
 def _said(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_said(one)}" for name, one in value.items())

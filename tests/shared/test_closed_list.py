@@ -43,6 +43,7 @@ CLOSED_LIST = {
     "asgi_route",
     "subject_ids",
     "clickhouse",
+    "time_left",
     "time_ordered_ids",
     "topics",
     "training",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from services.console import page_queries
-from services.console.run_figures import run_figures, seen, time_left
+from services.console.run_figures import run_figures, seen
 from tests.services.console.examples import NOW
 
 RUN = page_queries.Run(
@@ -49,12 +47,3 @@ def test_what_has_not_run_yet_shows_what_was_asked_for() -> None:
 def test_rows_that_were_never_seen_are_told_as_a_share() -> None:
     assert seen(replace(RUN, train_rows=50_000, rows_seen=6_400)) == "6,400 of 50,000, 12.8\u00a0%"
     assert seen(replace(RUN, rows_seen=None)) == "400 rows"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(None, ""), (12.4, "12 s left"), (96.0, "2 min left"), (9000.0, "2.5 h left")],
-    ids=["unknown", "seconds", "minutes", "hours"],
-)
-def test_time_left_is_said_in_its_largest_unit(seconds: float | None, said: str) -> None:
-    assert time_left(seconds) == said
