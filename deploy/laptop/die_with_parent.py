@@ -5,18 +5,15 @@ PARENT is the process id of whoever starts this. Only Linux can: elsewhere COMMA
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>; kept across exec
+from shared.die_with_parent import die_with_parent
 
 
 def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     if os.getppid() != parent:  # it died before it could be watched
         sys.exit(1)
     os.execv(command[0], command)

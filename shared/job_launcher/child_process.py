@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.die_with_parent import die_with_parent
 from shared.job_launcher.command import command, environment
 from shared.job_protocol import Order
 
@@ -32,7 +33,7 @@ class ChildProcess:
         process = await asyncio.create_subprocess_exec(
             *command(sys.executable, self.module, len(order.gpus)),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE_BYTES,
-            env=os.environ | environment(said, order.gpus), preexec_fn=_dies_with_parent,
+            env=os.environ | environment(said, order.gpus), preexec_fn=_behind_the_service,
         )  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(said.encode())
@@ -70,11 +71,7 @@ class LaunchedChild:
         await self.stop()
 
 
-def _dies_with_parent() -> None:
-    """Asks Linux to kill the child when the service dies, however it dies; and lets live traffic go first."""
-    import ctypes
-
-    pr_set_pdeathsig = 1
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+def _behind_the_service() -> None:
+    """The child dies when the service does, and lets live traffic go first."""
+    die_with_parent()
     os.nice(10)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from shared.die_with_parent import die_with_parent
 from shared.job_protocol.lines import ORDER_VARIABLE, JobProgress, Order, marked_line
 
 
@@ -30,7 +30,7 @@ def run_job(work: Work) -> int:
     """
     rank = int(os.environ.get("RANK", "0"))
     if "RANK" in os.environ:
-        _die_with_parent()
+        die_with_parent()
     sys.stdout.flush()
     reserved = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -53,11 +53,3 @@ def run_job(work: Work) -> int:
     else:
         say(result=result)
     return 0
-
-
-def _die_with_parent() -> None:
-    import ctypes
-
-    pr_set_pdeathsig = 1
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

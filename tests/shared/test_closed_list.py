@@ -13,6 +13,7 @@ CLOSED_LIST = {
     "adapters",
     "addresses",
     "backoff",
+    "die_with_parent",
     "redaction",
     "request_bodies",
     "broker",
