@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from services.workloads.consumer_lag import Committed, Place, Span, TopicLag, lag_of
 from services.workloads.kafka_silent import KafkaSilent
+from shared.consumer.waiting import note_beside
 
 ANSWER_SECONDS = 5.0
 AGES_SECONDS = 3.0
@@ -81,7 +82,7 @@ class ConsumerOffsets:
             [ConsumerGroupTopicPartitions(group)], request_timeout=ANSWER_SECONDS
         ).values()
         return {
-            (one.topic, one.partition): Committed(one.offset, one.metadata or "")
+            (one.topic, one.partition): Committed(one.offset, note_beside(one))
             for one in future.result(ANSWER_SECONDS + 1).topic_partitions
             if one.error is None
         }

@@ -29,6 +29,7 @@ from shared.consumer.records import Batch, Handler, Place, Sample
 from shared.consumer.retention import ALARM_SHARE, Age, retention_used
 from shared.consumer.settings import ConsumerSettings
 from shared.consumer.unknown_workload import UnknownWorkloads
+from shared.consumer.waiting import note_beside
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
 
@@ -169,7 +170,7 @@ class GroupConsumer:
             log.warning("%s: the committed offsets are not known yet: %s", self.name, failure)
             consumer.incremental_assign(assigned)
         else:
-            starts |= {_place(one): (max(one.offset, 0), one.metadata or "") for one in committed}
+            starts |= {_place(one): (max(one.offset, 0), note_beside(one)) for one in committed}
             consumer.incremental_assign(_as_offsets(starts))
         self._progress.assign(starts)
         with suppress(KafkaException):

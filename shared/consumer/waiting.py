@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 MOST_WHY = 300  # characters: Kafka takes notes of 4 KB, of which nothing is left to be wanted
 
@@ -34,3 +35,24 @@ class Waiting:
             return cls(since, str(said["why"])) if since.tzinfo is not None else None
         except (ValueError, TypeError, KeyError):
             return None
+
+
+class Noted(Protocol):
+    """A committed offset, as confluent-kafka gives it."""
+
+    @property
+    def metadata(self) -> str | None: ...
+
+
+def note_beside(committed: Noted) -> str:
+    """Our note beside a committed offset; empty where there is none, and for another tool's.
+
+    librdkafka hands those on without the zero byte that ends a text in C, unless it was committed with one,
+    as confluent-kafka does: what is read then goes on with whatever stands behind it in memory, which may be
+    no UTF-8 (confluentinc/librdkafka#4649).
+    """
+    try:
+        note = committed.metadata or ""
+    except UnicodeDecodeError:
+        return ""
+    return note if Waiting.from_note(note) is not None else ""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from shared.backoff import pause_seconds
 from shared.consumer import ConsumerRecord
@@ -19,7 +20,7 @@ from shared.consumer.retention import retention_used
 from shared.consumer.sampling import Sampler
 from shared.consumer.settings import ConsumerSettings
 from shared.consumer.unknown_workload import UnknownWorkloads
-from shared.consumer.waiting import Waiting
+from shared.consumer.waiting import Waiting, note_beside
 from shared.events import CycleRequested, ModelPromoted, PredictionLogged, RollbackRequested
 from shared.projections import Workloads
 from tests.shared.consuming import added, logged
@@ -105,6 +106,22 @@ def test_what_waits_is_read_back_from_its_note_and_nothing_else_is() -> None:
         '{"since": "2026-11-24T12:00", "why": ""}',
     ]
     assert [Waiting.from_note(note) for note in others] == [None] * len(others)
+
+
+class ReadTooFar:
+    """As confluent-kafka gives a note whose end in memory is no text."""
+
+    @property
+    def metadata(self) -> str:
+        return b"from python\xcd".decode()
+
+
+def test_a_note_that_cannot_be_read_or_is_none_of_ours_is_no_note() -> None:
+    ours = Waiting(datetime(2026, 11, 24, 12, tzinfo=UTC), "ConnectionError").to_note()
+    assert note_beside(TopicPartition("t", 0, 5, metadata=ours)) == ours
+    assert note_beside(TopicPartition("t", 0, 5, metadata="from another tool")) == ""
+    assert note_beside(TopicPartition("t", 0, 5)) == ""
+    assert note_beside(ReadTooFar()) == ""
 
 
 def test_too_many_invalid_records_in_a_row_stop_the_partition() -> None:

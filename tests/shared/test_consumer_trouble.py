@@ -19,7 +19,15 @@ from shared.consumer.waiting import Waiting
 from shared.events import ModelPromoted, PredictionLogged, record
 from shared.events.fast_prediction import FastPrediction, read_predictions
 from shared.topics import declare, topics_of
-from tests.shared.consuming import committed, eventually, logged, own_topic, produce, running
+from tests.shared.consuming import (
+    commit_as_another_tool,
+    committed,
+    eventually,
+    logged,
+    own_topic,
+    produce,
+    running,
+)
 
 Records = list[ConsumerRecord[PredictionLogged]]
 VALUE = logged("p").model_dump_json().encode()
@@ -35,6 +43,21 @@ def note(servers: str, group: str, topic: str, partition: int = 0) -> Waiting | 
     finally:
         consumer.close()
     return Waiting.from_note(place.metadata)
+
+
+async def test_what_another_tool_notes_beside_an_offset_stops_no_consumer(kafka: str) -> None:
+    kind, partitions = own_topic(PredictionLogged, 24), 24
+    topic, group, handled = kind.topic.name, f"test-{uuid4().hex[:8]}", list[PredictionLogged]()
+    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(commit_as_another_tool, kafka, group, topic, partitions)
+
+    async def handle(event: PredictionLogged) -> None:
+        handled.append(event)
+
+    async with running(kafka, {kind: handle}, name=group):
+        await asyncio.to_thread(produce, kafka, topic, {number: [VALUE] for number in range(partitions)})
+        await eventually(lambda: len(handled) == partitions)
+    assert committed(kafka, group, topic, partitions) == dict.fromkeys(range(partitions), 1)
 
 
 def letters(servers: str, topic: str, most: int = 1000, seconds: float = 5) -> list[Any]:

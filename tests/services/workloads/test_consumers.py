@@ -17,7 +17,7 @@ from shared.events import FeedbackGiven
 from shared.events.envelope import now, record
 from shared.problems import answer_with_problems
 from shared.topics import declare, topics_of
-from tests.shared.consuming import eventually, feedback, own_topic, produce, running
+from tests.shared.consuming import commit_as_another_tool, eventually, feedback, own_topic, produce, running
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOTE = Waiting(NOON, "ClickHouseError").to_note()
@@ -69,6 +69,16 @@ async def test_it_says_of_each_service_what_waits_and_since_when(kafka: str) -> 
     (apart,) = found[0]["set_apart"]
     assert apart == {"partition": 0, "since": "2026-01-01T12:00:00Z", "why": "ClickHouseError"}
     assert 0 <= found[0]["oldest_seconds"] < 60
+
+
+async def test_what_another_tool_noted_says_nothing_and_hides_nothing(kafka: str) -> None:
+    kind = own_topic(FeedbackGiven, partitions=24)
+    topic, group = kind.topic.name, f"group-of-{kind.topic.name}"
+    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(produce, kafka, topic, {number: [b"1"] for number in range(24)})
+    await asyncio.to_thread(commit_as_another_tool, kafka, group, topic, 24)
+    (lag,) = await asyncio.to_thread(ConsumerOffsets({group: [topic]}, kafka).lag)
+    assert (lag.behind, lag.set_apart) == (24, ())
 
 
 async def test_a_partition_whose_handler_fails_is_seen_from_outside_until_it_goes_on(kafka: str) -> None:
