@@ -11,6 +11,8 @@ import json
 import logging
 import shutil
 import tempfile
+import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,8 @@ from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.trained_revision import trained_revision
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
-from shared.adapters.refusals import AdapterRefused
+from shared.adapters.refusals import AdapterRefused, NotForThisServer, OtherTokens
+from shared.backoff import Failures, SaysSeldom
 from shared.events import CandidateEvaluated, FrozenAdapter, WorkloadAdded
 from shared.files import DigestMismatch, Files
 from shared.model_server import ModelServer, ModelServerRefused, UnknownModel
@@ -32,14 +35,9 @@ class CannotBeGiven(Exception):
     """An adapter can get no contract. It answers no more; the message says why and what to do."""
 
 
-NEVER = (
-    CannotBeGiven,
-    AdapterRefused,
-    ModelServerRefused,
-    UnknownModel,
-    DigestMismatch,
-    FileNotFoundError,
-)
+FOR_NOW = (NotForThisServer, ModelServerRefused, UnknownModel, FileNotFoundError)
+"""Nobody tells when the model server or the files are others, so it is tried again after growing pauses."""
+NEVER = (CannotBeGiven, AdapterRefused, DigestMismatch)
 
 
 @dataclass
@@ -51,36 +49,60 @@ class ContractMigration:
     models: ModelServer
     sign: Callable[[Path], None] | None
     """Writes the signature into a folder, and proves it. None: this installation does not sign."""
-    _done: set[str] = field(default_factory=set)
-    """Adapters that have a contract, or can get none."""
+    _done: set[tuple[str, int]] = field(default_factory=set)
+    """Adapters that have a contract, or can get none while this is their workload's newest revision."""
+    _failures: Failures = field(default_factory=Failures)
+    _says: defaultdict[str, SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
 
-    async def migrate(self) -> None:
-        """Whoever answers, may come back or waits in the shadow. Raises ModelServerDown, FilesUnreachable."""
+    async def migrate(self) -> float | None:
+        """Whoever answers, may come back or waits in the shadow.
+
+        The seconds until it is to be tried again, where one has none for now. Raises ModelServerDown,
+        FilesUnreachable.
+        """
+        pauses: list[float] = []
         for added in self.workloads.all():
             history = await self.store.history(added.name)
             waiting = await self.store.waiting(added.name)
             needed = {revision.champion.name for revision in history}
             needed |= {event.candidate.name for event in waiting}
-            if needed <= self._done:
+            left = {name for name in needed if (name, added.revision) not in self._done}
+            if not left:
                 continue
             for event in await self.store.evaluated(added.name):
-                if event.candidate.name in needed - self._done:
-                    await self._give(event)
-            self._done |= needed
+                if (name := event.candidate.name) in left and not await self._is_settled(event):
+                    left.remove(name)
+                    pauses.append(self._failures.seconds_left(name, time.monotonic()))
+            self._done |= {(name, added.revision) for name in left}
             await self.judging.carry(added.name)
+        return min(pauses, default=None)
+
+    async def _is_settled(self, event: CandidateEvaluated) -> bool:
+        """Whether it has a contract or can get none. False: for now it gets none."""
+        adapter, workload, now = event.candidate, event.workload, time.monotonic()
+        if self._failures.not_yet(adapter.name, now) is not None:
+            return False
+        try:
+            await self._give(event)
+        except FOR_NOW as error:
+            self._failures.failed(adapter.name, error, now)
+            said = f"{adapter.name} has no contract yet, and cannot answer: {error}"
+            if self._says[adapter.name].is_due(said, now):
+                log.error("%s: %s", workload, said)
+            return False
+        except NEVER as error:
+            log.error("%s: %s gets no contract, and cannot answer: %s", workload, adapter.name, error)
+        self._failures.went_well(adapter.name)
+        return True
 
     async def _give(self, event: CandidateEvaluated) -> None:
         adapter, workload = event.candidate, event.workload
-        try:
-            if await asyncio.to_thread(self.files.holds, adapter, CONTRACT_FILE):
-                return
-            if adapter.name in await self.store.contracted(workload):
-                return
-            contract = await self._contract(event)
-            copy = await asyncio.to_thread(self._frozen, adapter, contract)
-        except NEVER as error:
-            log.error("%s: %s gets no contract, and cannot answer: %s", workload, adapter.name, error)
+        if await asyncio.to_thread(self.files.holds, adapter, CONTRACT_FILE):
             return
+        if adapter.name in await self.store.contracted(workload):
+            return
+        contract = await self._contract(event)
+        copy = await asyncio.to_thread(self._frozen, adapter, contract)
         await self.store.keep_contracted(workload, copy)
         log.info("%s: %s has a contract now, of revision %d", workload, adapter.name, contract.revision)
 
@@ -104,7 +126,7 @@ class ContractMigration:
         for label in added.definition.labels:
             found = await self.models.tokenize(base_model, added.answers[label])
             if len(found) != 1:
-                raise CannotBeGiven(
+                raise OtherTokens(
                     f"the model server reads the answer {added.answers[label]!r} as {len(found)} tokens: it "
                     f"does not serve the {base_model} it was trained on. Serve that, or train anew"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -44,6 +45,8 @@ class Shadow:
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
     _scoring: LabelScoring = field(init=False)
     _has_candidates: bool = True
+    _tidies_at: float = math.inf
+    """When, by the monotonic clock, it is due without being told."""
     _prepared: dict[str, tuple[str, LabelContract]] = field(default_factory=dict)
     """Workload → the run whose candidate is loaded, and how that is asked."""
     _failures: Failures = field(default_factory=Failures)
@@ -71,14 +74,15 @@ class Shadow:
                 await asyncio.sleep(worked_seconds * self.settings.rest_per_work)
                 continue
             # Requests to answer come without a word, but only to a candidate.
-            patience = self.settings.poll_seconds if self._has_candidates else None
+            patience = self.settings.poll_seconds if self._has_candidates else math.inf
+            patience = min(patience, self._tidies_at - time.monotonic())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.wake.wait(), patience)
+                await asyncio.wait_for(self.wake.wait(), None if patience == math.inf else patience)
 
     async def work_once(self) -> float:
         """One batch for every workload that has a candidate; the seconds it took, 0 if nothing was there."""
         started = time.monotonic()
-        if self.wake.is_set():
+        if self.wake.is_set() or started >= self._tidies_at:
             self.wake.clear()
             try:
                 await self._tidy()
@@ -236,7 +240,8 @@ class Shadow:
 
     async def _tidy(self) -> None:
         """Gives what has no contract one; unloads candidates that were judged and champions of long ago."""
-        await self.contracts.migrate()
+        pause = await self.contracts.migrate()
+        self._tidies_at = math.inf if pause is None else time.monotonic() + pause
         loaded = await self.models.loaded()
         for added in self.workloads.all():
             settled = await self.store.adapters(added.name)

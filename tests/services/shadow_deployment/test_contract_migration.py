@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.files import Files
+from shared.model_server import ModelServerRefused, UnknownModel
 from shared.workload import Promotion
 from tests.servers.model import MODEL, lora_adapter
 from tests.services.shadow_deployment.conftest import RunningService
@@ -164,7 +166,7 @@ async def test_without_the_key_it_gets_none_where_nothing_unsigned_is_loaded(
     assert "Set SHADOW_DEPLOYMENT_SIGNING_KEY to that of retraining" in caplog.text
 
 
-async def test_an_adapter_whose_answers_are_not_one_token_gets_none_and_says_so(
+async def test_an_adapter_whose_answers_are_not_one_token_on_this_server_gets_none_and_says_so(
     service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
     await service.handlers.on_workload_added(workload(answers={"MIT": " A", "BSD": " Berkeley Software"}))
@@ -172,8 +174,71 @@ async def test_an_adapter_whose_answers_are_not_one_token_gets_none_and_says_so(
     await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
     await work_until_idle(shadow_of(service, models, files))
     assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
-    assert f"{old.name} gets no contract" in caplog.text
+    assert f"{old.name} has no contract yet" in caplog.text
     assert "Serve that, or train anew" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["another base", "another tokenizer", "it refuses", "its files are away"])
+async def test_what_gets_no_contract_for_a_minute_gets_it_afterwards_without_a_restart(
+    service: RunningService,
+    models: Parrot,
+    files: Files,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    old = of_old(files, "first", 1)
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    tried: list[str] = []
+
+    async def not_now(model: str, text: str) -> list[int]:
+        tried.append(text)
+        if fault == "another tokenizer":
+            return [1, 2]
+        raise UnknownModel(model) if fault == "another base" else ModelServerRefused("422")
+
+    stored, away = tmp_path / "files" / old.uri, tmp_path / "away"
+    with pytest.MonkeyPatch.context() as another_server:
+        if fault == "its files are away":
+            stored.rename(away)
+        else:
+            another_server.setattr(models, "tokenize", not_now)
+        running = asyncio.create_task(shadow_of(service, models, files).run_for_ever())
+        async with asyncio.timeout(30):
+            while f"{old.name} has no contract yet, and cannot answer" not in caplog.text:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)
+    assert len(tried) <= 4  # after 0, 0.2, 0.6 and 1.4 s
+    assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
+    if away.exists():
+        away.rename(stored)
+    async with asyncio.timeout(30):
+        while len(service.consumed(ModelPromoted)) < 2:
+            await asyncio.sleep(0.05)
+    assert not running.done()
+    running.cancel()
+    copy = service.consumed(ModelPromoted)[-1].champion
+    assert (await contract_of(files, models, copy)).dataset_id == "dataset-first"
+
+
+async def test_what_can_get_none_is_tried_again_when_its_workload_is_added_again(
+    service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = of_old(files, "first", 1)
+    of_another_base = added_again(1, hours_after_cutoff=-2)
+    definition = of_another_base.definition.model_copy(update={"base_model": "another-model"})
+    await service.handlers.on_workload_added(of_another_base.model_copy(update={"definition": definition}))
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    shadow = shadow_of(service, models, files)
+    for _ in range(3):
+        service.wake.set()
+        await work_until_idle(shadow)
+    assert caplog.text.count("no revision of licences has its base model") == 1
+    await service.handlers.on_workload_added(added_again(2, hours_after_cutoff=-1))
+    await work_until_idle(shadow)
+    copy = service.consumed(ModelPromoted)[-1].champion
+    assert (await contract_of(files, models, copy)).revision == 2
 
 
 def test_the_revision_is_the_dataset_s_own_or_the_one_in_force_at_the_cutoff() -> None:
