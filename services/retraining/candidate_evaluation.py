@@ -19,7 +19,6 @@ from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.scorecard import HELD_OUT, Judged, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
-from shared.adapters.contract import AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused
@@ -73,6 +72,9 @@ class Count:
     report: Report
     done: int = field(default=0)
 
+    def start_again(self, total: int) -> None:
+        self.done, self.total = 0, total
+
     def one_more(self) -> None:
         self.done += 1
         if self.done % ANSWERS_PER_PROGRESS == 0 or self.done == self.total:
@@ -85,9 +87,10 @@ async def evaluate_candidate(
     """Asks the candidate everything, the champion everything, the base model the held-out rows.
 
     Each adapter is asked by its own contract. What a model has answered before is not asked again. The
-    candidate stays loaded: the shadow comes next. A champion that its own files condemn is asked nothing, and
-    the scorecard says why: no model could ever take its place else. Raises Refused, AdapterRefused,
-    DigestMismatch, FileNotFoundError, ModelServerDown.
+    candidate stays loaded: the shadow comes next. A champion that cannot be asked, because its own files
+    condemn it or the model server does not take it, is compared with nothing, and the scorecard says why: no
+    model could ever take its place else. Raises Refused, AdapterRefused, DigestMismatch, FileNotFoundError,
+    ModelServerDown.
     """
     files = loading.files
     start = time.monotonic()
@@ -100,21 +103,21 @@ async def evaluate_candidate(
     asked_by = LabelContract.of(contract)
     candidate = Asked(everything, task.trained.candidate, [asked_by])
     base = Asked(held_out, contract.base_model, [base_model_contract(contract), asked_by])
-    asked = [base, candidate]
-    champion, lacks = None, list[str]()
-    its_contract, refused = await _contract_unless_refused(task.champion, loading)
-    if task.champion is not None and its_contract is not None:
-        champion = Asked(everything, task.champion, [LabelContract.of(its_contract)])
-        asked.insert(0, champion)
-        lacks = lacking(added.definition, its_contract.label_names)
+    champion, refused = await _champion(task.champion, everything, loading)
+    asked = [one for one in (champion, base, candidate) if one is not None]
     for one in asked:
         one.answers = _known(one, task.known, files)
     left = [one for one in asked if one.answers is None]
     count = Count(sum(len(one.questions) for one in left), report)
     examiner = Examiner(loading, settings.at_once, settings.patience_seconds, count.one_more)
+    if champion is not None and (refused := await _refusal(champion, examiner)):
+        left = [one for one in left if one is not champion]
+        count.start_again(sum(len(one.questions) for one in left))
+        champion = None
     try:
         for one in left:
-            one.answers = await examiner.answers(one.questions, one.model, one.asked_by)
+            if one is not champion:
+                one.answers = await examiner.answers(one.questions, one.model, one.asked_by)
     except ModelServerRefused as error:
         raise Refused(f"the evaluation cannot go on: {error}") from error
     if too_long := candidate.too_long():
@@ -124,6 +127,7 @@ async def evaluate_candidate(
         )
     rows = _judged(candidate, champion, base, added.definition)
     aside = {"champion_refused": refused, "champion_too_long": champion.too_long() if champion else 0}
+    lacks = lacking(added.definition, champion.asked_by[0].token_of) if champion else []
     card = scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop, lacks)
     evaluated = CandidateEvaluated(
         run_id=task.run_id,
@@ -141,19 +145,38 @@ async def evaluate_candidate(
     return EvaluateResult(evaluated=evaluated, answers=[_frozen(one, added.name, files) for one in left])
 
 
-async def _contract_unless_refused(
-    champion: FrozenAdapter | None, loading: AdapterLoading
-) -> tuple[AdapterContract | None, str]:
-    """The champion's contract, or why its own files let nobody ask it."""
+async def _champion(
+    champion: FrozenAdapter | None, everything: Sequence[Question], loading: AdapterLoading
+) -> tuple[Asked | None, str]:
+    """What the champion is to be asked, by its contract; or why its own files let nobody ask it."""
     if champion is None:
         return None, ""
     try:
-        return await loading.contract_of(champion), ""
+        contract = await loading.contract_of(champion)
     except (AdapterRefused, FileNotFoundError) as error:
-        log.error(
-            "%s: the champion is refused, the candidate is compared with nobody: %s", champion.name, error
-        )
-        return None, str(error)
+        return None, _said_of(champion.name, error)
+    return Asked(everything, champion, [LabelContract.of(contract)]), ""
+
+
+async def _refusal(champion: Asked, examiner: Examiner) -> str:
+    """Asks the champion what is not known of it; gives why it cannot be asked, "" if it can.
+
+    Known answers of one that the model server does not take help nobody: it answers no request in the shadow.
+    """
+    assert isinstance(champion.model, FrozenAdapter)
+    try:
+        if champion.answers is not None:
+            await examiner.load(champion.model)
+        else:
+            champion.answers = await examiner.answers(champion.questions, champion.model, champion.asked_by)
+    except (AdapterRefused, FileNotFoundError, ModelServerRefused) as error:
+        return _said_of(champion.model.name, error)
+    return ""
+
+
+def _said_of(champion: str, error: Exception) -> str:
+    log.error("%s: the champion is refused, the candidate is compared with nobody: %s", champion, error)
+    return str(error)
 
 
 def _known(asked: Asked, known: Sequence[ModelAnswers], files: Files) -> list[Answer] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,12 +16,18 @@ from services.retraining.adversarial import adversarial_rows
 from services.retraining.scorecard import ADVERSARIAL, GOLDEN, HELD_OUT
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import NotForThisServer
+from shared.backoff import SaysSeldom
 from shared.events import FrozenAdapter, WorkloadAdded
 from shared.label_scoring import LabelScoring, ScoredLabel
-from shared.model_server import ModelServerDown, PromptTooLong, UnknownModel
+from shared.model_server import ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 
 PAUSE_SECONDS = 1.0
+NOT_TAKEN = (ModelServerDown, ModelServerRefused, NotForThisServer)
+"""Why an adapter is not loaded, that another server may make good: it is waited for."""
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def questions_digest(asked: Sequence[Question], asked_by: LabelContract) -> str:
 
 
 class Examiner:
-    """Scores one workload's questions by the models of one server. A server that is down is waited for."""
+    """Scores one workload's questions by the models of one server. What it cannot do now is waited for."""
 
     def __init__(
         self,
@@ -87,19 +94,33 @@ class Examiner:
     ) -> None:
         self._loading, self._scoring = loading, LabelScoring(loading.models)
         self._at_once, self._patience, self._on_answer = at_once, patience_seconds, on_answer
+        self._one_loads = asyncio.Lock()
+        self._says = SaysSeldom()
+
+    async def load(self, adapter: FrozenAdapter) -> None:
+        """Has the adapter loaded, where it stays. Raises AdapterRefused and FileNotFoundError at once if its
+        files are at fault; NotForThisServer, ModelServerRefused and ModelServerDown when patience is over.
+        """
+        await self._waiting(partial(self._loading.load, adapter), NOT_TAKEN)
 
     async def answers(
         self, asked: Sequence[Question], model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
     ) -> list[Answer]:
         """One answer per question by an adapter, or by the base model of this name, under its own labels.
 
-        A text that is too long for one way of asking is asked the next way. An adapter stays loaded. Raises
-        AdapterRefused, ModelServerRefused, and ModelServerDown when patience is over.
+        A text that is too long for one way of asking is asked the next way. Raises like `load`.
         """
         if isinstance(model, FrozenAdapter):
-            await self._waiting(partial(self._loading.load, model))
+            await self.load(model)
         slots = asyncio.Semaphore(self._at_once)
-        return await asyncio.gather(*(self._answer(question, model, asked_by, slots) for question in asked))
+        under_way = [
+            asyncio.create_task(self._answer(question, model, asked_by, slots)) for question in asked
+        ]
+        try:
+            return await asyncio.gather(*under_way)
+        finally:  # once one cannot be answered, nobody waits for the others
+            for task in under_way:
+                task.cancel()
 
     async def _answer(
         self,
@@ -114,13 +135,19 @@ class Examiner:
             except UnknownModel:  # the server has been restarted since
                 if isinstance(model, str):
                     raise
-                await self._loading.load(model)
+                await self._load_again(model)
                 return await self._scored(question, model, asked_by)
 
         async with slots:
-            answer = await self._waiting(ask)
+            answer = await self._waiting(ask, (ModelServerDown,))
         self._on_answer()
         return answer
+
+    async def _load_again(self, adapter: FrozenAdapter) -> None:
+        """Of many questions that miss it, one loads it."""
+        async with self._one_loads:
+            if adapter.name not in await self._loading.models.loaded():
+                await self.load(adapter)
 
     async def _scored(
         self, question: Question, model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
@@ -131,14 +158,17 @@ class Examiner:
                 return _answer(await self._scoring.answer(name, contract, question.text))
         return Answer(None, 0.0)
 
-    async def _waiting(self, ask: Callable[[], Awaitable[T]]) -> T:
-        until = asyncio.get_running_loop().time() + self._patience
+    async def _waiting(self, ask: Callable[[], Awaitable[T]], for_now: tuple[type[Exception], ...]) -> T:
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience
         while True:
             try:
                 return await ask()
-            except ModelServerDown:
-                if asyncio.get_running_loop().time() > until:
+            except for_now as error:
+                if clock() > until:
                     raise
+                if self._says.is_due(str(error), clock()):
+                    log.warning("the evaluation waits, for %.0f s at most: %s", until - clock(), error)
                 await asyncio.sleep(PAUSE_SECONDS)
 
 

@@ -14,7 +14,9 @@ class Settings(BaseSettings):
     at_once: int = Field(default=32, ge=1)
     """Rows under way to the model server at a time during evaluation."""
     patience_seconds: float = Field(default=120, ge=0)
-    """How long an evaluation waits for a model server that is down before it starts anew."""
+    """How long an evaluation waits for a model server that is down, before it starts anew, or that does not
+    take an adapter: a champion is then compared with nothing, and a candidate's run has failed.
+    """
     jobs_at_once: int = Field(default=0, ge=0)
     """Trainings and evaluations at the same time. 0: as many as this host has GPUs for, one without any, for
     each takes all cores there are.

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,8 @@ class ContractMigration:
     models: ModelServer
     sign: Callable[[Path], None] | None
     """Writes the signature into a folder, and proves it. None: this installation does not sign."""
+    waiting: Mapping[str, Exception] = field(default_factory=dict)
+    """Adapters that have no contract for now, and why."""
     _done: set[tuple[str, int]] = field(default_factory=set)
     """Adapters that have a contract, or can get none while this is their workload's newest revision."""
     _failures: Failures = field(default_factory=Failures)
@@ -60,28 +62,29 @@ class ContractMigration:
         The seconds until it is to be tried again, where one has none for now. Raises ModelServerDown,
         FilesUnreachable.
         """
-        pauses: list[float] = []
+        waiting: dict[str, Exception] = {}
         for added in self.workloads.all():
             history = await self.store.history(added.name)
-            waiting = await self.store.waiting(added.name)
             needed = {revision.champion.name for revision in history}
-            needed |= {event.candidate.name for event in waiting}
+            needed |= {event.candidate.name for event in await self.store.waiting(added.name)}
             left = {name for name in needed if (name, added.revision) not in self._done}
             if not left:
                 continue
             for event in await self.store.evaluated(added.name):
-                if (name := event.candidate.name) in left and not await self._is_settled(event):
+                name = event.candidate.name
+                if name in left and (error := await self._why_not_now(event)) is not None:
                     left.remove(name)
-                    pauses.append(self._failures.seconds_left(name, time.monotonic()))
+                    waiting[name] = error
             self._done |= {(name, added.revision) for name in left}
             await self.judging.carry(added.name)
-        return min(pauses, default=None)
+        self.waiting, now = waiting, time.monotonic()
+        return min((self._failures.seconds_left(name, now) for name in waiting), default=None)
 
-    async def _is_settled(self, event: CandidateEvaluated) -> bool:
-        """Whether it has a contract or can get none. False: for now it gets none."""
+    async def _why_not_now(self, event: CandidateEvaluated) -> Exception | None:
+        """None: it has a contract, or can get none."""
         adapter, workload, now = event.candidate, event.workload, time.monotonic()
-        if self._failures.not_yet(adapter.name, now) is not None:
-            return False
+        if (failure := self._failures.not_yet(adapter.name, now)) is not None:
+            return failure
         try:
             await self._give(event)
         except FOR_NOW as error:
@@ -89,11 +92,11 @@ class ContractMigration:
             said = f"{adapter.name} has no contract yet, and cannot answer: {error}"
             if self._says[adapter.name].is_due(said, now):
                 log.error("%s: %s", workload, said)
-            return False
+            return error
         except NEVER as error:
             log.error("%s: %s gets no contract, and cannot answer: %s", workload, adapter.name, error)
         self._failures.went_well(adapter.name)
-        return True
+        return None
 
     async def _give(self, event: CandidateEvaluated) -> None:
         adapter, workload = event.candidate, event.workload

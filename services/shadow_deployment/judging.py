@@ -72,8 +72,8 @@ class Judging:
     ) -> None:
         """Decides on a candidate that was evaluated against nobody while this champion answers.
 
-        `refusal` says why its own files condemn the champion: its answers are nothing to be compared with.
-        Empty: they do not, and the candidate has to be trained against it.
+        `refusal` says why the champion cannot be asked, by its own files or by the model server: there is
+        nothing to compare with. Empty: it can, and the candidate has to be trained against it.
         """
         async with self._locks[candidate.workload]:
             waiting = await self.store.waiting(candidate.workload)
@@ -81,11 +81,13 @@ class Judging:
             if not waiting or waiting[-1] != candidate or history[-1].champion != champion:
                 return  # meanwhile something else was decided: it is considered again
             promotion = self.workloads.known(candidate.workload).definition.promotion
-            if not refusal:
+            if refusal:
+                why = f"{champion.name}, which answers now, is refused: {refusal} So it is judged alone."
+                await self._conclude(candidate, judge_alone(candidate.scorecard, promotion, why))
+            elif candidate.scorecard.champion_refused:
+                await self._hold_uncompared(candidate, champion.name, promotion)
+            else:
                 await self._hold_for_another(candidate, champion.name, promotion)
-                return
-            why = f"{champion.name}, which answers now, is refused: {refusal} So it is judged alone."
-            await self._conclude(candidate, judge_alone(candidate.scorecard, promotion, why))
 
     async def carry(self, workload: str) -> None:
         """The alias moves to the copy of its champion that has a contract, if there is one."""
@@ -148,6 +150,15 @@ class Judging:
         reason = (
             f"Its champion changed: it was evaluated against {candidate.champion or 'none'}, and "
             f"{champion or 'none'} answers now. Start a cycle to train against the present one."
+        )
+        await self._settle(candidate, Verdict.HOLD, reason, promotion)
+
+    async def _hold_uncompared(
+        self, candidate: CandidateEvaluated, champion: str, promotion: Promotion
+    ) -> None:
+        reason = (
+            f"It was compared with nobody: {candidate.scorecard.champion_refused} Now {champion} can be "
+            "asked. Start a cycle to train against it."
         )
         await self._settle(candidate, Verdict.HOLD, reason, promotion)
 

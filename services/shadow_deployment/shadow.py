@@ -27,6 +27,10 @@ from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused
 from shared.projections import Workloads
 from shared.service import Clock
 
+CHAMPION_PATIENCE = timedelta(minutes=10)
+"""So long after a candidate's evaluation a server that does not take the champion proves nothing of it."""
+FOR_NOW = (NotForThisServer, ModelServerRefused, UnknownModel)
+
 log = logging.getLogger(__name__)
 
 
@@ -126,13 +130,21 @@ class Shadow:
     async def _judge_without_champion(self, candidate: CandidateEvaluated) -> None:
         """After what has no contract was given one: only then is a champion without one refused."""
         history = await self.store.history(candidate.workload)
-        if not history:
+        if not history or self._failures.not_yet(candidate.run_id, time.monotonic()) is not None:
             return
         champion, refusal = history[-1].champion, ""
         try:
-            await self.loading.contract_of(champion)
+            if (error := self.contracts.waiting.get(champion.name)) is not None:
+                raise error
+            await self.loading.load(champion)
+        except FOR_NOW as error:
+            if self.clock() - candidate.evaluated_at < CHAMPION_PATIENCE:
+                self._wait_for_its_server(candidate, error)
+                return
+            refusal = str(error)
         except (AdapterRefused, FileNotFoundError) as error:
             refusal = str(error)
+        self._failures.went_well(candidate.run_id)
         await self.judging.without_champion(candidate, champion, refusal)
 
     async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
@@ -155,7 +167,7 @@ class Shadow:
             reason = f"Its files are not those that were evaluated: {error}"
             await self.judging.reject(candidate, reason, promotion)
             return None
-        except (NotForThisServer, ModelServerRefused) as error:
+        except FOR_NOW as error:
             self._wait_for_its_server(candidate, error)
             return None
         except AdapterRefused as error:

@@ -45,9 +45,9 @@ from shared.events import (
 )
 from shared.files import Files
 from shared.flow import FLOW
-from shared.job_protocol import Refused
+from shared.job_protocol import JobProgress, Refused
 from shared.migrations import migrate
-from shared.model_server import ModelServer, PromptTooLong, Scored
+from shared.model_server import ModelServer, ModelServerRefused, PromptTooLong, Scored, UnknownModel
 from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import contract_of, freeze_trained
@@ -291,6 +291,100 @@ async def test_a_champion_that_its_own_files_condemn_does_not_stop_the_candidate
     assert card.compared_on == (
         f"Compared with nobody, because the champion is refused: {card.champion_refused}"
     )
+
+
+def against(files: Files, champion: FrozenAdapter, **more: Any) -> EvaluateTask:
+    added = workload_added(files)
+    return EvaluateTask(
+        run_id="r2",
+        added=added,
+        dataset=dataset(files, 2),
+        trained=trained(files, freeze_trained(files, "t-v2", 2, added), 2),
+        champion=champion,
+        **{"known": []} | more,
+    )
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_champion_that_the_model_server_does_not_take_for_good_does_not_stop_the_candidate(
+    models_url: str, files: Files, is_known: bool
+) -> None:
+    """Though its answers may be known: it gives none in the shadow."""
+    added = workload_added(files)
+    elsewhere = added.definition.model_copy(update={"base_model": "another-model"})
+    champion = freeze_trained(files, "t-v1", 1, added.model_copy(update={"definition": elsewhere}))
+    champion = champion.model_copy(update={"base_model": "another-model"})
+    async with ModelServer(models_url) as models:
+        loading, settings = AdapterLoading(files, models), Settings(patience_seconds=0)
+        result = await evaluate_candidate(against(files, champion), loading, settings, lambda row: None)
+        if is_known:
+            candidates = next(one for one in result.answers if one.model != MODEL)
+            known = [candidates.model_copy(update={"model": champion.digest})]
+            task = against(files, champion, known=known)
+            result = await evaluate_candidate(task, loading, settings, lambda row: None)
+    card = result.evaluated.scorecard
+    assert (result.evaluated.champion, card.champion, card.champion_lacks) == (None, None, [])
+    assert f"was trained on another-model, and the model server serves {MODEL}" in card.champion_refused
+    assert champion.digest not in {one.model for one in result.answers}
+
+
+async def test_a_champion_that_the_model_server_does_not_take_for_a_moment_is_waited_for(
+    models_url: str, files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    champion = freeze_trained(files, "t-v1", 1, workload_added(files))
+    async with ModelServer(models_url) as models:
+        served, another = models.base_models, [{"another-model": 2048}]
+
+        async def changing() -> dict[str, int]:
+            return another.pop() if another else await served()
+
+        monkeypatch.setattr(models, "base_models", changing)
+        loading = AdapterLoading(files, models)
+        result = await evaluate_candidate(against(files, champion), loading, Settings(), lambda row: None)
+    assert (result.evaluated.champion, result.evaluated.scorecard.champion_refused) == (champion.name, "")
+    assert "the evaluation waits, for 120 s at most" in caplog.text
+    assert "the model server serves another-model" in caplog.text
+
+
+class Forgetful(ModelServer):
+    """Forgets one adapter after three answers, and takes it no more."""
+
+    def __init__(self, url: str, adapter: str) -> None:
+        super().__init__(url)
+        self._adapter, self._left = adapter, 3
+
+    async def score(self, model: str, prompt: str, allowed: Sequence[int]) -> Scored:
+        if model == self._adapter:
+            if self._left == 0:
+                raise UnknownModel(model)
+            self._left -= 1
+        return await super().score(model, prompt, allowed)
+
+    async def loaded(self) -> set[str]:
+        return await super().loaded() - {self._adapter}
+
+    async def load_adapter(self, name: str, *others: Any) -> None:
+        if name == self._adapter and self._left == 0:
+            raise ModelServerRefused("400: LoRA rank 4 is greater than max_lora_rank 2")
+        await super().load_adapter(name, *others)
+
+
+async def test_a_champion_that_is_lost_halfway_is_compared_with_nothing_and_counts_for_nothing(
+    models_url: str, files: Files
+) -> None:
+    champion = freeze_trained(files, "t-v1", 1, workload_added(files))
+    said: list[JobProgress] = []
+    async with Forgetful(models_url, champion.name) as models:
+        result = await evaluate_candidate(
+            against(files, champion),
+            AdapterLoading(files, models),
+            Settings(patience_seconds=0, at_once=2),
+            said.append,
+        )
+    assert result.evaluated.scorecard.champion_refused.startswith("400: LoRA rank 4")
+    assert {one.model for one in result.answers} == {MODEL, result.evaluated.candidate.digest}
+    everything = 6 + 4 + 3 * 4
+    assert (said[-1].done, said[-1].total) == (everything + 6, everything + 6)
 
 
 async def test_a_text_too_long_for_one_way_of_asking_is_asked_the_next_way(

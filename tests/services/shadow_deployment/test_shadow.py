@@ -38,6 +38,7 @@ from tests.services.shadow_deployment.example_events import (
     adapter,
     corrected,
     evaluated,
+    scorecard,
     workload,
 )
 from tests.shared.adapters.keys import key_pair
@@ -357,6 +358,59 @@ async def test_a_champion_that_gets_its_contract_by_migration_is_not_refused_for
     assert service.consumed(CandidateJudged)[-1].verdict is Verdict.HOLD
 
 
+@pytest.mark.parametrize("fault", ["another base", "it refuses", "no contract for now"])
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_candidate_is_judged_alone_if_the_model_server_goes_on_not_taking_the_champion(
+    service: RunningService,
+    models: Parrot,
+    files: Files,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+    comes_back: bool,
+) -> None:
+    first = freeze_trained(files, "first", 1, workload())
+    if fault == "no contract for now":
+        first = files.freeze_adapter("first", lora_adapter(1), MODEL)
+    second = freeze_trained(files, "second", 2, workload())
+    card = scorecard().model_copy(update={"champion_refused": "another server was there."})
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_candidate_evaluated(evaluated("second", None, adapter_files=second, card=card))
+    shadow = shadow_of(service, models, files)
+    with pytest.MonkeyPatch.context() as another_server:
+        if fault == "another base":
+            another_server.setattr(models, "base_models", _gives({"another-model": 2048}))
+        elif fault == "it refuses":
+            another_server.setattr(models, "load_adapter", _refuses)
+        else:
+            another_server.setattr(models, "tokenize", _gives([1, 2]))
+        for _ in range(5):
+            await shadow.work_once()
+        assert len(service.consumed(CandidateJudged)) == 1  # the champion's
+        assert f"{second.name} waits for its shadow: " in caplog.text
+        if not comes_back:
+            service.now = CUTOFF + timedelta(minutes=11)
+        await until_judged(service, shadow, 1 if comes_back else 2)
+    await until_judged(service, shadow, 2)
+    judged = service.consumed(CandidateJudged)[-1]
+    if comes_back:
+        assert judged.verdict is Verdict.HOLD
+        assert judged.reason == (
+            f"It was compared with nobody: another server was there. Now {first.name} can be asked. "
+            "Start a cycle to train against it."
+        )
+    else:
+        assert judged.verdict is Verdict.PROMOTE
+        assert judged.reason.startswith(f"{first.name}, which answers now, is refused: ")
+
+
+async def until_judged(service: RunningService, shadow: Shadow, verdicts: int) -> None:
+    async with asyncio.timeout(30):
+        while len(service.consumed(CandidateJudged)) < verdicts:
+            await shadow.work_once()
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("fault", ["other files", "no files"])
 async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
     service: RunningService, models: Parrot, files: Files, fault: str
@@ -396,8 +450,8 @@ async def test_a_candidate_that_the_model_server_does_not_take_for_a_minute_wait
             await asyncio.sleep(0.05)
 
 
-def _gives(value: object) -> Callable[[], Awaitable[object]]:
-    async def give() -> object:
+def _gives(value: object) -> Callable[..., Awaitable[object]]:
+    async def give(*_: object) -> object:
         return value
 
     return give
