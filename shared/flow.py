@@ -58,6 +58,7 @@ FLOW: dict[str, Part] = {
             "adapters_v1",
             "agreement_v1",
             "champions_v1",
+            "contracted_adapters_v1",
             "corrections_v1",
             "datasets_v1",
             "feedback_v1",

@@ -17,3 +17,8 @@ FROM verdicts FINAL;
 CREATE OR REPLACE VIEW champions_v1 AS
 SELECT workload, revision, adapter, uri, digest, base_model, previous, kind, run_id, since
 FROM alias_revisions FINAL;
+
+-- Adapters that came without a contract: the copy that has one, and answers in their place under the same name.
+CREATE OR REPLACE VIEW contracted_adapters_v1 AS
+SELECT workload, adapter, uri, digest, base_model
+FROM contracted_adapters FINAL;

@@ -104,6 +104,15 @@ class PublishedRuns:
         )
         return [_adapter(row) for row in rows]
 
+    async def copies(self, workload: str) -> dict[str, FrozenAdapter]:
+        """Adapters that came without a contract, by name → the copy that answers in their place."""
+        rows = await self.views.rows(
+            "SELECT adapter, uri, digest, base_model FROM contracted_adapters_v1 "
+            "WHERE workload = {workload:String}",
+            workload=workload,
+        )
+        return {row["adapter"]: FrozenAdapter(name=row.pop("adapter"), **row) for row in rows}
+
     async def aliases(self, workload: str) -> list[Alias]:
         """Who was champion when, from the first to the present one."""
         rows = await self.views.rows(

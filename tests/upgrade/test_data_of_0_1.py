@@ -71,6 +71,7 @@ async def test_everything_is_there_the_champion_answers_and_nothing_is_trained_a
     after.pop("open")  # the answer just given may have joined the queue
     assert after == {name: value for name, value in EXPECTED.items() if name not in ("predictions", "open")}
     await what_it_answered_it_answers(laptop, tables)
+    await the_champion_is_shown_as_the_copy_that_answers(laptop, tables)
 
 
 async def held(tables: ClickHouse) -> dict[str, Any]:
@@ -112,6 +113,16 @@ async def every_file_is_found(laptop: Laptop, tables: ClickHouse) -> None:
     assert (contract.workload, [contract.revision]) == ("tickets", [row["revision"] for row in revisions])
     assert contract.dataset_id == EXPECTED["datasets"][0]["dataset_id"]
     Verifier(laptop.addresses.adapters_public_key).verify(files.adapter_folder(adapter))
+
+
+async def the_champion_is_shown_as_the_copy_that_answers(laptop: Laptop, tables: ClickHouse) -> None:
+    [live] = await tables.rows("SELECT adapter, digest FROM champions_v1 ORDER BY revision DESC LIMIT 1")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{laptop.services_url}/adapters/{live['adapter']}") as answer,
+    ):
+        shown = await answer.json()
+    assert (shown["state"], shown["digest"], shown["is_signed"]) == ("champion", live["digest"], True)
 
 
 async def what_it_answered_it_answers(laptop: Laptop, tables: ClickHouse) -> None:

@@ -88,6 +88,10 @@ async def test_a_champion_gets_the_contract_it_was_trained_by_and_the_alias_move
     assert (files.adapter_folder(after.champion) / weights).read_bytes() == (
         files.adapter_folder(old) / weights
     ).read_bytes()
+    published = await service.clickhouse.rows("SELECT * FROM contracted_adapters_v1")
+    assert published == [
+        {"workload": WORKLOAD, "adapter": old.name} | after.champion.model_dump(exclude={"name"})
+    ]
     again = await service.restarted()
     await work_until_idle(shadow_of(again, models, files))
     assert again.consumed(ModelPromoted) == []

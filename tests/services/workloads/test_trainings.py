@@ -274,14 +274,31 @@ async def test_a_run_of_long_ago_is_not_listed_as_one_that_is_only_asked_for(
     assert by_its_id["state"] == "requested"
 
 
+def signed_adapter(workloads: Workloads, name: str) -> FrozenAdapter:
+    folder = workloads.context.state_folder / "made"
+    folder.mkdir()
+    (folder / "model.sig").write_text("signed")
+    return workloads.context.files.freeze_adapter(name, folder, MODEL)
+
+
+async def test_an_adapter_that_came_without_a_contract_is_shown_as_the_copy_that_answers(
+    workloads: Workloads, clickhouse: ClickHouse
+) -> None:
+    await ready(workloads, clickhouse)
+    await adapter_row(clickhouse, ADAPTER, "r1")
+    copy = signed_adapter(workloads, "copy").model_copy(update={"name": ADAPTER.name})
+    row = {"workload": "tickets", "adapter": copy.name} | copy.model_dump(exclude={"name"})
+    await clickhouse.insert("contracted_adapters_v1", [row, row | {"workload": "another", "uri": "x"}])
+    [shown] = (await workloads.client.get("/adapters")).json()
+    assert (shown["name"], shown["uri"], shown["digest"]) == (ADAPTER.name, copy.uri, copy.digest)
+    assert (shown["is_signed"], shown["run_id"]) == (True, "r1")
+
+
 async def test_adapters_are_listed_with_what_became_of_them(
     workloads: Workloads, clickhouse: ClickHouse
 ) -> None:
     await ready(workloads, clickhouse)
-    folder = workloads.context.state_folder / "made"
-    folder.mkdir()
-    (folder / "model.sig").write_text("signed")
-    signed = workloads.context.files.freeze_adapter("tickets-v2", folder, MODEL)
+    signed = signed_adapter(workloads, "tickets-v2")
     await adapter_row(clickhouse, ADAPTER, "r1")
     await adapter_row(clickhouse, signed, "r2", plan='{"lora_r": 8}', warnings=["few rows"], rows_seen=80)
     alias = {"workload": "tickets", "revision": 1, "adapter": signed.name, "kind": "promoted"}
