@@ -1,7 +1,8 @@
-"""What training costs beside plain TRL: the same rows, base model, seed, learning rate and optimiser steps.
+"""What training costs beside plain TRL: the same texts, base model, seed, learning rate and optimiser steps.
 
-Plain TRL is `SFTTrainer` with its stock settings on chat messages, as articles show it. Each trains in a
-process of its own, and they take turns step by step, so that whatever else the machine does slows both.
+Plain TRL is `SFTTrainer` with its stock settings, as articles show it, given a row as prompt and completion.
+Each trains in a process of its own, and they take turns step by step, so that whatever else the machine
+does slows both.
 """
 
 from __future__ import annotations
@@ -100,16 +101,9 @@ def ours(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
     )
     weights = base_model.weights(arguments.base_model, settings.device)
     model = PeftModel.from_pretrained(weights, folder / "adapter").to(settings.device.kind).eval()
-    encoded = [
-        (
-            base.tokenizer(example.prompt)["input_ids"],
-            base.tokenizer(example.answer, add_special_tokens=False)["input_ids"],
-        )
-        for example in judged
-    ]
     turns.tell(
         {
-            "eval_loss": answer_loss(model, encoded),
+            "eval_loss": answer_loss(model, encoded(base, judged)),
             "min_grad_norm": trained.min_grad_norm,
             "peak_memory_gb": trained.peak_memory_gb,
         }
@@ -139,12 +133,6 @@ def plain(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
             if logs and "loss" in logs:
                 turns.after(read[-1])
 
-    def messages(example: Example) -> dict[str, Any]:
-        return {
-            "prompt": [{"role": "user", "content": example.prompt}],
-            "completion": [{"role": "assistant", "content": example.answer.strip()}],
-        }
-
     trainer = Counting(
         model=arguments.base_model,
         args=SFTConfig(
@@ -159,7 +147,9 @@ def plain(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
             save_strategy="no",
             report_to="none",
         ),
-        train_dataset=Dataset.from_list([messages(example) for example in trained_on]),
+        train_dataset=Dataset.from_list(
+            [{"prompt": example.prompt, "completion": example.answer} for example in trained_on]
+        ),
         processing_class=base.tokenizer,
         peft_config=LoraConfig(
             r=settings.lora_r,
@@ -170,13 +160,18 @@ def plain(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
         callbacks=[ByTurns()],
     )
     trainer.train()
-    encoded = []
-    for example in judged:
-        asked = messages(example)
-        prompt = base.tokenizer.apply_chat_template(asked["prompt"], add_generation_prompt=True)["input_ids"]
-        answer = base.tokenizer(example.answer.strip(), add_special_tokens=False)["input_ids"]
-        encoded.append((prompt, answer))
-    turns.tell({"eval_loss": answer_loss(trainer.model.eval(), encoded)})
+    turns.tell({"eval_loss": answer_loss(trainer.model.eval(), encoded(base, judged))})
+
+
+def encoded(base: Any, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
+    """The tokens of each prompt and its answer."""
+    return [
+        (
+            base.tokenizer(example.prompt)["input_ids"],
+            base.tokenizer(example.answer, add_special_tokens=False)["input_ids"],
+        )
+        for example in examples
+    ]
 
 
 def answer_loss(model: Any, encoded: Sequence[tuple[list[int], list[int]]]) -> float:
