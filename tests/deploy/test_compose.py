@@ -14,6 +14,7 @@ from compose_pydantic import ComposeSpecification
 from deploy.signing_key import PRIVATE, PUBLIC
 from services.console.settings import Settings as ConsoleSettings
 from services.retraining.settings import Settings as RetrainingSettings
+from services.shadow_deployment.settings import Settings as ShadowSettings
 from shared.addresses import Addresses
 from shared.flow import FLOW
 
@@ -22,6 +23,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 IMAGE, CUDA_IMAGE = ((ROOT / "deploy" / name).read_text() for name in ("Dockerfile", "Dockerfile.cuda"))
 SERVERS = {"kafka", "clickhouse", "vllm"}
 ON_A_GPU = {"retraining"}
+UPGRADE = "upgrade-signing.pem"
 
 
 def test_it_parses_against_the_compose_specification() -> None:
@@ -64,6 +66,8 @@ def test_its_settings_are_settings_the_code_reads(name: str) -> None:
         known.add("TUNELOOP_URL")
     if name == "retraining":
         known |= {f"RETRAINING_{field}".upper() for field in RetrainingSettings.model_fields}
+    if name == "shadow_deployment":
+        known |= {f"SHADOW_DEPLOYMENT_{field}".upper() for field in ShadowSettings.model_fields}
     if name == "console":
         known |= {field.upper() for field in ConsoleSettings.model_fields}
     assert set(COMPOSE["services"][name]["environment"]) <= known
@@ -73,14 +77,22 @@ def test_whoever_loads_adapters_has_the_public_key_and_only_retraining_the_priva
     given = {name: set(service.get("secrets", [])) for name, service in COMPOSE["services"].items()}
     assert {name: secrets for name, secrets in given.items() if secrets} == {
         "model_gateway": {PUBLIC},
-        "shadow_deployment": {PUBLIC},
+        "shadow_deployment": {PUBLIC, UPGRADE},
         "retraining": {PUBLIC, PRIVATE},
     }
     for name in ("model_gateway", "shadow_deployment", "retraining"):
         assert COMPOSE["services"][name]["environment"]["ADAPTERS_PUBLIC_KEY"] == f"/run/secrets/{PUBLIC}"
     signing = COMPOSE["services"]["retraining"]["environment"]["RETRAINING_SIGNING_KEY"]
     assert signing == f"/run/secrets/{PRIVATE}"
-    assert set(COMPOSE["secrets"]) == {PUBLIC, PRIVATE}
+    assert set(COMPOSE["secrets"]) == {PUBLIC, PRIVATE, UPGRADE}
+
+
+def test_the_shadow_is_given_a_private_key_only_while_an_upgrade_asks_for_it() -> None:
+    """`:+` is empty and `:-` is /dev/null, which holds nothing, where the variable is not set or is empty."""
+    variable = "SHADOW_DEPLOYMENT_SIGNING_KEY"
+    environment = COMPOSE["services"]["shadow_deployment"]["environment"]
+    assert environment[variable] == f"${{{variable}:+/run/secrets/{UPGRADE}}}"
+    assert COMPOSE["secrets"][UPGRADE] == {"file": f"${{{variable}:-/dev/null}}"}
 
 
 def test_whoever_writes_files_may_and_nobody_else() -> None:
