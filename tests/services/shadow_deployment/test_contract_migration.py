@@ -213,7 +213,7 @@ async def test_what_gets_no_contract_for_a_minute_gets_it_afterwards_without_a_r
             while f"{old.name} has no contract yet, and cannot answer" not in caplog.text:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(1.0)
-    assert len(tried) <= 4  # after 0, 0.2, 0.6 and 1.4 s
+    assert len(tried) <= 5  # after 0, 0.2, 0.6, 1.4 and, on a busy machine, 3 s
     assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
     if away.exists():
         away.rename(stored)

@@ -443,7 +443,8 @@ async def test_a_candidate_that_the_model_server_does_not_take_for_a_minute_wait
         for _ in range(20):
             await shadow.work_once()
     assert len(service.consumed(CandidateJudged)) == 1  # the champion's
-    assert len([line for line in caplog.messages if "waits for its shadow" in line]) == 1
+    said = len([line for line in caplog.messages if "waits for its shadow" in line])
+    assert 1 <= said <= 4  # at once, after 1, 3 and 7 s: twenty looks take that long on a busy machine
     async with asyncio.timeout(5):
         while not service.consumed(ShadowPairRecorded):
             await shadow.work_once()
