@@ -118,9 +118,10 @@ def _fusion(training: Training) -> dict[str, Any]:
 def shares(how: Combination, said: Sequence[float], adapters: int) -> tuple[float, ...]:
     """How much of each adapter goes in: what the owner said, else all alike.
 
-    TIES divides by how many agree on an entry, so there every adapter counts whole.
+    TIES divides by how many agree on an entry, so there every adapter counts whole. Empty where none is named
+    yet: `tuneloop train` may name them.
     """
-    return tuple(said) or (1.0 if how in ("ties", "dare_ties") else 1 / adapters,) * adapters
+    return tuple(said) or (1.0 if how in ("ties", "dare_ties") else 1 / max(1, adapters),) * adapters
 
 
 def learning_rate(base_model_size: int, method: Method) -> float:

@@ -92,3 +92,7 @@ def test_a_fusion_takes_no_step_and_counts_its_adapters_alike() -> None:
     assert (linear.weights, linear.density) == ((0.5, 0.5), None)
     assert planned(method="fusion", adapters=names, weights=(0.9, 0.1)).weights == (0.9, 0.1)
     assert planned().adapters == ()
+
+
+def test_a_fusion_is_planned_before_its_adapters_are_named() -> None:
+    assert planned(method="fusion", combination="linear").weights == ()
