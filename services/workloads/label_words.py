@@ -159,9 +159,12 @@ class LabelWords:
         for label, word in self.named.items():
             token = _only(self._standing(tokens)[label], tokens)
             if token is None or token in nothing:
+                pieces = len(tokens[f" {word}"])
+                why = (
+                    f"is {pieces} tokens of this model, not one" if pieces > 1 else "is unknown to this model"
+                )
                 wrong.append(
-                    f'"{word}" for "{label}" is {len(tokens[f" {word}"])} tokens of this model, not one. '
-                    "Name another word, or leave it out and one is chosen."
+                    f'"{word}" for "{label}" {why}. Name another word, or leave it out and one is chosen.'
                 )
             elif meant[token] != label or past.get(token, label) != label:
                 other = meant[token] if meant[token] != label else past[token] or "a label of before"

@@ -11,7 +11,7 @@ import simple_icd_10_cm as icd
 
 from services.workloads.complaints import BadWorkload
 from services.workloads.label_words import LabelWords, NoTokenLeft, is_code, words_instead
-from tests.services.workloads.tokenizers_for_tests import KINDS, chosen, smollm2, tokens_of
+from tests.services.workloads.tokenizers_for_tests import KINDS, chosen, smollm2, tokens_of, word_pieces
 
 BANK = [
     "card_arrival", "lost_or_stolen_card", "atm_support", "top_up_by_card_charge", "pending_card_payment",
@@ -148,6 +148,12 @@ def test_a_named_word_that_cannot_be_is_refused_with_the_reason(named: dict[str,
     with pytest.raises(BadWorkload) as refused:
         words(["card", "refund"], named=named)
     assert said in str(refused.value)
+
+
+def test_a_named_word_that_is_unknown_to_the_tokenizer_is_refused_as_that() -> None:
+    with pytest.raises(BadWorkload) as refused:
+        chosen(LabelWords(["card", "refund"], {"card": "возврат"}), tokens_of(word_pieces()))
+    assert '"возврат" for "card" is unknown to this model' in str(refused.value)
 
 
 def test_words_are_offered_for_letters_of_before_and_not_for_letters_that_are_needed() -> None:
