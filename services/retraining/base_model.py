@@ -44,6 +44,7 @@ class BaseModel:
     parameters: int
     context: int
     """Tokens it reads at most."""
+    linear_layers: tuple[str, ...]
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each, with those that the tokenizer puts before and after every text."""
@@ -63,8 +64,22 @@ def describe(base_model: str) -> BaseModel:
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
     return BaseModel(
-        config, tokenizer, empty.num_parameters(), config.get_text_config().max_position_embeddings
+        config,
+        tokenizer,
+        empty.num_parameters(),
+        config.get_text_config().max_position_embeddings,
+        tuple(linear_layers(empty)),
     )
+
+
+def linear_layers(model: Any) -> list[str]:
+    """Names of the layers that an adapter may stand beside: all linear ones but the output's."""
+    output = model.get_output_embeddings()
+    return [
+        name
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and layer is not output
+    ]
 
 
 def tokens_of(tokenizer: Any, answers: Mapping[str, str]) -> dict[str, int]:

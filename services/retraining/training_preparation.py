@@ -11,6 +11,7 @@ from services.retraining import base_model as base_models
 from services.retraining.fusion_parts import with_its_adapters
 from services.retraining.job_messages import TrainTask
 from services.retraining.room import why_no_room
+from services.retraining.target_modules import why_no_targets
 from services.retraining.training_outcome import CannotTrain
 from services.retraining.training_rows import Example, Probe, TrainingRows, probes
 from services.retraining.validation_split import split
@@ -72,6 +73,8 @@ def prepared(
             f"rank {planned.lora_r} is above {highest_rank}, the highest that the model server takes "
             "(RETRAINING_LORA_RANK). Lower training.lora_r, or raise both."
         )
+    if reason := why_no_targets(planned.target_modules, base.linear_layers):
+        raise CannotTrain(reason)
     shape = BaseModelShape.of(base.config.to_dict())
     if reason := why_no_room(planned, shape, longest, base_models.attention(planned.device), folder):
         raise CannotTrain(reason)

@@ -20,6 +20,7 @@ from services.retraining.lora_extraction import LowRank, low_rank, mean_inputs
 from services.retraining.methods.lora import save_adapter
 from services.retraining.parity import EXTRACTED, Parity, parity
 from services.retraining.probing import answer_loss, answer_tokens, log_probabilities, prompts_of
+from services.retraining.target_modules import is_targeted
 from services.retraining.training_outcome import CannotTrain, Trained
 from services.retraining.training_work import TrainingWork
 from shared.training.plan import TrainingPlan
@@ -86,15 +87,8 @@ def train(work: TrainingWork) -> Trained:
 
 def trainable_layers(model: Any, plan: TrainingPlan) -> list[str]:
     """Names of the linear layers that are trained: all of the decoder's, or those that the plan targets."""
-    output = model.get_output_embeddings()
-    targets = plan.target_modules
-    return [
-        name
-        for name, layer in model.named_modules()
-        if isinstance(layer, torch.nn.Linear)
-        and layer is not output
-        and (isinstance(targets, str) or name.endswith(tuple(f".{target}" for target in targets)))
-    ]
+    layers = base_model.linear_layers(model)
+    return [layer for layer in layers if is_targeted(layer, plan.target_modules)]
 
 
 def _terms(

@@ -137,6 +137,15 @@ def test_a_fusion_is_of_adapters_that_are_asked_as_the_definition_says(
         )
 
 
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("missing", ["q_porj", "lm_head", "embed_tokens", "norm"])
+def test_target_modules_that_are_no_linear_layers_are_refused_by_name(
+    base_models: Path, files: Files, tmp_path: Path, method: str, missing: str
+) -> None:
+    with pytest.raises(Refused, match=rf"target_modules names {missing}, .* k_proj, o_proj, q_proj"):
+        candidate(base_models, files, tmp_path / "run", method=method, target_modules=("v_proj", missing))
+
+
 def test_a_training_that_does_not_fit_is_refused_before_its_first_step(
     base_models: Path, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
