@@ -43,7 +43,7 @@ tags: [lora, tuneloop]
 
 {workload.title}
 
-A LoRA adapter (method {plan.method}, rank {trained.lora_r or plan.lora_r}) on {workload.base_model},
+A LoRA adapter (method {plan.method}, rank {plan.lora_r}) on {workload.base_model},
 trained by tuneloop to answer with one of {len(workload.labels)} labels, each one token.
 
 - dataset: version {dataset.version}, id {dataset.dataset_id}, {dataset.train.rows} rows,

@@ -73,6 +73,7 @@ def train_candidate(
             adapters=_proved(task.adapters, files, Verifier(addresses.adapters_public_key)),
         )
         trained = method_named(ready.plan.method)(work)
+        ready = ready.of_rank(trained.lora_r)
         _let_go(ready, trained, work)
     except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
         raise Refused(str(error)) from error
@@ -85,8 +86,7 @@ def _let_go(ready: Prepared, trained: Trained, work: TrainingWork) -> None:
     from services.retraining.leaving import Leaving, refuse_to_let_go
 
     came = {"steps": trained.steps, "best_step": trained.best_step, "rows_seen": trained.rows_seen}
-    ran = {"training": ready.contract.training | came, "lora_r": trained.lora_r or ready.contract.lora_r}
-    contract = ready.contract.model_copy(update=ran)
+    contract = ready.contract.model_copy(update={"training": ready.contract.training | came})
     (work.adapter_folder / CONTRACT_FILE).write_bytes(contract.written())
     validation, others = ready.probes
     refuse_to_let_go(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ class Prepared:
     """A folder, or a hub's id."""
     plan: TrainingPlan
     contract: AdapterContract
-    """With the plan's rank, which not every method keeps to."""
     train_rows: Sequence[Row]
     examples: Sequence[Example]
     """Of the rows that are trained on, in their order."""
@@ -37,6 +36,14 @@ class Prepared:
     validation: Sequence[Example]
     cut: int
     """Texts that lost their middle."""
+
+    def of_rank(self, lora_r: int | None) -> Prepared:
+        """With the rank that came of it, where the method found its own."""
+        if lora_r is None:
+            return self
+        training = self.contract.training | {"lora_r": lora_r}
+        contract = self.contract.model_copy(update={"training": training, "lora_r": lora_r})
+        return replace(self, plan=self.plan.model_copy(update={"lora_r": lora_r}), contract=contract)
 
     @property
     def probes(self) -> tuple[list[Probe], list[Probe]]:

@@ -118,10 +118,11 @@ def test_a_fusion_is_of_adapters_that_are_asked_as_the_definition_says(
         candidate(base_models, files, tmp_path / f"part-{seed}", learning_rate=1e-2, seed=seed).candidate
         for seed in (1, 2)
     )
-    trained = candidate(base_models, files, tmp_path / "run", parts, method="fusion")
+    trained = candidate(base_models, files, tmp_path / "run", parts, method="fusion", lora_r=2)
     assert (trained.steps, trained.rows_seen, trained.warnings) == (0, 0, ())
     assert trained.plan is not None
     assert trained.plan["adapters"] == [part.name for part in parts]
+    assert trained.plan["lora_r"] == SAID["lora_r"], "its rank is that of its parts"
     card = (files.adapter_folder(trained.candidate) / "README.md").read_text()
     assert f"fused by ties out of {parts[0].name}, {parts[1].name}" in card
     with pytest.raises(Refused, match=r"they differ in the prompt"):
