@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 
 from shared.events import CandidateJudged, FrozenAdapter, ModelPromoted, ModelRolledBack, RollbackRequested
 
@@ -112,5 +113,6 @@ def superfluous(
 
     The one before stays: requests under way still name it, and it may have to come back at once.
     """
-    needed = {revision.champion.name for revision in history[-2:]} | set(in_shadow)
+    newest_first = dict.fromkeys(revision.champion.name for revision in reversed(history))
+    needed = {*islice(newest_first, 2), *in_shadow}  # a champion carried to its copy stands there twice
     return sorted((set(loaded) & set(ours)) - needed)

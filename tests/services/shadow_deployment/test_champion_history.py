@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.shadow_deployment.champion_history import AliasRevision, promoted, rolled_back, superfluous
+from services.shadow_deployment.champion_history import (
+    AliasRevision,
+    carried,
+    promoted,
+    rolled_back,
+    superfluous,
+)
 from shared.events import CandidateJudged, Evidence, Verdict
 from tests.services.shadow_deployment.example_events import CUTOFF, WORKLOAD, adapter, rollback
 
@@ -77,3 +83,11 @@ def test_the_live_adapter_the_one_before_and_shadows_stay_loaded_and_foreign_one
     ours = {"a", "b", "c", "held", "shadow", "never-loaded"}
     assert superfluous(loaded, ours, history_of("a", "b", "c"), {"shadow"}) == ["a", "held"]
     assert superfluous(loaded, ours, history_of("a", "b", "<"), {"shadow"}) == ["c", "held"]
+
+
+def test_a_champion_carried_to_its_copy_costs_the_one_before_no_place() -> None:
+    history = history_of("a", "b", "c")
+    copy = history[-1].champion.model_copy(update={"uri": "adapters/c-with-a-contract"})
+    moved = carried(history, copy)
+    assert moved is not None
+    assert superfluous({"a", "b", "c"}, {"a", "b", "c"}, [*history, moved], ()) == ["a"]
