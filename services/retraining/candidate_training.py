@@ -77,8 +77,8 @@ def train_candidate(
         _let_go(ready, trained, work)
     except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
         raise Refused(str(error)) from error
-    seen = warnings(ready.plan, len(ready.examples), trained.rows_seen, ready.cut)
-    return _frozen(task, ready, trained, (*trained.warnings, *seen), work.adapter_folder, files, settings)
+    said = warnings(ready.plan, len(ready.examples), trained.rows_seen, ready.cut)
+    return _frozen(task, ready, trained, said, work.adapter_folder, files, settings)
 
 
 def _let_go(ready: Prepared, trained: Trained, work: TrainingWork) -> None:

@@ -21,7 +21,6 @@ class Trained:
     """From the first start of this training, restarts included."""
     min_grad_norm: float
     peak_memory_gb: float
-    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """How the adapter was made, where there is more to say than the settings: sentences for its card."""
     lora_r: int | None = None
