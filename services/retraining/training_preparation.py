@@ -38,12 +38,16 @@ class Prepared:
     """Texts that lost their middle."""
 
     def of_rank(self, lora_r: int | None) -> Prepared:
-        """With the rank that came of it, where the method found its own."""
+        """With the rank that came of it, where the method found its own.
+
+        Such an adapter holds the differences as they are: alpha is its rank, so it counts once.
+        """
         if lora_r is None:
             return self
-        training = self.contract.training | {"lora_r": lora_r}
+        found = {"lora_r": lora_r, "lora_alpha": lora_r, "use_rslora": False}
+        training = self.contract.training | found
         contract = self.contract.model_copy(update={"training": training, "lora_r": lora_r})
-        return replace(self, plan=self.plan.model_copy(update={"lora_r": lora_r}), contract=contract)
+        return replace(self, plan=self.plan.model_copy(update=found), contract=contract)
 
     @property
     def probes(self) -> tuple[list[Probe], list[Probe]]:

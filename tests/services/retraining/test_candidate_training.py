@@ -24,7 +24,7 @@ from shared.workload import Training, Workload
 from tests.services.retraining.tiny_base_model import ANSWERS, NAME, PROMPT, rows, tiny_base_model
 
 AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
-SAID: dict[str, Any] = {"batch_size": 8, "epochs": 8.0, "lora_r": 4, "validation_share": 0.3}
+SAID: dict[str, Any] = {"batch_size": 8, "epochs": 8.0, "lora_r": 4, "lora_alpha": 12, "validation_share": 0.3}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -103,12 +103,19 @@ def test_a_candidate_carries_its_method_and_what_there_is_to_say_of_it(
     contract = AdapterContract.read((folder / CONTRACT_FILE).read_bytes())
     config = json.loads((folder / "adapter_config.json").read_text())
     assert (contract.method, contract.lora_r) == (method, config["r"])
+    assert_scaled_as_shown(trained, config)
     assert contract.training == (trained.plan or {}) | {
         "steps": trained.steps,
         "best_step": contract.training["best_step"],
         "rows_seen": trained.rows_seen,
     }
     assert noted in (folder / "README.md").read_text()
+
+
+def assert_scaled_as_shown(trained: CandidateTrained, config: dict[str, Any]) -> None:
+    shown = trained.plan or {}
+    scaling = ("lora_alpha", "use_rslora")
+    assert [shown[name] for name in scaling] == [config[name] for name in scaling]
 
 
 def test_a_fusion_is_of_adapters_that_are_asked_as_the_definition_says(
@@ -118,12 +125,16 @@ def test_a_fusion_is_of_adapters_that_are_asked_as_the_definition_says(
         candidate(base_models, files, tmp_path / f"part-{seed}", learning_rate=1e-2, seed=seed).candidate
         for seed in (1, 2)
     )
-    trained = candidate(base_models, files, tmp_path / "run", parts, method="fusion", lora_r=2)
+    trained = candidate(
+        base_models, files, tmp_path / "run", parts, method="fusion", lora_r=2, use_rslora=True
+    )
     assert (trained.steps, trained.rows_seen, trained.warnings) == (0, 0, ())
     assert trained.plan is not None
     assert trained.plan["adapters"] == [part.name for part in parts]
     assert trained.plan["lora_r"] == SAID["lora_r"], "its rank is that of its parts"
-    card = (files.adapter_folder(trained.candidate) / "README.md").read_text()
+    folder = files.adapter_folder(trained.candidate)
+    assert_scaled_as_shown(trained, json.loads((folder / "adapter_config.json").read_text()))
+    card = (folder / "README.md").read_text()
     assert f"fused by ties out of {parts[0].name}, {parts[1].name}" in card
     with pytest.raises(Refused, match=r"they differ in the prompt"):
         candidate(base_models, files, tmp_path / "other", parts, prompt="{text}\nTheme:", method="fusion")
