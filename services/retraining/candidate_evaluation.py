@@ -23,7 +23,7 @@ from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused
 from shared.events import CandidateEvaluated, FrozenAdapter, now
-from shared.files import Files
+from shared.files import DigestMismatch, Files
 from shared.job_protocol import JobProgress, Refused, Report
 from shared.model_server import ModelServerRefused
 from shared.workload import Workload
@@ -180,9 +180,13 @@ def _said_of(champion: str, error: Exception) -> str:
 
 
 def _known(asked: Asked, known: Sequence[ModelAnswers], files: Files) -> list[Answer] | None:
+    """What it answered in an earlier evaluation; None to ask it now, also where those answers are lost."""
     for one in known:
         if (one.model, one.questions_digest) == (asked.identity, asked.digest):
-            return [Answer(**row) for row in files.rows(one.file)]
+            try:
+                return [Answer(**row) for row in files.rows(one.file)]
+            except (DigestMismatch, FileNotFoundError) as error:
+                log.warning("%s is asked again, its earlier answers are lost: %s", asked.identity, error)
     return None
 
 

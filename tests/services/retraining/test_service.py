@@ -346,6 +346,27 @@ async def test_a_champion_that_the_model_server_does_not_take_for_a_moment_is_wa
     assert "the model server serves another-model" in caplog.text
 
 
+@pytest.mark.parametrize("fault", ["lost", "changed"])
+async def test_a_model_whose_earlier_answers_are_lost_is_asked_again(
+    models_url: str, files: Files, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    champion = freeze_trained(files, "t-v1", 1, workload_added(files))
+    async with ModelServer(models_url) as models:
+        loading = AdapterLoading(files, models)
+        before = await evaluate_candidate(against(files, champion), loading, Settings(), lambda row: None)
+        known = [one for one in before.answers if one.model in (champion.digest, MODEL)]
+        for one in known:
+            stored = tmp_path / "files" / one.file.uri
+            stored.unlink() if fault == "lost" else stored.write_text("{}\n")
+        caplog.clear()
+        task = against(files, champion, known=known)
+        after = await evaluate_candidate(task, loading, Settings(), lambda row: None)
+    assert after.evaluated.scorecard == before.evaluated.scorecard
+    assert {one.model for one in after.answers} == {one.model for one in before.answers}
+    said = [record.message for record in caplog.records if "is asked again" in record.message]
+    assert [line.partition(" ")[0] for line in said] == [champion.digest, MODEL]
+
+
 class Forgetful(ModelServer):
     """Forgets one adapter after three answers, and takes it no more."""
 
