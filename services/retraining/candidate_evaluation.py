@@ -104,7 +104,8 @@ async def evaluate_candidate(
     candidate = Asked(everything, task.trained.candidate, [asked_by])
     base = Asked(held_out, contract.base_model, [base_model_contract(contract), asked_by])
     champion, refused = await _champion(task.champion, everything, loading)
-    asked = [one for one in (champion, base, candidate) if one is not None]
+    # The candidate before its base model: loading it says in words if that is not served here.
+    asked = [one for one in (champion, candidate, base) if one is not None]
     for one in asked:
         one.answers = _known(one, task.known, files)
     left = [one for one in asked if one.answers is None]

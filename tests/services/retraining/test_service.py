@@ -25,6 +25,7 @@ from services.retraining.store import RunStore
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
+from shared.adapters.refusals import AnotherBase
 from shared.adapters.signature import Verifier, sign
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
@@ -344,6 +345,27 @@ async def test_a_champion_that_the_model_server_does_not_take_for_a_moment_is_wa
     assert (result.evaluated.champion, result.evaluated.scorecard.champion_refused) == (champion.name, "")
     assert "the evaluation waits, for 120 s at most" in caplog.text
     assert "the model server serves another-model" in caplog.text
+
+
+async def test_a_candidate_whose_base_model_is_served_no_more_is_refused_with_what_to_do(
+    models_url: str, files: Files
+) -> None:
+    added = workload_added(files)
+    elsewhere = added.definition.model_copy(update={"base_model": "another-model"})
+    candidate = freeze_trained(files, "t-v1", 1, added.model_copy(update={"definition": elsewhere}))
+    candidate = candidate.model_copy(update={"base_model": "another-model"})
+    task = EvaluateTask(
+        run_id="r1",
+        added=added,
+        dataset=dataset(files, 1),
+        trained=trained(files, candidate, 1),
+        champion=None,
+        known=[],
+    )
+    async with ModelServer(models_url) as models:
+        loading, settings = AdapterLoading(files, models), Settings(patience_seconds=0)
+        with pytest.raises(AnotherBase, match="Serve its base model, or train on that one"):
+            await evaluate_candidate(task, loading, settings, lambda row: None)
 
 
 @pytest.mark.parametrize("fault", ["lost", "changed"])
