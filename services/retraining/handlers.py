@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.retraining.dataset_revision import is_ahead
 from services.retraining.job_messages import (
     EVALUATE,
     TRAIN,
@@ -50,7 +51,12 @@ class Handlers:
         self.champions.apply(event)
 
     async def on_dataset_published(self, event: DatasetPublished) -> None:
-        """One run per dataset, however often it is published."""
+        """One run per dataset, however often it is published, by the newest definition that has come.
+
+        Raises NotHereYet before the revision that the dataset was made of has come.
+        """
+        if is_ahead(event, self.workloads.revisions(event.workload)):
+            raise NotHereYet(f"the revision of {event.workload} that dataset {event.dataset_id} was made of")
         added = self.workloads.known(event.workload)
         fused = await self.store.adapters(event.workload, added.definition.training.adapters or ())
         run_id = event.run_of(event.dataset_id)

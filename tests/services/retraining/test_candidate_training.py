@@ -24,7 +24,13 @@ from shared.workload import Training, Workload
 from tests.services.retraining.tiny_base_model import ANSWERS, NAME, PROMPT, rows, tiny_base_model
 
 AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
-SAID: dict[str, Any] = {"batch_size": 8, "epochs": 8.0, "lora_r": 4, "lora_alpha": 12, "validation_share": 0.3}
+SAID: dict[str, Any] = {
+    "batch_size": 8,
+    "epochs": 8.0,
+    "lora_r": 4,
+    "lora_alpha": 12,
+    "validation_share": 0.3,
+}
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -660,6 +660,24 @@ async def test_a_training_that_is_asked_for_becomes_a_run_of_its_own_on_the_same
     newest = adapters[1]
     assert (newest["method"], json.loads(newest["plan"])["lora_r"]) == ("lora", 2)
     assert (newest["rows_seen"], newest["warnings"]) == (asked.rows_seen, list(asked.warnings))
+
+
+async def test_a_dataset_is_trained_by_the_revision_it_was_made_of_though_that_comes_later(
+    stage: tuple[Service, PublishedEvents], files: Files
+) -> None:
+    service, published = stage
+    first, later = workload_added(files), AT + timedelta(minutes=1)
+    second = with_another_prompt(first).model_copy(update={"added_at": later})
+    made_of_second = dataset(files, 1).model_copy(update={"cutoff": later})
+    await apply(service, first)
+    with pytest.raises(NotHereYet):
+        await apply(service, made_of_second)
+    await apply(service, second)
+    await apply(service, made_of_second)
+    candidate = await published.next()
+    assert isinstance(candidate, CandidateTrained)
+    contract = AdapterContract.read((files.adapter_folder(candidate.candidate) / CONTRACT_FILE).read_bytes())
+    assert (contract.revision, contract.prompt) == (2, second.definition.prompt)
 
 
 async def test_a_run_that_is_cancelled_fails_within_seconds_and_leaves_nothing(
