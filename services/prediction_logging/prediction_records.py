@@ -6,16 +6,15 @@ The record reads as the very event that `shared.events.record` would have writte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import msgspec
 
 from services.prediction_logging.given import PredictionRead
 from shared.events import PredictionLogged, derived_id
-from shared.events.envelope import Record, derived_ids, event_type
+from shared.events.envelope import Record, common_headers, derived_ids
 
 TOPIC = PredictionLogged.topic
-_TYPE = event_type(TOPIC)
-_SOURCE = "/tuneloop/prediction_logging"
 
 
 class _Value(msgspec.Struct, gc=False):
@@ -60,30 +59,21 @@ def prediction_record(
         read.group_id,
         revision,
     )
-    key = prediction_id.encode()
-    [headers] = prediction_headers([read.workload], [key], [time])
-    return Record(TOPIC.name, key, _encode(value), headers)
+    [record] = prediction_records([read.workload], [prediction_id], [time], [_encode(value)])
+    return record
 
 
-def prediction_headers(
-    workloads: Sequence[str], keys: Sequence[bytes], times: Sequence[str]
-) -> list[dict[str, str]]:
-    """Of records of predictions with these ids, made at these times."""
+def prediction_records(
+    workloads: Sequence[str], ids: Sequence[str], times: Sequence[str], values: Sequence[bytes]
+) -> list[Record]:
+    """Of predictions with these ids, made at these times."""
+    keys = list(map(str.encode, ids))
     if len(set(workloads)) == 1:
-        ids = derived_ids([TOPIC.name, workloads[0]], keys)
+        event_ids = derived_ids([TOPIC.name, workloads[0]], keys)
     else:
-        ids = [
-            derived_id(TOPIC.name, workload, key.decode())
-            for workload, key in zip(workloads, keys, strict=True)
+        event_ids = [
+            derived_id(TOPIC.name, workload, made).encode()
+            for workload, made in zip(workloads, ids, strict=True)
         ]
-    return [
-        {
-            "ce_specversion": "1.0",
-            "ce_id": ce_id,
-            "ce_source": _SOURCE,
-            "ce_type": _TYPE,
-            "ce_time": time,
-            "content-type": "application/json",
-        }
-        for ce_id, time in zip(ids, times, strict=True)
-    ]
+    common = common_headers(TOPIC, "prediction_logging")
+    return list(map(Record, repeat(TOPIC.name), keys, values, repeat(common), event_ids, times))

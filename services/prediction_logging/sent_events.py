@@ -11,14 +11,11 @@ import msgspec
 from msgspec import UNSET
 
 from services.prediction_logging.intake import Event
-from services.prediction_logging.prediction_records import prediction_headers
+from services.prediction_logging.prediction_records import prediction_records
 from services.prediction_logging.request_keys import RequestKey
 from services.prediction_logging.sent import Sent
-from shared.events import PredictionLogged
-from shared.events.envelope import Record
 
 KIND = "prediction"
-_TOPIC = PredictionLogged.topic.name
 _content = attrgetter("input", "answer", "adapter", "confidence")
 _encode = msgspec.json.Encoder().encode
 
@@ -48,8 +45,6 @@ def events_of(
             subject = None if one.user is UNSET else subject_of(one.user)
             one.prediction_id, one.predicted_at, one.user = made, time, UNSET
             values.append(_encode(one)[:-1] + _tail(subject, revisions[one.workload]))
-    keys = list(map(str.encode, ids))
-    headers = prediction_headers(workloads, keys, times)
     return list(
         map(
             Event,
@@ -58,7 +53,7 @@ def events_of(
             map(hash, zip(repeat(KIND), workloads, ids)),
             map(hash, map(_content, predictions)),
             are_new,
-            map(Record, repeat(_TOPIC), keys, values, headers),
+            prediction_records(workloads, ids, times, values),
         )
     )
 

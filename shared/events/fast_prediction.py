@@ -109,9 +109,10 @@ def _is_binary_mode(headers: Headers, own_type: tuple[str, bytes]) -> bool:
     count = len(headers)
     if (  # as our own are published; a map would have to hash every name
         (count == _OURS or (count == _OURS + 1 and headers[_OURS][0] == "traceparent"))
-        and headers[3] == own_type
-        and headers[4][0] == "ce_time"
-        and headers[5] == _JSON
+        and headers[2] == own_type
+        and headers[3] == _JSON
+        and headers[4][0] == "ce_id"
+        and headers[5][0] == "ce_time"
     ):
         return True
     named = dict(headers)

@@ -37,7 +37,7 @@ def lines_of(records: Sequence[Record], at: int) -> bytes:
 
 def _line(made: Record, at: int) -> Line:
     key = None if made.key is None else made.key.decode()
-    return Line(at, made.topic, key, dict(made.headers), msgspec.Raw(made.value.replace(b"\n", b" ")))
+    return Line(at, made.topic, key, made.headers, msgspec.Raw(made.value.replace(b"\n", b" ")))
 
 
 def record_in(line: bytes) -> tuple[Record, int | None]:

@@ -30,6 +30,7 @@ KEEP_UP_SECONDS = 1.0
 LAST_RECORDS_SECONDS = 1.0
 _NO_TOPIC = (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
 _REFUSED = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD)
+_ANY, _NOW = -1, 0  # partition and time: to give what follows them by name costs more
 _OF_NO_USE = (KafkaError._FATAL, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
 Published = Callable[[str, int], None]
@@ -192,13 +193,20 @@ def _hand_over(
     native: confluent_kafka.Producer, batch: Batch, records: Sequence[Record], traceparent: str
 ) -> Iterator[float]:
     """Gives librdkafka all records; yields how long to pause each time others should have their turn."""
-    taken = 0
+    taken, produce = 0, native.produce
+    common: Mapping[str, str] | None = None
+    headers: dict[str, str | bytes] = {}  # one for many records, of which librdkafka copies it
     try:
         for record in records:
-            headers = {**record.headers, "traceparent": traceparent}
+            if record.common is common and record.event_id:
+                headers["ce_id"], headers["ce_time"] = record.event_id, record.event_time
+            else:
+                common = record.common
+                headers = {name: value.encode() for name, value in record.headers.items()}
+                headers["traceparent"] = traceparent.encode()
             while True:
                 try:
-                    native.produce(record.topic, record.value, record.key, on_delivery=batch, headers=headers)
+                    produce(record.topic, record.value, record.key, _ANY, batch, None, _NOW, headers)
                     break
                 except BufferError:  # its queue is full: this is back-pressure
                     native.poll(0)  # who was reported on has made room

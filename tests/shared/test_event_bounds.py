@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from shared.events import EVENTS, Event, InvalidMessage, PredictionLogged, derived_id, read
-from shared.events.envelope import NAMESPACE
+from shared.events.envelope import NAMESPACE, derived_ids
 from shared.fields import MAX_RECORD_BYTES, MOST_ITEMS, Attributes, Moment, PredictionId, Share
 from shared.time_ordered_ids import time_ordered_id
 
@@ -172,6 +172,9 @@ def test_an_id_that_another_server_made_is_left_as_it_is(others: str) -> None:
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
 def test_an_id_derived_from_a_cause_is_its_uuid_of_version_5(cause: list[str]) -> None:
     assert derived_id(*cause) == str(uuid.uuid5(NAMESPACE, "\x1f".join(cause)))
+    for count in range(3):
+        ids = derived_ids(cause[:-1], [cause[-1].encode()] * count)
+        assert ids == [derived_id(*cause).encode()] * count
 
 
 def test_a_refusal_quotes_no_key_of_a_map() -> None:

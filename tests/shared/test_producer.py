@@ -92,6 +92,31 @@ async def test_a_batch_is_in_kafka_when_publishing_returns_and_is_one_trace(kafk
     assert len(found[0]["traceparent"]) == 55
 
 
+async def test_records_that_share_headers_have_each_their_own_beside_them(kafka: str) -> None:
+    name = topic(kafka)
+    shared, other = {"ce_type": "a", "content-type": "application/json"}, {"ce_type": "b"}
+    given = [
+        *(
+            Record(name, b"k", b"v", shared, b"id-%d" % number, f"2026-11-26T10:00:0{number}Z")
+            for number in (1, 2)
+        ),
+        Record(name, b"k", b"v", shared),
+        Record(name, b"k", b"v", shared, b"id-3", "2026-11-26T10:00:03Z"),
+        *(
+            Record(name, b"k", b"v", other, b"id-%d" % number, f"2026-11-26T10:00:0{number}Z")
+            for number in (4, 5)
+        ),
+    ]
+    with producer(kafka) as made:
+        await made.publish_records(given)
+        found = await asyncio.to_thread(stored, kafka, name)
+    traces = {one.pop("traceparent") for one in found}
+    assert len(traces) == 1
+    assert found == [one.headers for one in given]
+    assert [one.get("ce_id") for one in found] == ["id-1", "id-2", None, "id-3", "id-4", "id-5"]
+    assert found[3] == shared | {"ce_id": "id-3", "ce_time": "2026-11-26T10:00:03Z"}
+
+
 async def test_what_a_thread_publishes_is_in_kafka_when_it_returns(kafka: str) -> None:
     name = topic(kafka)
     with producer(kafka) as made:

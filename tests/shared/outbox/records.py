@@ -52,5 +52,10 @@ def waiting(opened: Outbox) -> list[Record]:
         records += [record_in(line)[0] for line in lines]
 
 
+def told(records: list[Record]) -> list[tuple[str, bytes | None, bytes, dict[str, str]]]:
+    """All that Kafka is told of them."""
+    return [(one.topic, one.key, one.value, one.headers) for one in records]
+
+
 def ids(records: list[Record]) -> list[str]:
     return [one.headers["ce_id"] for one in records]
