@@ -78,7 +78,7 @@ class Intake:
         key = self._key(kind, request, body)
         found = self._judged(kind, key, body, is_lines=is_lines)
         self._metrics.count(kind.name, found)
-        if found.errors and (must_all or not found.taken):
+        if found.errors and (must_all or not found.ids):
             names = sorted(workload.name for workload in self._workloads.all())
             raise answers.refusal(found, names)
         self._remember(kind, key, body, found)
@@ -115,7 +115,7 @@ class Intake:
             raise not_json(str(error)) from None
         except TooManyLines:
             raise answers.wrong_count(most + 1, most) from None
-        if not found.taken and not found.errors:
+        if not found.ids and not found.errors:
             raise answers.wrong_count(0, most)
         return found
 
@@ -123,7 +123,7 @@ class Intake:
         second = time.monotonic()
         if not key.is_new:
             self._seen.keep(_place(kind, key), hash(body), second)
-        self._seen.keep_all({event.place: event.content for event in found.taken}, second)
+        self._seen.keep_all(found.contents, second)
 
 
 def _must_all(request: Request) -> bool:

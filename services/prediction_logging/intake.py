@@ -43,6 +43,21 @@ class Event(msgspec.Struct, gc=False):
     record: Record
 
 
+@dataclass
+class Judged:
+    """A request's lines: each is taken or wrong."""
+
+    lines: Sequence[int] = ()
+    """Which are taken."""
+    ids: list[str] = field(default_factory=list)
+    """Of what is taken, one for each line."""
+    contents: dict[int, int] = field(default_factory=dict)
+    """Place → content of what is taken, as an Event has them."""
+    records: list[Record] = field(default_factory=list)
+    """Of what is taken, one for each id."""
+    errors: list[LineError] = field(default_factory=list)
+
+
 class Kind(Protocol[G]):
     """One kind of event that apps send."""
 
@@ -58,18 +73,8 @@ class Kind(Protocol[G]):
 
     def events(
         self, body: bytes, most: int, key: RequestKey, moment: datetime, *, is_lines: bool
-    ) -> list[Event] | None:
-        """All lines or elements at once, at most so many; None if one may be wrong."""
-
-
-@dataclass
-class Judged:
-    """A request's lines: each is taken or wrong."""
-
-    taken: list[Event] = field(default_factory=list)
-    errors: list[LineError] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    """Of what is taken, one for each id."""
+    ) -> Judged | None:
+        """All lines or elements taken at once, at most so many; None if one may be wrong."""
 
 
 def judged(
@@ -87,10 +92,11 @@ def judged(
     A line of JSON Lines that is no JSON is a wrong line; an array or object that is none is no body at all.
     An id may come again with the same content, in the same request too; with other content it is wrong.
     """
-    events = kind.events(body, most, key, moment, is_lines=is_lines)
-    if events is not None and _are_taken(events, seen):
-        return Judged(events, [], [event.record for event in events])
-    found = Judged()
+    at_once = kind.events(body, most, key, moment, is_lines=is_lines)
+    if at_once is not None and _is_certain(at_once, seen):
+        return at_once
+    lines: list[int] = []
+    found = Judged(lines)
     here: dict[int, tuple[int, int]] = {}
     for line, given in _read(body, kind, found.errors, is_lines=is_lines, most=most):
         event = kind.event(given, line, key, moment)
@@ -109,21 +115,20 @@ def judged(
             if seen.differs(event.place, event.content):
                 found.errors.append(LineError(line, kind.id_field, OTHER_CONTENT))
                 continue
-            if first != line:
-                found.taken.append(event)
-                continue
-        found.records.append(event.record)
-        found.taken.append(event)
+        lines.append(line)
+        found.ids.append(event.id)
+        found.contents[event.place] = event.content
+        if event.is_new or first == line:
+            found.records.append(event.record)
     return found
 
 
-def _are_taken(events: Sequence[Event], seen: Remembered) -> bool:
-    """Whether for certain all of them are: none is too long, stands here twice or came with other content."""
-    contents = {event.place: event.content for event in events}
+def _is_certain(at_once: Judged, seen: Remembered) -> bool:
+    """Whether all of it may be taken: nothing is too long, stands here twice or came with other content."""
     return (
-        len(contents) == len(events)
-        and not seen.any_differs(contents)
-        and max([len(event.record.value) for event in events]) <= MOST_EVENT_BYTES
+        len(at_once.contents) == len(at_once.ids)
+        and not seen.any_differs(at_once.contents)
+        and max([len(record.value) for record in at_once.records]) <= MOST_EVENT_BYTES
     )
 
 

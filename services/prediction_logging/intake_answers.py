@@ -50,15 +50,17 @@ class PartlyAccepted(BaseModel):
 def answer(judged: Judged) -> Response:
     """202 when every line was taken, 207 (RFC 4918) when some were."""
     if not judged.errors:
-        body: dict[str, Any] = {"ids": [event.id for event in judged.taken]}
+        body: dict[str, Any] = {"ids": judged.ids}
         return Response(_encode(body), 202, media_type="application/json")
     wrong: dict[int, list[dict[str, str]]] = {}
     for error in judged.errors:
         wrong.setdefault(error.line, []).append({"field": error.field, "problem": error.problem})
-    results: list[dict[str, Any]] = [{"line": event.line, "id": event.id} for event in judged.taken]
+    results: list[dict[str, Any]] = [
+        {"line": line, "id": made} for line, made in zip(judged.lines, judged.ids, strict=True)
+    ]
     results += [{"line": line, "errors": errors} for line, errors in wrong.items()]
     results.sort(key=lambda result: result["line"])
-    body = {"accepted": len(judged.taken), "refused": len(wrong), "results": results}
+    body = {"accepted": len(judged.ids), "refused": len(wrong), "results": results}
     return Response(_encode(body), 207, media_type="application/json")
 
 
@@ -75,7 +77,7 @@ def refusal(judged: Judged, known_workloads: Sequence[str]) -> Problem:
             errors=shown,
         )
     wrong = len({error.line for error in errors})
-    said = f"{wrong} of {wrong + len(judged.taken)} lines are wrong; see `errors`."
+    said = f"{wrong} of {wrong + len(judged.ids)} lines are wrong; see `errors`."
     if all(error.problem == OTHER_CONTENT for error in errors):
         return Problem(
             409,
@@ -94,7 +96,7 @@ def not_accepted(judged: Judged, key: RequestKey) -> Problem:
         "Neither Kafka nor the disk confirmed in time. Send the same body again, best with this "
         "Idempotency-Key: the ids will be these, and what did arrive is not counted twice.",
         seconds=RETRY_AFTER_SECONDS,
-        ids=[event.id for event in judged.taken],
+        ids=judged.ids,
         idempotency_key=key.text,
     )
 

@@ -32,6 +32,6 @@ class IntakeMetrics:
         oldest.set_function(lambda: delivery.oldest_seconds)
 
     def count(self, kind: str, judged: Judged) -> None:
-        self._good[kind].inc(len(judged.taken))
+        self._good[kind].inc(len(judged.ids))
         if judged.errors:
             self._wrong[kind].inc(len({error.line for error in judged.errors}))

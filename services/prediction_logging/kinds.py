@@ -11,7 +11,7 @@ from services.prediction_logging.given import (
     PredictionRead,
     read_prediction,
 )
-from services.prediction_logging.intake import Event, LineError
+from services.prediction_logging.intake import Event, Judged, LineError
 from services.prediction_logging.invalid_predictions import why_invalid
 from services.prediction_logging.prediction_records import prediction_record
 from services.prediction_logging.request_keys import RequestKey
@@ -65,7 +65,7 @@ class Predictions:
 
     def events(
         self, body: bytes, most: int, key: RequestKey, moment: datetime, *, is_lines: bool
-    ) -> list[Event] | None:
+    ) -> Judged | None:
         sent = read_sent(body, most, is_lines=is_lines)
         revisions = self._revisions(sent.predictions) if sent is not None else None
         if sent is None or revisions is None:

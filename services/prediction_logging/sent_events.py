@@ -10,7 +10,7 @@ from operator import attrgetter
 import msgspec
 from msgspec import UNSET
 
-from services.prediction_logging.intake import Event
+from services.prediction_logging.intake import Judged
 from services.prediction_logging.prediction_records import prediction_records
 from services.prediction_logging.request_keys import RequestKey
 from services.prediction_logging.sent import Sent
@@ -26,11 +26,10 @@ def events_of(
     moment: datetime,
     revisions: Mapping[str, int],
     subject_of: Callable[[str | None], str | None],
-) -> list[Event]:
+) -> Judged:
     """`revisions`: by workload, of the definitions as they stand."""
     predictions, now = sent.predictions, moment.isoformat()
     workloads = [one.workload for one in predictions]
-    are_new = [key.is_new and one.prediction_id is UNSET for one in predictions]
     ids = [
         key.id_of(KIND, one.workload, number) if one.prediction_id is UNSET else one.prediction_id
         for number, one in enumerate(predictions, 1)
@@ -45,16 +44,12 @@ def events_of(
             subject = None if one.user is UNSET else subject_of(one.user)
             one.prediction_id, one.predicted_at, one.user = made, time, UNSET
             values.append(_encode(one)[:-1] + _tail(subject, revisions[one.workload]))
-    return list(
-        map(
-            Event,
-            range(1, len(ids) + 1),
-            ids,
-            map(hash, zip(repeat(KIND), workloads, ids)),
-            map(hash, map(_content, predictions)),
-            are_new,
-            prediction_records(workloads, ids, times, values),
-        )
+    places = map(hash, zip(repeat(KIND), workloads, ids))
+    return Judged(
+        range(1, len(ids) + 1),
+        ids,
+        dict(zip(places, map(hash, map(_content, predictions)), strict=False)),
+        prediction_records(workloads, ids, times, values),
     )
 
 
