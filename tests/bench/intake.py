@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
+from services.garbage import collect_seldom
 from services.prediction_logging.acceptance import Acceptance
 from services.prediction_logging.api import Intake
 from services.prediction_logging.direct_routes import DirectRoutes
@@ -107,8 +107,7 @@ async def serve(port: int, kafka: str, folder: Path) -> None:
     follow_http_conventions(app, HttpSettings())
     server = make_server(app)
     server.config.host, server.config.port = "127.0.0.1", port
-    gc.collect()
-    gc.freeze()  # as the runner does
+    collect_seldom()
     await server.serve()
 
 
