@@ -44,7 +44,7 @@ async def test_a_run_is_cancelled(commands: Commands, workloads: Workloads, clic
     await commands.cancel("r1", "ada", "the wrong rows")
     (event,) = [one for one in workloads.published if isinstance(one, RunCancelRequested)]
     assert (event.run_id, event.requested_by, event.reason) == ("r1", "ada", "the wrong rows")
-    with pytest.raises(ServiceRefused, match="There is no run"):
+    with pytest.raises(ServiceRefused, match="No run has an id that begins with “r2”"):
         await commands.cancel("r2", "ada", "a test")
 
 
