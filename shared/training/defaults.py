@@ -20,7 +20,7 @@ EPOCHS, MOST_EPOCHS = 3.0, 8.0
 FEWEST_STEPS, READINGS_OF_A_LABEL = 150, 100
 """Few rows are read more often, until there are so many steps, and each label was read about so often.
 
-With 54 readings a champion of 77 labels is no better than a linear model, with 100 it is; early stopping ends
+With 54 readings a champion of 77 labels is no better than a linear model, with 99 it is; early stopping ends
 what learnt enough.
 """
 SEED = 1

@@ -131,13 +131,18 @@ async def test_the_same_key_is_the_same_training_and_the_same_training_is_refuse
     assert (await train(workloads, training={"seed": 2}, idempotency_key="k3")).status_code == 202
 
 
-async def test_the_run_that_followed_the_dataset_by_itself_is_a_twin_too(
-    workloads: Workloads, clickhouse: ClickHouse
-) -> None:
+async def trained_by_itself(workloads: Workloads, clickhouse: ClickHouse) -> None:
+    """A first dataset with the run that followed it, by the definition's settings."""
     await workloads.add_and_promote()
     await dataset(clickhouse, 1, FIRST)
     as_defined = Training(lora_r=4, max_steps=10).model_dump_json(exclude_none=True)
     await run_row(clickhouse, DatasetPublished.run_of(FIRST), "evaluated", training=as_defined)
+
+
+async def test_the_run_that_followed_the_dataset_by_itself_is_a_twin_too(
+    workloads: Workloads, clickhouse: ClickHouse
+) -> None:
+    await trained_by_itself(workloads, clickhouse)
     assert (await train(workloads)).status_code == 409
     assert (await train(workloads, training={"seed": 7})).status_code == 202
 
@@ -145,10 +150,7 @@ async def test_the_run_that_followed_the_dataset_by_itself_is_a_twin_too(
 async def test_the_same_settings_by_another_prompt_are_another_training(
     workloads: Workloads, clickhouse: ClickHouse
 ) -> None:
-    await workloads.add_and_promote()
-    await dataset(clickhouse, 1, FIRST)
-    as_defined = Training(lora_r=4, max_steps=10).model_dump_json(exclude_none=True)
-    await run_row(clickhouse, DatasetPublished.run_of(FIRST), "evaluated", training=as_defined)
+    await trained_by_itself(workloads, clickhouse)
 
     async def again(key: str) -> list[int]:
         """What both trainings are answered: that of the dataset's own run, and another."""
