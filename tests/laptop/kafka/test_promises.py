@@ -251,8 +251,8 @@ class TestPromises:
         else:
             change = ConfigResource("topic", topic, set_config={"retention.ms": "-1", name: value})
             admin(kafka).alter_configs([change])[change].result(PATIENCE_SECONDS)
-        described = admin(kafka).describe_configs([change])[change]
-        assert described.result(PATIENCE_SECONDS)[name].value == value
+        # A change is acknowledged by the controller; the broker that is asked may learn of it after.
+        await_true(lambda: described(kafka, change)[name].value == value)
         await_true(lambda: sent_at() > old + DAY_MS - 60_000)
         assert READERS_OF_TIMES["confluent"](kafka, topic, 1)[0] == (False, old)
 
@@ -507,6 +507,11 @@ class TestPromises:
         found = read(consumer, 1, seconds=4)
         consumer.close()
         assert values(found) == [b"value"]
+
+
+def described(kafka: str, topic: ConfigResource) -> dict[str, ConfigEntry]:
+    found: dict[str, ConfigEntry] = admin(kafka).describe_configs([topic])[topic].result(PATIENCE_SECONDS)
+    return found
 
 
 def held(consumer: Consumer) -> set[int]:
