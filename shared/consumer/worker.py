@@ -28,7 +28,7 @@ EVENTS_PER_COMMIT = 100  # of a handler that takes one event at a time
 HANDLER_SECONDS = 60.0  # far below max.poll.interval.ms (300 s): what takes longer is a job
 LONGEST_PAUSE_SECONDS = 5.0  # one try in so long costs nothing, and what comes back is seen soon
 SHRINK = 8  # after each failure so many times fewer records, so that the one that fails is soon alone
-GATHER_SECONDS = 0.4  # between the beginnings of two batches, while many come: each is a part in ClickHouse
+GATHER_SECONDS = 0.6  # between the beginnings of two batches, while many come: each is a part in ClickHouse
 MANY = 500
 
 log = logging.getLogger(__name__)
