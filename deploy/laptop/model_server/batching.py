@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -65,12 +65,11 @@ class Job:
     memory: Any = None
     """The engine's own: what it keeps of the job from token to token."""
 
-    def pending(self) -> tuple[int, ...]:
-        """The token ids that the next pass has to read."""
-        return (self.tokens[-1].id,) if self.tokens else self.prompt
-
 
 class Engine(Protocol):
+    def unread(self, job: Job) -> int:
+        """How many tokens of it the next pass has to read."""
+
     def advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
         """The next token of each job, all asked of the same weights, in one pass.
 
@@ -85,10 +84,12 @@ class Busy(Exception):
     """Too many requests wait already. Try again in a moment."""
 
 
-def next_pass(jobs: Sequence[Job], most_tokens: int = TOKENS_PER_PASS) -> list[Job]:
+def next_pass(
+    jobs: Sequence[Job], unread: Callable[[Job], int], most_tokens: int = TOKENS_PER_PASS
+) -> list[Job]:
     """The jobs that go through the model together next: those of the longest-waiting job's weights.
 
-    In the order in which they wait, up to `most_tokens`; the first goes even if it alone has more.
+    In the order in which they wait, up to `most_tokens` not read yet; the first goes even if it has more.
     """
     waiting = sorted(jobs, key=lambda job: job.since)
     chosen: list[Job] = []
@@ -96,7 +97,7 @@ def next_pass(jobs: Sequence[Job], most_tokens: int = TOKENS_PER_PASS) -> list[J
     for job in waiting:
         if job.weights is not waiting[0].weights:
             continue
-        tokens += len(job.pending())
+        tokens += unread(job)
         if chosen and tokens > most_tokens:
             break
         chosen.append(job)
@@ -144,7 +145,7 @@ class Worker:
     def _work(self) -> None:
         in_company = False
         while self._take(in_company):
-            jobs = next_pass(self._running)
+            jobs = next_pass(self._running, self._engine.unread)
             if jobs:
                 in_company = len(jobs) > 1
                 self._advance(jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as functional
@@ -14,6 +15,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from deploy.laptop.model_server.adapter_files import AdapterFiles
 from deploy.laptop.model_server.batching import Answer, Job, Sampling, Token
+from deploy.laptop.model_server.beginnings import Beginning, Beginnings
 from deploy.laptop.model_server.lora_config import LoraConfig, refuse_another_base
 from deploy.laptop.model_server.low_rank import linear_layers, merged, read_weights, with_low_rank
 from deploy.laptop.model_server.sampling import next_token
@@ -21,12 +23,16 @@ from deploy.laptop.model_server.sampling import next_token
 _PACKED = "tuneloop_packed"
 _WARM_UP = Sampling(max_tokens=1, temperature=0)
 
+Layers = dict[int, tuple[Tensor, Tensor]]
+"""Keys and values, [1, heads, tokens, width], by layer."""
+NOTHING_READ: Beginning[Layers] = Beginning((), {})
+
 
 class _Memory:
     """What a job keeps between passes: keys and values of each layer, and its random numbers."""
 
-    def __init__(self, seed: int | None) -> None:
-        self.layers: dict[int, tuple[Tensor, Tensor]] = {}
+    def __init__(self, seed: int | None, layers: Layers) -> None:
+        self.layers = layers
         self.generator = torch.Generator()
         if seed is None:
             self.generator.seed()
@@ -37,20 +43,28 @@ class _Memory:
 class _Span:
     """One job's tokens within a packed pass. `fresh` becomes the job's memory once the pass has succeeded."""
 
-    def __init__(self, job: Job, memory: _Memory) -> None:
-        self.ids = job.pending()
-        self.start = len(job.prompt) + len(job.tokens) - 1 if job.tokens else 0
-        self.keeps = job.sampling.max_tokens > 1
-        self.memory = memory
-        self.fresh: dict[int, tuple[Tensor, Tensor]] = {}
+    def __init__(self, ids: tuple[int, ...], start: int, memory: _Memory, keeps: bool) -> None:
+        self.ids, self.start, self.memory, self._keeps = ids, start, memory, keeps
+        self.fresh: Layers = {}
+        self._sees: Tensor | None = None
+        """Which of all tokens each of these sees, where some come before them."""
+        if start and len(ids) > 1:
+            self._sees = torch.ones(len(ids), start + len(ids), dtype=torch.bool).tril(start)
 
-    def extend(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.keeps:
-            return key, value
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
         if (past := self.memory.layers.get(layer)) is not None:
             key, value = torch.cat((past[0], key), dim=2), torch.cat((past[1], value), dim=2)
-        self.fresh[layer] = key, value
-        return key, value
+        if self._keeps:
+            self.fresh[layer] = key, value
+        return functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=self._sees,
+            is_causal=not self.start and len(self.ids) > 1,
+            scale=scaling,
+            enable_gqa=True,
+        )
 
 
 def _attend(
@@ -70,16 +84,8 @@ def _attend(
     depend on who else is in the pass, but for rounding.
     """
     lengths = [len(span.ids) for span in spans]
-    parts = []
-    for span, q, k, v in zip(
-        spans, query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True
-    ):
-        keys, values = span.extend(int(module.layer_idx), k, v)
-        parts.append(
-            functional.scaled_dot_product_attention(
-                q, keys, values, is_causal=len(span.ids) > 1, scale=scaling, enable_gqa=True
-            )
-        )
+    packed = zip(spans, query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
+    parts = [span.attend(int(module.layer_idx), q, k, v, scaling) for span, q, k, v in packed]
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -100,6 +106,7 @@ class TransformersEngine:
         self.vocabulary = int(self.base.config.vocab_size)
         ends = self.base.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        self._beginnings: WeakKeyDictionary[Any, Beginnings[Layers]] = WeakKeyDictionary()
         self.advance(self.base, [Job(self.base, (0, 0), _WARM_UP)])
 
     def encode(self, text: str, *, special_tokens: bool = True) -> list[int]:
@@ -147,9 +154,14 @@ class TransformersEngine:
         with torch.inference_mode():
             return self._advance(weights, jobs)
 
+    def unread(self, job: Job) -> int:
+        """See batching.Engine."""
+        return 1 if job.tokens else len(job.prompt) - len(self._beginning(job).ids)
+
     def _advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
-        memories = [job.memory or _Memory(job.sampling.seed) for job in jobs]
-        spans = [_Span(job, memory) for job, memory in zip(jobs, memories, strict=True)]
+        beginnings = self._beginnings.setdefault(weights, Beginnings())
+        learnt = [0 if job.tokens else beginnings.worth_keeping(job.prompt) for job in jobs]
+        spans = [self._span(job, keeps=bool(length)) for job, length in zip(jobs, learnt, strict=True)]
         hidden = weights.model(
             input_ids=torch.tensor([[token for span in spans for token in span.ids]]),
             position_ids=torch.cat([torch.arange(s.start, s.start + len(s.ids)) for s in spans])[None],
@@ -158,13 +170,28 @@ class TransformersEngine:
         ).last_hidden_state[0]
         last = torch.tensor([len(span.ids) for span in spans]).cumsum(0) - 1
         tokens = [
-            next_token(_logits(weights, row, job.sampling.allowed), job.sampling, memory.generator)
-            for job, memory, row in zip(jobs, memories, hidden[last], strict=True)
+            next_token(_logits(weights, row, job.sampling.allowed), job.sampling, span.memory.generator)
+            for job, span, row in zip(jobs, spans, hidden[last], strict=True)
         ]
-        for job, span in zip(jobs, spans, strict=True):
+        for job, span, length in zip(jobs, spans, learnt, strict=True):
+            if length:
+                beginnings.keep(job.prompt[:length], _first(span.fresh, length))
             span.memory.layers = span.fresh
             job.memory = span.memory
         return tokens
+
+    def _span(self, job: Job, keeps: bool) -> _Span:
+        if job.tokens:
+            start = len(job.prompt) + len(job.tokens) - 1
+            return _Span((job.tokens[-1].id,), start, job.memory, keeps=True)
+        beginning = self._beginning(job)
+        memory = _Memory(job.sampling.seed, beginning.memory)
+        start = len(beginning.ids)
+        return _Span(job.prompt[start:], start, memory, keeps or job.sampling.max_tokens > 1)
+
+    def _beginning(self, job: Job) -> Beginning[Layers]:
+        kept = self._beginnings.get(job.weights)
+        return (kept and kept.of(job.prompt)) or NOTHING_READ
 
     def ending(self, job: Job) -> Answer | None:
         """See batching.Engine. The text leaves out the end token and all from a stop string on."""
@@ -181,6 +208,10 @@ class TransformersEngine:
         if len(tokens) >= job.sampling.max_tokens:
             return Answer(tokens, self.decode(ids), "length")
         return None
+
+
+def _first(layers: Layers, tokens: int) -> Layers:
+    return {number: (k[:, :, :tokens].clone(), v[:, :, :tokens].clone()) for number, (k, v) in layers.items()}
 
 
 def _logits(weights: Any, hidden: Tensor, allowed: tuple[int, ...] | None) -> Tensor:

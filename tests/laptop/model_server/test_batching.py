@@ -14,40 +14,48 @@ def job(weights: str = "base", *, length: int = 10, since: int = 0, max_tokens: 
     return Job(weights, (1,) * length, Sampling(max_tokens=max_tokens), since=since)
 
 
+def unread(one: Job) -> int:
+    return 1 if one.tokens else len(one.prompt)
+
+
 # Which go together
 
 
 def test_jobs_of_the_same_weights_share_a_pass() -> None:
     base, other = "base", "other"
     jobs = [job(base, since=1), job(other, since=2), job(base, since=3)]
-    assert next_pass(jobs) == [jobs[0], jobs[2]]
+    assert next_pass(jobs, unread) == [jobs[0], jobs[2]]
 
 
 def test_the_longest_waiting_job_decides_whose_turn_it_is() -> None:
     early, late = job("early", since=1), job("late", since=2)
-    assert next_pass([late, early]) == [early]
+    assert next_pass([late, early], unread) == [early]
 
 
 def test_a_pass_holds_no_more_tokens_than_it_may() -> None:
     jobs = [job(length=40, since=n) for n in range(5)]
-    assert next_pass(jobs, most_tokens=100) == jobs[:2]
+    assert next_pass(jobs, unread, most_tokens=100) == jobs[:2]
 
 
 def test_a_prompt_longer_than_a_pass_goes_alone() -> None:
     jobs = [job(length=1000, since=0), job(length=1, since=1)]
-    assert next_pass(jobs, most_tokens=100) == jobs[:1]
+    assert next_pass(jobs, unread, most_tokens=100) == jobs[:1]
 
 
 def test_a_job_that_has_begun_costs_one_token_a_pass() -> None:
     begun = job(length=99, since=0, max_tokens=9)
     begun.tokens.append(Token(7, 0.0))
     fresh = job(length=99, since=1)
-    assert begun.pending() == (7,)
-    assert next_pass([begun, fresh], most_tokens=100) == [begun, fresh]
+    assert next_pass([begun, fresh], unread, most_tokens=100) == [begun, fresh]
+
+
+def test_what_is_read_already_takes_no_room() -> None:
+    jobs = [job(length=99, since=n) for n in range(3)]
+    assert next_pass(jobs, lambda one: len(one.prompt) - 50, most_tokens=100) == jobs[:2]
 
 
 def test_nothing_to_do_is_an_empty_pass() -> None:
-    assert next_pass([]) == []
+    assert next_pass([], unread) == []
 
 
 # The worker
@@ -69,6 +77,9 @@ class CountingEngine:
         if any(13 in job.prompt for job in jobs):
             raise ArithmeticError("thirteen")
         return [Token(len(job.tokens), 0.0) for job in jobs]
+
+    def unread(self, job: Job) -> int:
+        return unread(job)
 
     def ending(self, job: Job) -> Answer | None:
         done = len(job.tokens) == job.sampling.max_tokens

@@ -116,6 +116,38 @@ def test_packed_generation_writes_what_transformers_writes(engine: TransformersE
         assert text == engine.decode(written[0, ids.shape[1] :].tolist())
 
 
+LISTED = "Answer with one of these words: refund, order, delivery, account, address, other.\n\n"
+
+
+def test_what_prompts_begin_with_alike_is_read_once_and_changes_nothing(
+    engine: TransformersEngine, plain: Any
+) -> None:
+    prompts = [f"{LISTED}{prompt}" for prompt in PROMPTS]
+    for prompt in prompts:
+        scores(engine, engine.base, [prompt])
+    job = label_job(engine, engine.base, prompts[0])
+    assert engine.unread(job) <= len(engine.encode(PROMPTS[0])) + 1
+    for prompt, got in zip(prompts, scores(engine, engine.base, prompts), strict=True):
+        assert got == pytest.approx(plain_scores(plain, engine, prompt), abs=CLOSE)
+    writing = Job(engine.base, job.prompt, Sampling(max_tokens=8, temperature=0))
+    assert engine.unread(writing) < len(writing.prompt)
+    ids = torch.tensor([job.prompt])
+    written = plain.generate(ids, attention_mask=ids * 0 + 1, max_new_tokens=8, do_sample=False)
+    assert finish(engine, [writing]) == [engine.decode(written[0, ids.shape[1] :].tolist())]
+
+
+def test_an_adapter_has_beginnings_of_its_own(engine: TransformersEngine, beside: Any, plain: Any) -> None:
+    prompts = [f"{LISTED}Mine: {number}" for number in range(4)]
+    before = scores(engine, beside, prompts[:1])
+    for weights in (engine.base, beside):
+        for prompt in prompts[1:]:
+            scores(engine, weights, [prompt])
+    assert engine.unread(label_job(engine, beside, prompts[0])) < 8
+    assert scores(engine, beside, prompts[:1])[0] == pytest.approx(before[0], abs=CLOSE)
+    again = scores(engine, engine.base, prompts[:1])[0]
+    assert again == pytest.approx(plain_scores(plain, engine, prompts[0]), abs=CLOSE)
+
+
 def test_a_request_that_joins_one_under_way_changes_nothing(engine: TransformersEngine) -> None:
     def generation() -> Job:
         return Job(engine.base, tuple(engine.encode(PROMPTS[0])), Sampling(max_tokens=6, temperature=0))
