@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from shared.consumer import ConsumerRecord, Invalid
 from shared.events import PredictionLogged
@@ -13,9 +13,11 @@ ANOTHER_CAME_FIRST = "prediction_id: another content came first"
 
 
 def first_writes(
-    consumed: Iterable[ConsumerRecord[PredictionLogged]],
-) -> tuple[dict[Key, ConsumerRecord[PredictionLogged]], list[Invalid]]:
+    consumed: Sequence[ConsumerRecord[PredictionLogged]],
+) -> tuple[Sequence[ConsumerRecord[PredictionLogged]], list[Invalid]]:
     """The first record of each id, and those that say something else under it. Equal ones are dropped."""
+    if len({one.event.prediction_id for one in consumed}) == len(consumed):  # as of most batches
+        return consumed, []
     first: dict[Key, ConsumerRecord[PredictionLogged]] = {}
     conflicts: list[Invalid] = []
     for one in consumed:
@@ -23,7 +25,7 @@ def first_writes(
         held = first.setdefault((event.workload, event.prediction_id), one)
         if held is not one and _content(held.event) != _content(event):
             conflicts.append(Invalid(one, ANOTHER_CAME_FIRST))
-    return first, conflicts
+    return list(first.values()), conflicts
 
 
 def offset_spans(consumed: Sequence[ConsumerRecord[PredictionLogged]]) -> dict[int, tuple[int, int]]:

@@ -6,7 +6,7 @@ afterwards, so at least one of them sees both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -40,13 +40,12 @@ class Handlers:
 
     async def on_prediction_logged(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
         valid, invalid = self._sorted_out(consumed)
-        first, conflicts = first_writes(valid)
-        good = list(first.values())
+        good, conflicts = first_writes(valid)
         arrival = await self._keep(good)
         self.metrics.count_predictions(good)
         self.metrics.count_conflicts(conflicts)
-        disliked = await self._feedback_that_waited(first, arrival)
-        await self._flag([*self._looked_at(good), *(self._disliked(first[key].event) for key in disliked)])
+        disliked = await self._feedback_that_waited(good, arrival)
+        await self._flag([*self._looked_at(good), *map(self._disliked, disliked)])
         return [*invalid, *conflicts]
 
     async def on_feedback_given(self, consumed: list[ConsumerRecord[FeedbackGiven]]) -> None:
@@ -85,17 +84,20 @@ class Handlers:
         return arrival
 
     async def _feedback_that_waited(
-        self, first: dict[Key, ConsumerRecord[PredictionLogged]], arrival: int
-    ) -> Collection[Key]:
-        """Of which of the predictions that were just stored negative feedback was there before."""
-        if not first:
-            return ()
-        waiting = await self.store.waiting_for({workload for workload, _ in first}, arrival)
-        here = met(waiting, first.keys())
-        workload_of = {name: workload for workload, name in first}
-        elsewhere = found_elsewhere((one for one in waiting if one.key not in first), workload_of)
+        self, good: Sequence[ConsumerRecord[PredictionLogged]], arrival: int
+    ) -> list[PredictionLogged]:
+        """Those of the predictions that were just stored of which negative feedback was there before."""
+        if not good:
+            return []
+        waiting = await self.store.waiting_for({one.event.workload for one in good}, arrival)
+        if not waiting:
+            return []
+        stored = {(one.event.workload, one.event.prediction_id): one.event for one in good}
+        here = met(waiting, stored.keys())
+        workload_of = {name: workload for workload, name in stored}
+        elsewhere = found_elsewhere((one for one in waiting if one.key not in stored), workload_of)
         await self._note([*here, *elsewhere])
-        return {one.key for one in here if one.is_negative}
+        return list({one.key: stored[one.key] for one in here if one.is_negative}.values())
 
     async def _wait(self, events: Iterable[FeedbackGiven]) -> dict[Key, Stored]:
         """Notes feedback whose prediction is not here, and looks again: it may have come meanwhile."""

@@ -37,7 +37,7 @@ class Metrics:
         )
 
     def count_predictions(self, consumed: Sequence[ConsumerRecord[PredictionLogged]]) -> None:
-        for workload, count in Counted(one.event.workload for one in consumed).items():
+        for workload, count in Counted([one.event.workload for one in consumed]).items():
             self._predictions.labels(workload).inc(count)
 
     def count_flags(self, flags: Iterable[PredictionFlagged]) -> None:
