@@ -30,7 +30,6 @@ from shared.fields import (
 _JSON = ("content-type", b"application/json")
 _OURS = 6  # headers of an event as `record` makes it; the producer adds a trace
 _WORKLOAD = re.compile(WORKLOAD_NAME_PATTERN)
-_MOST_BYTES_PER_CHARACTER = 4
 
 _Id = Annotated[str, Meta(min_length=1, max_length=128)]
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -132,16 +131,16 @@ def _keep_the_bounds(events: Sequence[FastPrediction], values: Sequence[bytes | 
     ids = "".join([event.prediction_id for event in events])
     others = [event.subject_id for event in events if event.subject_id is not None]
     others += [event.group_id for event in events if event.group_id is not None]
-    longest = max(map(len, [event.input for event in events]))
+    longest = max(map(len, values))  # type: ignore[arg-type]  # what was read is bytes
     return (
         "cmpl-" not in ids
         and not (ids + "".join(others)).encode().translate(None, ID_CHARACTERS)
         and all(map(_WORKLOAD.fullmatch, {event.workload for event in events}))
         and min(times) >= EARLIEST
         and max(times) < END_OF_TIME
-        and max(map(len, values)) <= MAX_RECORD_BYTES  # type: ignore[arg-type]
+        and longest <= MAX_RECORD_BYTES
         and (
-            longest * _MOST_BYTES_PER_CHARACTER <= MAX_TEXT_BYTES
+            longest <= MAX_TEXT_BYTES  # no text is longer than the JSON it stood in
             or max(len(event.input.encode()) for event in events) <= MAX_TEXT_BYTES
         )
     )
