@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,43 @@ async def test_rows_and_columns_are_stored_alike(clickhouse: ClickHouse) -> None
     assert await clickhouse.rows("SELECT id, text FROM notes ORDER BY id") == [
         {"id": "1", "text": "x"}, {"id": "2", "text": "y"}, {"id": "3", "text": "z"},
     ]  # fmt: skip
+
+
+@asynccontextmanager
+async def overheard(url: str) -> AsyncIterator[tuple[str, bytearray]]:
+    """Gives an address before the server at `url`, and what is sent there."""
+    server, sent = urlsplit(url), bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, ahead = await asyncio.open_connection(server.hostname, server.port)
+        answers = asyncio.create_task(pass_on(behind, writer, bytearray()))
+        await pass_on(reader, ahead, sent)
+        await answers
+
+    async def pass_on(source: asyncio.StreamReader, to: asyncio.StreamWriter, heard: bytearray) -> None:
+        while some := await source.read(1 << 16):
+            heard += some
+            to.write(some)
+        to.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield url.replace(f":{server.port}/", f":{listening.sockets[0].getsockname()[1]}/"), sent
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_only_what_leaves_this_machine_travels_compressed(
+    clickhouse: ClickHouse, database_url: str, monkeypatch: pytest.MonkeyPatch, is_here: bool
+) -> None:
+    await clickhouse.command(NOTES)
+    rows = [{"id": f"{number:04}", "text": "often said"} for number in range(1000)]
+    if not is_here:
+        monkeypatch.setattr("shared.clickhouse.opening.HOSTS", ())
+    async with overheard(database_url) as (url, sent):
+        server = await connect(url)
+        await server.insert("notes", rows)
+        assert await server.rows("SELECT id, text FROM notes ORDER BY id") == rows
+        await server.close()
+    assert (sent.count(b"often said") == len(rows)) == is_here
 
 
 async def test_a_question_may_be_about_any_number_of_rows_of_any_text(clickhouse: ClickHouse) -> None:
