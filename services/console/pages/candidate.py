@@ -83,8 +83,8 @@ class CandidatePage:
 
     async def _origin(self, cycle_id: str) -> Origin:
         store, name = self._parts.store, self._workload.name
-        cycle = await store.cycle(name, cycle_id)
+        cycle = await store.cycles.cycle(name, cycle_id)
         if cycle is None:
             return Origin(None, [], 0)
-        clusters = await store.clusters_of(name, cycle_id)
-        return Origin(cycle, clusters, await store.corrections_until(name, cycle.cutoff))
+        clusters = await store.cycles.clusters_of(name, cycle_id)
+        return Origin(cycle, clusters, await store.cycles.corrections_until(name, cycle.cutoff))

@@ -113,13 +113,13 @@ class LoopPage:
 
     async def _draw_line(self, now: datetime) -> None:
         store, name = self._parts.store, self._workload.name
-        span = await store.span(name, now - LOOK_BACK)
+        span = await store.predictions.span(name, now - LOOK_BACK)
         self._chart.set_visibility(span is not None)
         if span is None:
             self._summary.set_text("The line begins with the first request that the gateway answers.")
             return
-        buckets = await store.buckets(name, span[0], bucket_width(*span))
-        revisions = await store.revisions(name)
+        buckets = await store.predictions.buckets(name, span[0], bucket_width(*span))
+        revisions = await store.candidates.revisions(name)
         self._summary.set_text(summary(buckets, revisions))
         drawn = chart(buckets, revisions)
         if drawn != self._chart.options:

@@ -28,8 +28,8 @@ async def test_every_question_can_be_asked_of_the_real_views(published: ClickHou
     assert stages(await store.snapshot(workload, "x", NOW, NOW), None) == stages(
         Snapshot(workload, "x"), None
     )
-    assert await store.span("tickets", NOW) is None
-    assert await store.buckets("tickets", NOW, examples.HOUR) == []
-    assert await store.buckets("tickets", NOW, timedelta(seconds=10)) == []
-    assert await store.cycle("tickets", "c1") is None
-    assert await store.corrections_until("tickets", NOW) == 0
+    assert await store.predictions.span("tickets", NOW) is None
+    assert await store.predictions.buckets("tickets", NOW, examples.HOUR) == []
+    assert await store.predictions.buckets("tickets", NOW, timedelta(seconds=10)) == []
+    assert await store.cycles.cycle("tickets", "c1") is None
+    assert await store.cycles.corrections_until("tickets", NOW) == 0

@@ -26,14 +26,14 @@ async def test_a_database_without_any_view_reads_as_empty(clickhouse: ClickHouse
     store = ConsoleStore(clickhouse)
     workload = examples.definition()
     assert stages(await store.snapshot(workload, "", None, NOW), None) == stages(Snapshot(workload), None)
-    assert await store.span("tickets", NOW - timedelta(days=28)) is None
+    assert await store.predictions.span("tickets", NOW - timedelta(days=28)) is None
 
 
 async def test_a_view_is_read_as_soon_as_its_owner_publishes_it(clickhouse: ClickHouse) -> None:
     store = ConsoleStore(clickhouse)
-    assert (await store.agreement("tickets")).n == 0
+    assert (await store.cycles.agreement("tickets")).n == 0
     await examples.fill(clickhouse)
-    assert await store.agreement("tickets") == wilson(56, 60)
+    assert await store.cycles.agreement("tickets") == wilson(56, 60)
 
 
 async def test_a_filled_database_shows_its_second_cycle(filled: ConsoleStore) -> None:
@@ -51,7 +51,7 @@ async def test_an_alias_that_moved_to_a_copy_of_the_same_adapter_is_no_change_of
 ) -> None:
     rows = await clickhouse.rows("SELECT * FROM champions_v1 ORDER BY revision")
     await clickhouse.insert("champions_v1", [rows[-1] | {"revision": 3, "digest": "sha256:" + "1" * 64}])
-    shown = [revision.adapter for revision in await filled.revisions("tickets")]
+    shown = [revision.adapter for revision in await filled.candidates.revisions("tickets")]
     assert shown == [examples.FIRST, SECOND]
 
 
@@ -64,7 +64,7 @@ async def test_every_time_is_in_utc(filled: ConsoleStore) -> None:
 
 
 async def test_traffic_counts_one_day(filled: ConsoleStore) -> None:
-    traffic = await filled.traffic("tickets", NOW - timedelta(days=1), 0.6)
+    traffic = await filled.predictions.traffic("tickets", NOW - timedelta(days=1), 0.6)
     assert traffic.predictions == 24 * 60 / 8.4 // 1
     assert 0 < traffic.doubted < traffic.predictions
 
@@ -77,7 +77,7 @@ async def test_another_workload_has_nothing_of_it(filled: ConsoleStore) -> None:
 async def test_the_audit_counts_only_what_was_drawn_at_random(
     filled: ConsoleStore, clickhouse: ClickHouse
 ) -> None:
-    audited = await filled.audited("tickets", SECOND)
+    audited = await filled.predictions.audited("tickets", SECOND)
     rows = await clickhouse.rows(
         "SELECT count() AS n FROM corrections_v1 WHERE adapter = {a:String}", a=SECOND
     )
@@ -85,9 +85,9 @@ async def test_the_audit_counts_only_what_was_drawn_at_random(
 
 
 async def test_buckets_hold_every_prediction_once(filled: ConsoleStore) -> None:
-    span = await filled.span("tickets", NOW - timedelta(days=28))
+    span = await filled.predictions.span("tickets", NOW - timedelta(days=28))
     assert span is not None
-    buckets = await filled.buckets("tickets", span[0], bucket_width(*span))
+    buckets = await filled.predictions.buckets("tickets", span[0], bucket_width(*span))
     assert sum(bucket.predictions for bucket in buckets) == 2400
     assert all(bucket.right <= bucket.audited for bucket in buckets)
     assert [bucket.start for bucket in buckets] == sorted(bucket.start for bucket in buckets)
@@ -96,4 +96,4 @@ async def test_buckets_hold_every_prediction_once(filled: ConsoleStore) -> None:
 async def test_a_refused_query_is_told_from_an_empty_view(clickhouse: ClickHouse) -> None:
     await clickhouse.command("CREATE TABLE agreement_v1 (wrong String) ENGINE = Memory")
     with pytest.raises(TablesDoNotAnswer):
-        await ConsoleStore(clickhouse).agreement("tickets")
+        await ConsoleStore(clickhouse).cycles.agreement("tickets")
