@@ -9,9 +9,11 @@ from services.workloads.checking import Checking
 from services.workloads.consumer_lag import group_topics
 from services.workloads.consumer_offsets import ConsumerOffsets
 from services.workloads.consumers_api import consumer_routes
+from services.workloads.correction_store import CorrectionStore
 from services.workloads.cycles import Cycles
 from services.workloads.dead_letter_api import dead_letter_routes
 from services.workloads.dead_letter_desk import DeadLetterDesk
+from services.workloads.dead_letter_store import DeadLetterStore
 from services.workloads.dead_letter_topics import DeadLetterTopics
 from services.workloads.due_cycles import DueCycles
 from services.workloads.handlers import Handlers
@@ -52,15 +54,16 @@ READ_SECONDS = 10.0  # of what somebody waits for at a terminal or a page
 def build(context: ServiceContext) -> Service:
     settings, workloads, due, stored = Settings(), Workloads(), asyncio.Event(), asyncio.Event()
     store, views = WorkloadStore(context.clickhouse), PublishedViews(context.clickhouse)
+    corrections = CorrectionStore(context.clickhouse)
     rounds = Rounds(store, views, context.clock, on_over=due.set, owns=context.owns)
-    cycles = Cycles(store, rounds, context.files, context.clock, settings, on_stored=stored.set)
+    cycles = Cycles(store, corrections, rounds, context.files, context.clock, settings, on_stored=stored.set)
     checking = Checking(context.models, views)
     revising = Revising(
         store, checking, views, context.files, rounds, workloads, context.clock, on_stored=stored.set
     )
     outbox = Outbox(store, rounds, context.publish, context.owns, stored)
-    due_cycles = DueCycles(store, cycles, rounds, workloads, context.clock, context.owns, due)
-    handlers = Handlers(store, workloads, rounds, cycles, due)
+    due_cycles = DueCycles(corrections, cycles, rounds, workloads, context.clock, context.owns, due)
+    handlers = Handlers(store, corrections, workloads, rounds, cycles, due)
     quick = context.clickhouse.patient(READ_SECONDS)
     overview = Overview(WorkloadStore(quick), PublishedViews(quick), rounds)
     parts = Parts(
@@ -87,7 +90,7 @@ def build(context: ServiceContext) -> Service:
     )
     offsets = ConsumerOffsets(group_topics(), context.addresses.kafka_bootstrap_servers)
     desk = DeadLetterDesk(
-        WorkloadStore(quick),
+        DeadLetterStore(quick),
         DeadLetterTopics(
             [kind.topic.dead_letters for kind in EVENTS], context.addresses.kafka_bootstrap_servers
         ),

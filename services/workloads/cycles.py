@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from services.workloads.correction_store import CorrectionStore
 from services.workloads.cycle_files import cycle_file
 from services.workloads.may_start_cycle import Refusal, why_not
 from services.workloads.round_progress import Round, of_cycle
@@ -24,6 +25,7 @@ from shared.workload import Workload
 @dataclass(frozen=True)
 class Cycles:
     store: WorkloadStore
+    corrections: CorrectionStore
     rounds: Rounds
     files: Files
     clock: Clock
@@ -52,7 +54,7 @@ class Cycles:
                 return refusal
             grace = self.settings.grace_seconds
             await sleep(min(max((at - self.clock()).total_seconds() + grace, 0.0), grace))
-            since = await self.store.corrections_since(added.name)
+            since = await self.corrections.corrections_since(added.name)
             under_way = self.rounds.under_way(added.name)
             if refusal := why_not(under_way, since.since_promoted, is_retired=added.is_retired):
                 return refusal
@@ -68,10 +70,10 @@ class Cycles:
         self, added: WorkloadAdded, cycle_id: str, cutoff: datetime, requested_by: str, reason: str
     ) -> CycleStarted:
         name = added.name
-        failures = await self.store.failures_at(
+        failures = await self.corrections.failures_at(
             name, cutoff - timedelta(seconds=self.settings.window_seconds), cutoff
         )
-        corrections = await self.store.corrections_at(name, cutoff)
+        corrections = await self.corrections.corrections_at(name, cutoff)
         return CycleStarted(
             cycle_id=cycle_id,
             workload=name,

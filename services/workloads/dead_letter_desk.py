@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 
+from services.workloads.dead_letter_store import DeadLetterStore
 from services.workloads.dead_letter_topics import DeadLetterTopics
 from services.workloads.dead_letters import (
     DeadLetter,
@@ -19,7 +20,6 @@ from services.workloads.dead_letters import (
     replayed,
     undecided,
 )
-from services.workloads.store import WorkloadStore
 from shared.events.envelope import Record
 from shared.service import Clock
 
@@ -47,7 +47,7 @@ class Payload:
 
 @dataclass(frozen=True)
 class DeadLetterDesk:
-    store: WorkloadStore
+    store: DeadLetterStore
     topics: DeadLetterTopics
     publish_records: PublishRecords
     clock: Clock

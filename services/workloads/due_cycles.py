@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from services.workloads.correction_store import CorrectionStore
 from services.workloads.cycle_is_due import due_by_time, why_cycle_is_due
 from services.workloads.cycles import Cycles
 from services.workloads.may_start_cycle import Refusal
 from services.workloads.rounds import Rounds
-from services.workloads.store import WorkloadStore
 from shared.events import WorkloadAdded
 from shared.projections import Workloads
 from shared.service import Clock
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DueCycles:
-    store: WorkloadStore
+    store: CorrectionStore
     cycles: Cycles
     rounds: Rounds
     workloads: Workloads

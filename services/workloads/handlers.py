@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.workloads.correction_store import CorrectionStore
 from services.workloads.cycles import Cycles
 from services.workloads.may_start_cycle import Refusal
 from services.workloads.round_progress import Milestone
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Handlers:
     store: WorkloadStore
+    corrections: CorrectionStore
     workloads: Workloads
     rounds: Rounds
     cycles: Cycles
@@ -45,10 +47,12 @@ class Handlers:
     async def on_prediction_flagged(self, batch: Sequence[ConsumerRecord[PredictionFlagged]]) -> None:
         """An audit item was drawn by lot, which says nothing about the answer."""
         events = (consumed.event for consumed in batch)
-        await self.store.keep_suspicions(event for event in events if event.reason is not FlagReason.AUDIT)
+        await self.corrections.keep_suspicions(
+            event for event in events if event.reason is not FlagReason.AUDIT
+        )
 
     async def on_prediction_corrected(self, batch: Sequence[ConsumerRecord[PredictionCorrected]]) -> None:
-        await self.store.keep_corrections(consumed.event for consumed in batch)
+        await self.corrections.keep_corrections(consumed.event for consumed in batch)
         self.due.set()
 
     async def on_cycle_requested(self, event: CycleRequested) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.workloads.store import WorkloadStore
+from services.workloads.correction_store import CorrectionStore
 from shared.clickhouse import ClickHouse
 from shared.events import PredictionCorrected, PredictionFlagged
 from shared.migrations import migrate
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 async def test_corrections_and_suspicions_of_one_id_stay_with_their_workloads(clickhouse: ClickHouse) -> None:
     await migrate(clickhouse, "workloads")
-    store = WorkloadStore(clickhouse)
+    store = CorrectionStore(clickhouse)
     here, doubted = corrected("p-1", "refund"), flagged("p-2")
     assert isinstance(here, PredictionCorrected)
     assert isinstance(doubted, PredictionFlagged)
