@@ -15,7 +15,8 @@ from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
-from services.shadow_deployment.store import Request, ShadowStore
+from services.shadow_deployment.store import ShadowStore
+from services.shadow_deployment.unpaired_requests import Request
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused, NotForThisServer, Tampered

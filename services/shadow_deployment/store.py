@@ -1,16 +1,17 @@
-"""All SQL of the shadow: candidates, pairs, right answers, verdicts and the alias's history."""
+"""SQL on the shadow's own tables: candidates, pairs, right answers, verdicts and the alias's history."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from services.shadow_deployment.champion_history import AliasRevision, Kind
+from services.shadow_deployment.alias_rows import history_of, row_of
+from services.shadow_deployment.champion_history import AliasRevision
+from services.shadow_deployment.clickhouse_times import to_the_millisecond, utc
 from services.shadow_deployment.pair import Pair
+from services.shadow_deployment.unpaired_requests import UnpairedRequests
 from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,
@@ -21,32 +22,14 @@ from shared.events import (
     ShadowPairRecorded,
 )
 
-CLOCKS_DIFFER = timedelta(hours=1)
-"""Requests after the cutoff arrive after it, but by this much where an app's clock is ahead."""
-SETTLED = timedelta(minutes=5)
-"""So long what arrived may take to be seen; only what is older is not looked at again."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A logged prediction that waits for the candidate's answer."""
-
-    prediction_id: str
-    predicted_at: datetime
-    input: str
-    answer: str
-    confidence: float
-
 
 class ShadowStore:
     """The tables of `migrations/`. Keeping the same thing again changes nothing."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
-        self._looked_until: dict[str, datetime] = {}
-        """Run → before this arrival every request has its pair, or wants none. Lost, it is found again."""
-        self._not_shown: dict[str, set[str]] = defaultdict(set)
-        """Run → ids that arrived with this champion's answer, and another content had come first."""
+        self.unpaired = UnpairedRequests(clickhouse)
+        """Requests that wait for the candidate's answer."""
 
     async def keep_candidate(self, event: CandidateEvaluated) -> None:
         row = {
@@ -148,72 +131,9 @@ class ShadowStore:
             "FROM pairs_v1 WHERE workload = {workload:String} AND run_id = {run_id:String}",
             workload=workload,
             run_id=run_id,
-            recorded_after=_to_the_millisecond(recorded_after),
+            recorded_after=to_the_millisecond(recorded_after),
         )
         return int(row["pairs"]), int(row["waiting"])
-
-    async def unpaired(
-        self,
-        candidate: CandidateEvaluated,
-        champion: str,
-        limit: int,
-        now: datetime,
-        *,
-        skipped: Collection[str] = (),
-    ) -> list[Request]:
-        """The first requests to arrive after the cutoff that this champion answered and no pair holds yet.
-
-        In the order in which they were made. Asked again, it goes on from where it found nothing to do.
-        """
-        since = self._looked_until.get(candidate.run_id, candidate.cutoff - CLOCKS_DIFFER)
-        arrived = await self._clickhouse.rows(
-            """SELECT prediction_id, arrived_at FROM arrivals_v1
-            WHERE workload = {workload:String} AND arrived_at >= {since:DateTime64(6, 'UTC')}
-              AND adapter = {champion:String} AND predicted_at > {cutoff:DateTime64(3, 'UTC')}
-              AND prediction_id NOT IN {skipped:Array(String)}
-              AND prediction_id NOT IN (
-                SELECT prediction_id FROM pairs
-                WHERE workload = {workload:String} AND run_id = {run_id:String}
-              )
-            ORDER BY arrived_at, predicted_at LIMIT {most:UInt32} SETTINGS max_threads = 1""",
-            workload=candidate.workload,
-            champion=champion,
-            since=since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
-            cutoff=_to_the_millisecond(candidate.cutoff),
-            run_id=candidate.run_id,
-            most=2 * limit,  # what is stored again stands there again
-            skipped=sorted({*skipped, *self._not_shown[candidate.run_id]}),
-        )
-        first = _utc(arrived[0]["arrived_at"]) if arrived else now
-        self._looked_until[candidate.run_id] = max(since, min(first, now - SETTLED))
-        ids = list(dict.fromkeys(str(row["prediction_id"]) for row in arrived))[:limit]
-        requests = await self._requests(candidate.workload, champion, ids)
-        self._not_shown[candidate.run_id] |= set(ids) - {request.prediction_id for request in requests}
-        return requests
-
-    async def _requests(self, workload: str, champion: str, prediction_ids: list[str]) -> list[Request]:
-        if not prediction_ids:
-            return []
-        rows = await self._clickhouse.rows(
-            """SELECT prediction_id, predicted_at, input, answer, confidence FROM predictions_v1
-            WHERE workload = {workload:String} AND prediction_id IN {ids:Array(String)}
-                AND adapter = {champion:String}
-            ORDER BY predicted_at, prediction_id
-            SETTINGS max_threads = 1, optimize_move_to_prewhere_if_final = 1""",
-            workload=workload,
-            champion=champion,
-            ids=prediction_ids,
-        )
-        return [
-            Request(
-                str(row["prediction_id"]),
-                _utc(row["predicted_at"]),
-                row["input"],
-                row["answer"],
-                row["confidence"],
-            )
-            for row in rows
-        ]
 
     async def keep_right_answers(self, events: Sequence[PredictionCorrected]) -> None:
         fields = {"workload", "prediction_id", "right_answer", "corrected_at"}
@@ -248,23 +168,7 @@ class ShadowStore:
         return [CandidateJudged.model_validate_json(row["event"]) for row in rows]
 
     async def keep_alias_revision(self, revision: AliasRevision) -> None:
-        row = {
-            "workload": revision.workload,
-            "revision": revision.revision,
-            "adapter": revision.champion.name,
-            "uri": revision.champion.uri,
-            "digest": revision.champion.digest,
-            "base_model": revision.champion.base_model,
-            "previous": revision.previous.name if revision.previous else "",
-            "kind": revision.kind.value,
-            "run_id": revision.run_id,
-            "since": revision.since,
-            "request_id": revision.request_id,
-            "reason": revision.reason,
-            "requested_by": revision.requested_by,
-            "published": int(revision.is_published),
-        }
-        await self._clickhouse.insert("alias_revisions", [row])
+        await self._clickhouse.insert("alias_revisions", [row_of(revision)])
 
     async def history(self, workload: str) -> list[AliasRevision]:
         """The alias's history, by revision: its last entry answers users."""
@@ -272,13 +176,7 @@ class ShadowStore:
             "SELECT * FROM alias_revisions FINAL WHERE workload = {workload:String} ORDER BY revision",
             workload=workload,
         )
-        history: list[AliasRevision] = []
-        for row in rows:
-            last = history[-1] if history else None
-            is_carried = last is not None and last.champion.name == row["adapter"]
-            previous = None if last is None else last.previous if is_carried else last.champion
-            history.append(_alias_revision(row, previous))
-        return history
+        return history_of(rows)
 
     async def keep_rollback_in_vain(self, event: RollbackRequested) -> None:
         fields = {"workload", "request_id", "requested_at"}
@@ -294,32 +192,5 @@ class ShadowStore:
         return bool(rows)
 
 
-def _alias_revision(row: Mapping[str, Any], previous: FrozenAdapter | None) -> AliasRevision:
-    champion = FrozenAdapter(
-        name=row["adapter"], uri=row["uri"], digest=row["digest"], base_model=row["base_model"]
-    )
-    return AliasRevision(
-        workload=row["workload"],
-        revision=row["revision"],
-        champion=champion,
-        previous=previous,
-        kind=Kind(row["kind"]),
-        run_id=row["run_id"],
-        since=_utc(row["since"]),
-        request_id=row["request_id"],
-        reason=row["reason"],
-        requested_by=row["requested_by"],
-        is_published=bool(row["published"]),
-    )
-
-
 def _aware(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _utc(value) if isinstance(value, datetime) else value for name, value in row.items()}
-
-
-def _to_the_millisecond(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return {name: utc(value) if isinstance(value, datetime) else value for name, value in row.items()}
