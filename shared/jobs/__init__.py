@@ -2,8 +2,9 @@
 
 from shared.jobs.gpus import Gpus, TooFewGpus
 from shared.jobs.job import Job, JobState
+from shared.jobs.limits import JobLimits
 from shared.jobs.metrics import JobMetrics
-from shared.jobs.runner import JobLimits, JobRunner, runner_for
+from shared.jobs.runner import JobRunner, runner_for
 from shared.jobs.table import JobTable
 
 __all__ = [

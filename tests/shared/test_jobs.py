@@ -98,7 +98,7 @@ async def test_what_is_wanted_while_it_waits_runs_at_once_and_its_folder_goes(
 async def test_a_killed_process_is_started_again_in_its_folder(
     service: ExampleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("shared.jobs.execution.RETRY_SECONDS", 0.05)
     async with running(service):
         await submit(service, "j1", [("crash at first", "")])
         await until(lambda: service.done)
@@ -108,7 +108,7 @@ async def test_a_killed_process_is_started_again_in_its_folder(
 async def test_the_third_crash_ends_a_job_and_a_refusal_ends_it_at_once(
     service: ExampleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("shared.jobs.execution.RETRY_SECONDS", 0.05)
     async with running(service):
         await submit(service, "crashes", [("crash", "")])
         await submit(service, "refuses", [("refuse", "no rows")], "other")
@@ -282,7 +282,7 @@ async def test_a_running_job_renews_its_lease(
     service: ExampleService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.jobs.attempt.LEASE", timedelta(seconds=0.6))
-    monkeypatch.setattr("shared.jobs.runner.LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr("shared.jobs.execution.LEASE", timedelta(seconds=0.6))
     async with running(service):
         await submit(service, "j1", [("wait for", str(tmp_path / "go"))])
         await until(lambda: starts(tmp_path, "j1"))
@@ -374,7 +374,7 @@ async def test_how_long_a_job_has_been_silent_can_be_seen(service: ExampleServic
 async def test_what_cannot_be_published_is_published_later_and_holds_up_nobody(
     service: ExampleService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.jobs.runner.pause_seconds", lambda failures: 0.1)
+    monkeypatch.setattr("shared.jobs.execution.pause_seconds", lambda failures: 0.1)
     service.cannot_publish.add("a1")
     async with running(service):
         await submit(service, "a1", [], "a")

@@ -241,7 +241,7 @@ async def test_a_dead_redactor_means_no_dataset(stage: Stage, tmp_path: Path, mo
     broken.mkdir()
     (broken / "presidio_analyzer.py").write_text("raise ImportError('broken on purpose')")
     monkeypatch.setenv("PYTHONPATH", str(broken))
-    monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("shared.jobs.execution.RETRY_SECONDS", 0.0)
     await stage.apply(added(stage.files))
     refused = await stage.published.next()
     assert isinstance(refused, DatasetRefused)
@@ -259,7 +259,7 @@ async def test_what_a_library_prints_is_never_taken_for_the_job_s_answer(
         "import os; print('Loading'); os.system('echo {}'); raise ImportError('broken on purpose')"
     )
     monkeypatch.setenv("PYTHONPATH", f"{chatty}:{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setattr("shared.jobs.runner.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("shared.jobs.execution.RETRY_SECONDS", 0.0)
     await stage.apply(added(stage.files))
     refused = await stage.published.next()
     assert isinstance(refused, DatasetRefused)
