@@ -14,16 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kafka.errors import UnsupportedCodecError
-from kafka.record import MemoryRecords
-
 from deploy.laptop.kafka import index_file
-from deploy.laptop.kafka.batch import BatchHeader, at_time, check
+from deploy.laptop.kafka.batch import at_time, check
 from deploy.laptop.kafka.disk import Disk, sync_folder
 from deploy.laptop.kafka.loading import loaded
 from deploy.laptop.kafka.retention import droppable, is_expired, is_full
 from deploy.laptop.kafka.segment import OpenFile, Segment
 from deploy.laptop.kafka.sequences import Placed
+from deploy.laptop.kafka.time_lookup import first_at_or_after
 from deploy.laptop.kafka.topic_config import TopicConfig
 
 logger = logging.getLogger(__name__)
@@ -183,19 +181,8 @@ class PartitionLog:
             self._loaded = segment
 
     def first_at_or_after(self, timestamp: int) -> tuple[int, int] | None:
-        """(offset, timestamp) of the first record of `timestamp` (ms) or later, None if there is none.
-
-        Only batches that reach that far are decoded. One whose compression this Python cannot undo answers
-        with its first offset: the reader then starts a few records early, never late.
-        """
-        for segment in self._segments:
-            if segment.max_timestamp < timestamp:
-                continue
-            for batch in segment.batches_reaching(timestamp):
-                found = _first_record(batch, timestamp, self.start)
-                if found is not None:
-                    return found
-        return None
+        """(offset, timestamp) of the first record of `timestamp` (ms) or later, None if there is none."""
+        return first_at_or_after(self._segments, timestamp, self.start)
 
     def newest(self) -> tuple[int, int] | None:
         """(offset, timestamp) of the record with the largest timestamp, None in an empty log."""
@@ -252,14 +239,3 @@ def _finish(closed: Segment, file: OpenFile, content: bytes) -> None:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _first_record(batch: bytes, timestamp: int, start: int) -> tuple[int, int] | None:
-    header = BatchHeader.parse(batch)
-    try:
-        for record in MemoryRecords(batch).next_batch():
-            if record.timestamp >= timestamp and record.offset >= start:
-                return record.offset, record.timestamp
-    except UnsupportedCodecError:
-        return max(header.base_offset, start), header.base_timestamp
-    return None
