@@ -17,7 +17,7 @@ from services.retraining.training_rows import PromptTooLong
 from services.retraining.training_warnings import warnings
 from services.retraining.training_work import TrainingWork
 from shared.adapters.contract import CONTRACT_FILE
-from shared.adapters.signature import Verifier, sign
+from shared.adapters.signature import RETRAINING_SIGNING_KEY, Verifier, sign
 from shared.addresses import Addresses
 from shared.events import CandidateTrained, FrozenAdapter, now
 from shared.files import Files
@@ -115,7 +115,7 @@ def _frozen(
     workload, dataset = task.added.definition, task.dataset
     (adapter / "README.md").write_text(adapter_card(workload, dataset, ready.plan, trained, said), "utf-8")
     if settings.signing_key:
-        sign(adapter, settings.signing_key)
+        sign(adapter, settings.signing_key, RETRAINING_SIGNING_KEY)
     return TrainResult(
         trained=CandidateTrained(
             run_id=task.run_id,

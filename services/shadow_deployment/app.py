@@ -14,11 +14,13 @@ from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import NotSigned
-from shared.adapters.signature import Verifier, sign
+from shared.adapters.signature import Verifier, sign_and_prove
 from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
+
+SIGNING_KEY = "SHADOW_DEPLOYMENT_SIGNING_KEY"
 
 
 def build(context: ServiceContext) -> Service:
@@ -55,16 +57,17 @@ def build(context: ServiceContext) -> Service:
 def sealing(signing_key: str, verifier: Verifier) -> Callable[[Path], None]:
     """Signs a folder where this installation signs, and proves that it may be loaded.
 
-    What it gives raises NotSigned where one is asked for and there is no key, else as `sign` and `verify` do.
+    What it gives raises NotSigned where one is asked for and there is no key; UnsafeFiles, CannotUseKeys.
     """
 
     def seal(folder: Path) -> None:
         if signing_key:
-            sign(folder, signing_key)
-        elif verifier.is_on:
+            sign_and_prove(folder, signing_key, SIGNING_KEY, verifier)
+            return
+        if verifier.is_on:
             raise NotSigned(
                 "ADAPTERS_PUBLIC_KEY asks for a signature, and there is no key to sign with. Set "
-                "SHADOW_DEPLOYMENT_SIGNING_KEY to that of retraining, and start shadow_deployment again"
+                f"{SIGNING_KEY} to that of retraining, and start shadow_deployment again"
             )
         verifier.verify(folder)
 

@@ -22,6 +22,7 @@ from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.trained_revision import trained_revision
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.adapters.refusals import AdapterRefused, NotForThisServer, OtherTokens
+from shared.adapters.signature import CannotUseKeys
 from shared.backoff import Failures, SaysSeldom
 from shared.events import CandidateEvaluated, FrozenAdapter, WorkloadAdded
 from shared.files import DigestMismatch, Files
@@ -35,8 +36,8 @@ class CannotBeGiven(Exception):
     """An adapter can get no contract. It answers no more; the message says why and what to do."""
 
 
-FOR_NOW = (NotForThisServer, ModelServerRefused, UnknownModel, FileNotFoundError)
-"""Nobody tells when the model server or the files are others, so it is tried again after growing pauses."""
+FOR_NOW = (NotForThisServer, ModelServerRefused, UnknownModel, FileNotFoundError, CannotUseKeys)
+"""Nobody tells when the model server, files or keys are others, so it is tried again after growing pauses."""
 NEVER = (CannotBeGiven, AdapterRefused, DigestMismatch)
 
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from model_signing import hashing, verifying
 
 SIGNATURE_FILE = "model.sig"
+RETRAINING_SIGNING_KEY = "RETRAINING_SIGNING_KEY"
+"""The setting that signs what is trained; shadow_deployment has its own, for what it gives a contract."""
 UNSIGNED = (
-    "adapters are neither signed nor verified: RETRAINING_SIGNING_KEY and ADAPTERS_PUBLIC_KEY are not set "
+    f"adapters are neither signed nor verified: {RETRAINING_SIGNING_KEY} and ADAPTERS_PUBLIC_KEY are not set "
     "(python -m deploy.signing_key makes a pair)"
 )
 SAFE_SUFFIXES = (".safetensors", ".json", ".md", ".txt", ".jinja")
@@ -63,7 +65,7 @@ class Verifier:
         if not signature.exists():
             raise NotSigned(
                 f"{folder.name} is not signed, and ADAPTERS_PUBLIC_KEY asks for it. Train it anew with "
-                "RETRAINING_SIGNING_KEY set."
+                f"{RETRAINING_SIGNING_KEY} set."
             )
         for name, key in self._keys(self._public_key):
             try:
@@ -100,8 +102,11 @@ class Verifier:
             yield file.name, config.set_hashing_config(_every_file())
 
 
-def sign(folder: Path, private_key: Path | str) -> None:
-    """Writes `model.sig` over everything else in the folder. Raises UnsafeFiles, CannotUseKeys."""
+def sign(folder: Path, private_key: Path | str, setting: str) -> None:
+    """Writes `model.sig` over everything else in the folder. `setting` is what names the key.
+
+    Raises UnsafeFiles, CannotUseKeys.
+    """
     from model_signing import signing
 
     refuse_unsafe_files(folder)
@@ -109,32 +114,37 @@ def sign(folder: Path, private_key: Path | str) -> None:
         config = signing.Config().use_elliptic_key_signer(private_key=Path(private_key))
     except (OSError, ValueError, TypeError, AttributeError) as error:  # TypeError: it wants a password
         raise CannotUseKeys(
-            f"RETRAINING_SIGNING_KEY: {private_key} is no unencrypted elliptic-curve key in PEM: {error}"
+            f"{setting}: {private_key} is no unencrypted elliptic-curve key in PEM: {error}"
         ) from error
     config.set_hashing_config(_every_file()).sign(folder, folder / SIGNATURE_FILE)
+
+
+def sign_and_prove(folder: Path, private_key: Path | str, setting: str, verifier: Verifier) -> None:
+    """Like `sign`, and nobody refuses for its signature what is there then."""
+    sign(folder, private_key, setting)
+    try:
+        verifier.verify(folder)
+    except (NotSigned, Tampered) as error:
+        raise CannotUseKeys(
+            f"ADAPTERS_PUBLIC_KEY does not hold the public key of {setting}={private_key}. "
+            "Put it there, beside the older ones."
+        ) from error
 
 
 def prove_keys(private_key: Path | str | None, verifier: Verifier) -> None:
     """Signs something and verifies it, so that no training ends with an adapter nobody will load.
 
-    Without any key there is nothing to prove. Raises CannotUseKeys.
+    For `retraining`: without any key there is nothing to prove. Raises CannotUseKeys.
     """
     if not private_key:
         if verifier.is_on:
             raise CannotUseKeys(
-                "ADAPTERS_PUBLIC_KEY is set and RETRAINING_SIGNING_KEY is not: no adapter that is trained "
+                f"ADAPTERS_PUBLIC_KEY is set and {RETRAINING_SIGNING_KEY} is not: no adapter that is trained "
                 "here would ever be loaded. Set both or neither."
             )
         return
     with tempfile.TemporaryDirectory() as folder:
-        sign(Path(folder), private_key)
-        try:
-            verifier.verify(Path(folder))
-        except (NotSigned, Tampered) as error:
-            raise CannotUseKeys(
-                f"ADAPTERS_PUBLIC_KEY does not hold the public key of RETRAINING_SIGNING_KEY={private_key}. "
-                "Put it there, beside the older ones."
-            ) from error
+        sign_and_prove(Path(folder), private_key, RETRAINING_SIGNING_KEY, verifier)
 
 
 def refuse_unsafe_files(folder: Path) -> None:

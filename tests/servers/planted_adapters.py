@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.adapters.contract import CONTRACT_FILE
-from shared.adapters.signature import sign
+from tests.shared.adapters.keys import sign
 
 Plant = Callable[[Path], None]
 

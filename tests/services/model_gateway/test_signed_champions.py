@@ -12,14 +12,13 @@ import pytest
 
 from services.model_gateway import alias_switch
 from shared import backoff
-from shared.adapters.signature import sign
 from shared.events import FrozenAdapter
 from shared.files import Files
 from shared.model_server import ModelServer
 from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.model_gateway.conftest import Gateways, added, promoted
-from tests.shared.adapters.keys import key_pair
+from tests.shared.adapters.keys import key_pair, sign
 
 
 @pytest.fixture

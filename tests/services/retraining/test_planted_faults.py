@@ -14,7 +14,7 @@ import pytest
 from services.retraining.job import work
 from services.retraining.job_messages import TRAIN, TrainResult, TrainTask
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
-from shared.adapters.signature import Verifier, sign
+from shared.adapters.signature import Verifier
 from shared.events import DatasetCounts, DatasetPublished, FrozenAdapter, WorkloadAdded
 from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refused
@@ -23,7 +23,7 @@ from tests.servers.adapters import freeze_trained
 from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.retraining.test_service import AT
 from tests.services.retraining.tiny_base_model import ABOUT, ANSWERS, NAME, PROMPT, tiny_base_model
-from tests.shared.adapters.keys import key_pair
+from tests.shared.adapters.keys import key_pair, sign
 
 
 @pytest.fixture

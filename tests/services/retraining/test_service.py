@@ -26,7 +26,7 @@ from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AnotherBase
-from shared.adapters.signature import Verifier, sign
+from shared.adapters.signature import Verifier
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.events import (
@@ -54,7 +54,7 @@ from shared.workload import Training, Workload
 from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
 from tests.services.retraining.tiny_base_model import tiny_base_model
-from tests.shared.adapters.keys import key_pair
+from tests.shared.adapters.keys import key_pair, sign
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 

@@ -10,13 +10,12 @@ import pytest
 
 from services.retraining.job import work
 from services.retraining.job_messages import EVALUATE, TRAIN, EvaluateTask, TrainTask
-from shared.adapters.signature import sign
 from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refused
 from tests.servers.adapters import freeze_trained
 from tests.servers.planted_adapters import PLANTED, planted
 from tests.services.retraining.test_service import dataset, trained, workload_added
-from tests.shared.adapters.keys import key_pair
+from tests.shared.adapters.keys import key_pair, sign
 
 
 @pytest.fixture

@@ -170,6 +170,39 @@ async def test_without_the_key_it_gets_none_where_nothing_unsigned_is_loaded(
     assert "Set SHADOW_DEPLOYMENT_SIGNING_KEY to that of retraining" in caplog.text
 
 
+@pytest.mark.parametrize("fault", ["unreadable", "another's"])
+async def test_a_signing_key_that_is_wrong_is_named_by_its_setting_and_waited_for(
+    service: RunningService,
+    models: Parrot,
+    files: Files,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    (private, public), (theirs, _) = key_pair(tmp_path, "ours"), key_pair(tmp_path / "elsewhere", "theirs")
+    right = private.read_text()
+    private.write_text("no key" if fault == "unreadable" else theirs.read_text())
+    await service.handlers.on_workload_added(workload())
+    old = of_old(files, "first", 1)
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    seal = sealing(str(private), Verifier(public))
+    contracts = ContractMigration(service.store, service.judging, service.workloads, files, models, seal)
+    assert await contracts.migrate(), "it is tried again"
+    setting = "SHADOW_DEPLOYMENT_SIGNING_KEY"
+    said = {
+        "unreadable": f"{setting}: {private} is no unencrypted elliptic-curve key",
+        "another's": f"ADAPTERS_PUBLIC_KEY does not hold the public key of {setting}={private}",
+    }[fault]
+    assert f"{old.name} has no contract yet, and cannot answer: {said}" in caplog.text
+    assert "RETRAINING_SIGNING_KEY" not in caplog.text
+    private.write_text(right)
+    async with asyncio.timeout(5):
+        while (pause := await contracts.migrate()) is not None:
+            await asyncio.sleep(pause)
+    copy = service.consumed(ModelPromoted)[-1].champion
+    assert await AdapterLoading(files, models, Verifier(public)).load(copy)
+
+
 async def test_an_adapter_whose_answers_are_not_one_token_on_this_server_gets_none_and_says_so(
     service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,7 @@ from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.signature import Verifier, sign
+from shared.adapters.signature import Verifier
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
 from shared.files import Files
 from shared.model_server import (
@@ -41,7 +41,7 @@ from tests.services.shadow_deployment.example_events import (
     scorecard,
     workload,
 )
-from tests.shared.adapters.keys import key_pair
+from tests.shared.adapters.keys import key_pair, sign
 
 [B] = token_ids(" B")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy.signing_key import new_private_key, public_part
+from shared.adapters import signature
+from shared.adapters.signature import RETRAINING_SIGNING_KEY
 
 
 def key_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
@@ -14,3 +16,8 @@ def key_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
     private.write_text(new_private_key())
     public.write_text(public_part(private.read_text()))
     return private, public
+
+
+def sign(folder: Path, private_key: Path) -> None:
+    """As retraining signs what it trained."""
+    signature.sign(folder, private_key, RETRAINING_SIGNING_KEY)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from deploy.signing_key import PRIVATE, PUBLIC
+from shared.adapters import signature
 from shared.adapters.refusals import AdapterRefused, NotSigned, Tampered, UnsafeFiles
-from shared.adapters.signature import SIGNATURE_FILE, CannotUseKeys, Verifier, prove_keys, sign
+from shared.adapters.signature import SIGNATURE_FILE, CannotUseKeys, Verifier, prove_keys
 from tests.servers.model import ROOT
-from tests.shared.adapters.keys import key_pair
+from tests.shared.adapters.keys import key_pair, sign
 
 
 @pytest.fixture
@@ -221,8 +222,9 @@ def test_a_signing_key_that_is_none_is_named(adapter: Path, tmp_path: Path, cont
     key = tmp_path / "signing.pem"
     if content is not None:
         key.write_text(content)
-    with pytest.raises(CannotUseKeys, match=f"RETRAINING_SIGNING_KEY: {key}"):
-        sign(adapter, key)
+    for setting in ("RETRAINING_SIGNING_KEY", "SHADOW_DEPLOYMENT_SIGNING_KEY"):
+        with pytest.raises(CannotUseKeys, match=f"^{setting}: {key}"):
+            signature.sign(adapter, key, setting)
 
 
 def test_keys_that_belong_together_are_proved(tmp_path: Path) -> None:
