@@ -112,6 +112,7 @@ FLOW: dict[str, Part] = {
         },
         {e.TrainingProgressed, e.CandidateTrained, e.TrainingFailed, e.CandidateEvaluated},
         "runs, adapters, scorecards",
+        reads={"contracted_adapters_v1"},
     ),
     "shadow_deployment": part(
         {e.WorkloadAdded, e.CandidateEvaluated, e.PredictionCorrected, e.RollbackRequested},

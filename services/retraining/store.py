@@ -77,16 +77,24 @@ class RunStore:
         )
 
     async def adapters(self, workload: str, names: Sequence[str]) -> tuple[FrozenAdapter, ...]:
-        """The workload's adapters of these names, in their order; a name it does not have is left out."""
+        """The workload's adapters of these names, in their order; a name it does not have is left out.
+
+        Of one that came without a contract the copy that shadow_deployment gave one.
+        """
         if not names:
             return ()
-        rows = await self.clickhouse.rows(
-            "SELECT name, uri, digest, base_model FROM adapters FINAL "
-            "WHERE workload = {workload:String} AND name IN {names:Array(String)}",
-            workload=workload,
-            names=list(names),
-        )
-        known = {row["name"]: FrozenAdapter(**row) for row in rows}
+        known: dict[str, FrozenAdapter] = {}
+        for table in (
+            "(SELECT * FROM adapters FINAL)",
+            "(SELECT *, adapter AS name FROM contracted_adapters_v1)",
+        ):
+            rows = await self.clickhouse.rows(
+                f"SELECT name, uri, digest, base_model FROM {table} "
+                "WHERE workload = {workload:String} AND name IN {names:Array(String)}",
+                workload=workload,
+                names=list(names),
+            )
+            known |= {row["name"]: FrozenAdapter(**row) for row in rows}
         return tuple(known[name] for name in names if name in known)
 
     async def evaluated(

@@ -96,22 +96,21 @@ class PublishedRuns:
         return [_run(row) for row in rows]
 
     async def adapters(self, workload: str = "") -> list[Adapter]:
-        """The newest first."""
+        """The newest first; of one that came without a contract the copy that answers in its place."""
         rows = await self.views.rows(
             f"""SELECT * FROM adapters_v1 WHERE workload = {{workload:String}} OR {{workload:String}} = ''
                 ORDER BY trained_at DESC LIMIT {MOST}""",
             workload=workload,
         )
-        return [_adapter(row) for row in rows]
-
-    async def copies(self, workload: str) -> dict[str, FrozenAdapter]:
-        """Adapters that came without a contract, by name → the copy that answers in their place."""
-        rows = await self.views.rows(
-            "SELECT adapter, uri, digest, base_model FROM contracted_adapters_v1 "
-            "WHERE workload = {workload:String}",
-            workload=workload,
-        )
-        return {row["adapter"]: FrozenAdapter(name=row.pop("adapter"), **row) for row in rows}
+        copies = {
+            (row["workload"], row["adapter"]): {name: row[name] for name in ("uri", "digest", "base_model")}
+            for row in await self.views.rows(
+                "SELECT * FROM contracted_adapters_v1 "
+                "WHERE workload = {workload:String} OR {workload:String} = ''",
+                workload=workload,
+            )
+        }
+        return [_adapter({**row, **copies.get((row["workload"], row["name"]), {})}) for row in rows]
 
     async def aliases(self, workload: str) -> list[Alias]:
         """Who was champion when, from the first to the present one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from services.workloads.adapter_states import adapter_state
 from services.workloads.published_runs import MOST, Adapter, PublishedRuns, Run
@@ -45,19 +45,18 @@ class RunOverview:
         return state.model_copy(update={"accuracy": found})
 
     async def adapters(self, workload: str) -> list[AdapterShown]:
-        """The newest first; one that came without a contract by the copy that answers in its place."""
+        """The newest first."""
         adapters = await self.runs.adapters(workload)
         shown: list[AdapterShown] = []
         for name in dict.fromkeys(one.workload for one in adapters):
             aliases, verdicts = await self.runs.aliases(name), await self.runs.verdicts(name)
             failed = frozenset(run.run_id for run in await self.runs.runs(name) if run.state == FAILED)
-            versions, copies = await self._versions(name), await self.runs.copies(name)
+            versions = await self._versions(name)
             for one in adapters:
                 if one.workload == name:
-                    live = replace(one, frozen=copies.get(one.name, one.frozen))
                     state = adapter_state(one.name, one.run_id, aliases, verdicts, failed)
-                    is_signed = await asyncio.to_thread(self._is_signed, live)
-                    shown.append(AdapterShown.of(live, state, versions.get(one.dataset_id), is_signed))
+                    is_signed = await asyncio.to_thread(self._is_signed, one)
+                    shown.append(AdapterShown.of(one, state, versions.get(one.dataset_id), is_signed))
         return sorted(shown, key=lambda one: one.trained_at, reverse=True)
 
     def _state(self, run: Run, dataset_version: int | None) -> RunState:

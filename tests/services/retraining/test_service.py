@@ -53,6 +53,7 @@ from shared.service import Service, ServiceContext
 from shared.workload import Training, Workload
 from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
+from tests.servers.views import views_as_tables
 from tests.services.retraining.tiny_base_model import tiny_base_model
 from tests.shared.adapters.keys import key_pair, sign
 
@@ -745,6 +746,7 @@ async def test_a_fusion_finds_its_workloads_adapters_by_name_in_the_order_they_a
     clickhouse: ClickHouse, files: Files
 ) -> None:
     await migrate(clickhouse, "retraining")
+    await views_as_tables(clickhouse, "shadow_deployment")
     store = RunStore(clickhouse)
     known = [files.freeze_adapter(f"t{seed}", lora_adapter(seed), MODEL) for seed in (1, 2)]
     for adapter in known:
@@ -753,6 +755,11 @@ async def test_a_fusion_finds_its_workloads_adapters_by_name_in_the_order_they_a
     assert await store.adapters("tickets", names) == (known[1], known[0])
     assert await store.adapters("another", names) == ()
     assert await store.adapters("tickets", ()) == ()
+
+    copy = known[0].model_copy(update={"uri": "adapters/copy", "digest": "sha256:" + "1" * 64})
+    row = {"workload": "tickets", "adapter": copy.name} | copy.model_dump(exclude={"name"})
+    await clickhouse.insert("contracted_adapters_v1", [row])
+    assert await store.adapters("tickets", names) == (known[1], copy), "the one that has a contract"
 
 
 async def test_a_run_never_goes_back(clickhouse: ClickHouse, files: Files) -> None:

@@ -296,6 +296,23 @@ async def test_an_adapter_that_came_without_a_contract_is_shown_as_the_copy_that
     assert (shown["is_signed"], shown["run_id"]) == (True, "r1")
 
 
+async def test_a_fusion_takes_of_an_adapter_that_came_without_a_contract_the_copy_that_has_one(
+    workloads: Workloads, clickhouse: ClickHouse
+) -> None:
+    await ready(workloads, clickhouse)
+    second = signed_adapter(workloads, "tickets-v2")
+    for adapter, run_id in ((ADAPTER, "r1"), (second, "r2")):
+        await adapter_row(clickhouse, adapter, run_id)
+    copy = ADAPTER.model_copy(update={"uri": "adapters/copy", "digest": second.digest})
+    row = {"workload": "tickets", "adapter": copy.name} | copy.model_dump(exclude={"name"})
+    await clickhouse.insert("contracted_adapters_v1", [row])
+    wanted = {"training": {"method": "fusion"}, "adapters": [ADAPTER.name, second.name]}
+    asked = await train(workloads, **wanted)
+    assert asked.status_code == 202, asked.text
+    (event,) = await published(workloads)
+    assert event.adapters == [copy, second]
+
+
 async def test_adapters_are_listed_with_what_became_of_them(
     workloads: Workloads, clickhouse: ClickHouse
 ) -> None:
