@@ -36,6 +36,8 @@ def print_status(console: Console, statuses: Sequence[Status]) -> None:
     ]
     print_table(console, STATUS, rows)
     for one in statuses:
+        if one.champion_lost:
+            _say(console, f"{one.name}: {one.champion_lost}")
         if one.unmatched_feedback:
             share = f"{one.unmatched_feedback:,} of {one.feedback:,} signals of users"
             console.print(f"{one.name}: {share} name no prediction of it.", soft_wrap=True, highlight=False)

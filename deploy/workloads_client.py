@@ -32,6 +32,7 @@ class Listed(BaseModel):
     is_retired: bool
     champion: str | None
     champion_since: datetime | None
+    champion_lost: str | None = None  # version 0.1 did not say it
     accuracy: Figure | None
     stage: str
 

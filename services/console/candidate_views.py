@@ -128,6 +128,14 @@ class CandidateViews:
             for row in shown
         ]
 
+    async def lost_champion(self, workload: str) -> str:
+        row = await self._views.first(
+            "lost_champions_v1",
+            "SELECT reason FROM lost_champions_v1 WHERE workload = {workload:String} LIMIT 1",
+            workload=workload,
+        )
+        return str(row.get("reason", ""))
+
 
 def _judged(row: Row) -> page_queries.Judged:
     return page_queries.Judged(

@@ -61,6 +61,8 @@ class Snapshot:
     champion: str = ""
     """Empty: no adapter answers users yet."""
     champion_since: datetime | None = None
+    champion_lost: str = ""
+    """Why the champion cannot be loaded any more, and what to do; empty while it can."""
     traffic: page_queries.Traffic = NO_TRAFFIC
     reviewing: page_queries.Reviewing = NOTHING_REVIEWED
     cycle: page_queries.Cycle | None = None

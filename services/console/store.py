@@ -29,6 +29,7 @@ class ConsoleStore:
             definition=definition,
             champion=champion,
             champion_since=champion_since,
+            champion_lost=await self.candidates.lost_champion(name),
             traffic=await self.predictions.traffic(
                 name, now - timedelta(days=1), definition.review.doubt_below
             ),

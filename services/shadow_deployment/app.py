@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from services.shadow_deployment.champion_check import ChampionCheck
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.handlers import Handlers
 from services.shadow_deployment.judging import Judging
@@ -28,6 +29,8 @@ def build(context: ServiceContext) -> Service:
     settings, verifier = Settings(), Verifier(context.addresses.adapters_public_key)
     seal = sealing(settings.signing_key, verifier)
     judging = Judging(store, context.publish, context.clock, workloads, on_settled=wake.set)
+    loading = AdapterLoading(context.files, context.models, verifier)
+    contracts = ContractMigration(store, judging, workloads, context.files, context.models, seal)
     shadow = Shadow(
         store,
         context.publish,
@@ -35,8 +38,9 @@ def build(context: ServiceContext) -> Service:
         workloads,
         judging,
         context.models,
-        AdapterLoading(context.files, context.models, verifier),
-        ContractMigration(store, judging, workloads, context.files, context.models, seal),
+        loading,
+        contracts,
+        ChampionCheck(store, workloads, loading, contracts, context.clock),
         settings,
         wake,
     )

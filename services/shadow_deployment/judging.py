@@ -70,10 +70,11 @@ class Judging:
     async def without_champion(
         self, candidate: CandidateEvaluated, champion: FrozenAdapter, refusal: str
     ) -> None:
-        """Decides on a candidate that was evaluated against nobody while this champion answers.
+        """Decides on a candidate that was evaluated against nobody while this champion is to answer.
 
         `refusal` says why the champion cannot be asked, by its own files or by the model server: there is
-        nothing to compare with. Empty: it can, and the candidate has to be trained against it.
+        nothing to compare with, or nothing more for one that was compared. Empty: it can, and the candidate
+        has to be trained against it.
         """
         async with self._locks[candidate.workload]:
             waiting = await self.store.waiting(candidate.workload)
@@ -82,7 +83,8 @@ class Judging:
                 return  # meanwhile something else was decided: it is considered again
             promotion = self.workloads.known(candidate.workload).definition.promotion
             if refusal:
-                why = f"{champion.name}, which answers now, is refused: {refusal} So it is judged alone."
+                why = f"{champion.name}, the champion, is refused: {refusal.rstrip('.')}."
+                why += " So it is judged alone."
                 await self._conclude(candidate, judge_alone(candidate.scorecard, promotion, why))
             elif candidate.scorecard.champion_refused:
                 await self._hold_uncompared(candidate, champion.name, promotion)

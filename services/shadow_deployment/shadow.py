@@ -11,15 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from services.shadow_deployment.champion_check import FOR_NOW, LOOK_SECONDS, ChampionCheck
 from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.judging import Judging
+from services.shadow_deployment.lost_champion import PATIENCE
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.unpaired_requests import Request
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.refusals import AdapterRefused, NotForThisServer, Tampered
+from shared.adapters.refusals import AdapterRefused, Tampered
 from shared.backoff import Failures, SaysSeldom, pause_seconds
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
@@ -27,10 +29,6 @@ from shared.label_scoring import LabelScoring
 from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 from shared.projections import Workloads
 from shared.service import Clock
-
-CHAMPION_PATIENCE = timedelta(minutes=10)
-"""So long after a candidate's evaluation a server that does not take the champion proves nothing of it."""
-FOR_NOW = (NotForThisServer, ModelServerRefused, UnknownModel)
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +43,7 @@ class Shadow:
     models: ModelServer
     loading: AdapterLoading
     contracts: ContractMigration
+    champions: ChampionCheck
     settings: Settings
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
@@ -111,6 +110,8 @@ class Shadow:
         if candidate.champion is None:
             await self._judge_without_champion(candidate)
             return False
+        if await self._is_judged_for_a_loss(candidate, candidate.champion):
+            return False
         asked_by = await self._prepare(candidate, added)
         if asked_by is None:
             return False
@@ -135,11 +136,9 @@ class Shadow:
             return
         champion, refusal = history[-1].champion, ""
         try:
-            if (error := self.contracts.waiting.get(champion.name)) is not None:
-                raise error
-            await self.loading.load(champion)
+            await self.champions.load(champion)
         except FOR_NOW as error:
-            if self.clock() - candidate.evaluated_at < CHAMPION_PATIENCE:
+            if self.clock() - candidate.evaluated_at < PATIENCE:
                 self._wait_for_its_server(candidate, error)
                 return
             refusal = str(error)
@@ -147,6 +146,15 @@ class Shadow:
             refusal = str(error)
         self._failures.went_well(candidate.run_id)
         await self.judging.without_champion(candidate, champion, refusal)
+
+    async def _is_judged_for_a_loss(self, candidate: CandidateEvaluated, champion: str) -> bool:
+        """Where a lost champion answers no more requests, there is nothing to wait for in the shadow."""
+        refusal = self.champions.why_lost(candidate.workload, champion)
+        if not refusal or champion in await self.models.loaded():
+            return False
+        history = await self.store.history(candidate.workload)
+        await self.judging.without_champion(candidate, history[-1].champion, refusal)
+        return True
 
     async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
         """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind.
@@ -252,10 +260,11 @@ class Shadow:
         )
 
     async def _tidy(self) -> None:
-        """Gives what has no contract one; unloads candidates that were judged and champions of long ago."""
+        """Gives what has no contract one; looks at the champions; unloads who was judged or of long ago."""
         pause = await self.contracts.migrate()
-        self._tidies_at = math.inf if pause is None else time.monotonic() + pause
+        self._tidies_at = time.monotonic() + min(LOOK_SECONDS, math.inf if pause is None else pause)
         loaded = await self.models.loaded()
+        await self.champions.look(loaded)
         for added in self.workloads.all():
             settled = await self.store.adapters(added.name)
             history = await self.store.history(added.name)  # after: what is settled has its revision

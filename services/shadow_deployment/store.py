@@ -178,6 +178,23 @@ class ShadowStore:
         )
         return history_of(rows)
 
+    async def keep_lost_champion(
+        self, workload: str, champion: FrozenAdapter, reason: str, found_at: datetime
+    ) -> None:
+        """An empty reason: it can be loaded again."""
+        row = {"workload": workload, "adapter": champion.name, "digest": champion.digest}
+        await self._clickhouse.insert("lost_champions", [row | {"reason": reason, "found_at": found_at}])
+
+    async def lost_champion(self, workload: str, champion: FrozenAdapter) -> str:
+        """Why this champion cannot be loaded any more; empty if nobody found it lost."""
+        rows = await self._clickhouse.rows(
+            "SELECT reason FROM lost_champions FINAL "
+            "WHERE workload = {workload:String} AND digest = {digest:String}",
+            workload=workload,
+            digest=champion.digest,
+        )
+        return str(rows[0]["reason"]) if rows else ""
+
     async def keep_rollback_in_vain(self, event: RollbackRequested) -> None:
         fields = {"workload", "request_id", "requested_at"}
         await self._clickhouse.insert("rollbacks_in_vain", [event.model_dump(include=fields)])

@@ -92,8 +92,8 @@ def judge_alone(scorecard: Scorecard, promotion: Promotion, why: str) -> Judgeme
         reason = f"{why} {right}; {constant}."
         return Judgement(Verdict.PROMOTE, reason, evidence, guardrails)
     reason = (
-        f"{right}; {constant}, so it has not surely learnt anything. Check the rows' labels, add more rows, "
-        "and add the workload again."
+        f"{why} {right}; {constant}, so it has not surely learnt anything. Check the rows' labels, add more "
+        "rows, and add the workload again."
     )
     return Judgement(Verdict.HOLD, reason, evidence, guardrails)
 

@@ -22,3 +22,10 @@ FROM alias_revisions FINAL;
 CREATE OR REPLACE VIEW contracted_adapters_v1 AS
 SELECT workload, adapter, uri, digest, base_model
 FROM contracted_adapters FINAL;
+
+-- Present champions that cannot be loaded any more: reason is a sentence that says why, and what to do.
+CREATE OR REPLACE VIEW lost_champions_v1 AS
+SELECT workload, adapter, reason, found_at
+FROM lost_champions FINAL
+WHERE reason != ''
+    AND (workload, digest) IN (SELECT workload, argMax(digest, revision) FROM alias_revisions GROUP BY workload);

@@ -29,6 +29,7 @@ class Overview:
             is_retired=added.is_retired,
             champion=champion.adapter if champion else None,
             champion_since=champion.since if champion else None,
+            champion_lost=await self.views.lost_champion(added.name),
             accuracy=Figure.of(accuracy),
             stage=stage_in_words(self.rounds.latest(added.name)),
         )

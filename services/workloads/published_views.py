@@ -47,6 +47,13 @@ class PublishedViews:
             return Champion(row["adapter"], since, row["kind"] == "promoted" and row["previous"] != "")
         return None
 
+    async def lost_champion(self, workload: str) -> str | None:
+        """Why its champion cannot be loaded any more, and what to do; None while it can."""
+        row = await self._first(
+            "SELECT reason FROM lost_champions_v1 WHERE workload = {workload:String}", workload=workload
+        )
+        return row.get("reason")
+
     async def accuracy(self, workload: str, adapter: str) -> Rate | None:
         """What the adapter scored on the held-out rows when it was a candidate."""
         rows = await self.rows(

@@ -78,6 +78,8 @@ class WorkloadState(BaseModel):
     is_retired: bool
     champion: str | None
     champion_since: datetime | None
+    champion_lost: str | None
+    """Why the champion cannot be loaded any more, and what to do; null while it can."""
     accuracy: Figure | None
     """The champion's, on the held-out rows."""
     stage: str

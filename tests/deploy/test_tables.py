@@ -15,7 +15,8 @@ from deploy.workloads_client import Cycle, Figure, Status
 
 CHAMPION = "licences-smollm2-135m-v2-3fa9c1d2"
 KEYS = {
-    "name", "title", "revision", "labels", "is_retired", "champion", "champion_since", "accuracy", "stage",
+    "name", "title", "revision", "labels", "is_retired", "champion", "champion_since", "champion_lost",
+    "accuracy", "stage",
     "audited", "agreement", "predictions", "feedback", "unmatched_feedback", "corrections",
     "open_reviews", "last_cycle", "round",
 }  # fmt: skip
@@ -60,6 +61,13 @@ def test_feedback_that_names_no_prediction_is_said_below_the_table() -> None:
     assert output.getvalue().splitlines()[-1] == (
         "licences: 3 of 41 signals of users name no prediction of it."
     )
+
+
+def test_a_champion_that_is_lost_is_said_below_the_table() -> None:
+    output = io.StringIO()
+    lost = "c-v1 is champion and is lost: it is [not] there. Train anew (tuneloop train licences)."
+    print_status(Console(file=output, width=80), [status().model_copy(update={"champion_lost": lost})])
+    assert output.getvalue().splitlines()[-1] == f"licences: {lost}"
 
 
 @pytest.mark.parametrize("width", [50, 60, 80, 200])

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from services.console.cycle_status import Snapshot, stages
+from services.console.ring import ring
 from services.console.store import ConsoleStore
+from services.console.templating import Render, make_render
 from services.console.timeline import bucket_width
 from services.console.views import TablesDoNotAnswer
 from shared.clickhouse import ClickHouse
@@ -44,6 +46,33 @@ async def test_a_filled_database_shows_its_second_cycle(filled: ConsoleStore) ->
     assert [revision.adapter for revision in snapshot.revisions] == [examples.FIRST, SECOND]
     assert (snapshot.pairs[0].pairs, snapshot.pairs[0].differing) == (61, 16)
     assert snapshot.verdicts[0].evidence.e_value == 310
+
+
+async def test_a_champion_that_is_lost_is_shown_with_what_to_do(
+    filled: ConsoleStore, clickhouse: ClickHouse
+) -> None:
+    render = make_render(lambda: NOW)
+    assert "! lost" not in await _first_page(filled, render)
+    reason = "c-v2 is champion and is lost: it is gone. Train anew (tuneloop train tickets)."
+    row = {"workload": "tickets", "adapter": SECOND, "reason": reason, "found_at": NOW}
+    await clickhouse.insert("lost_champions_v1", [row, row | {"workload": "another", "reason": "x"}])
+    page = await _first_page(filled, render)
+    assert f"! lost</span> {reason}" in page
+
+
+async def _first_page(store: ConsoleStore, render: Render) -> str:
+    snapshot = await store.snapshot(examples.definition(), SECOND, NOW, NOW)
+    said = stages(snapshot, None)
+    return render(
+        "loop.html",
+        now=snapshot,
+        accuracy=None,
+        stages=said,
+        ring=ring(said),
+        signs={},
+        links={},
+        stage_words="",
+    )
 
 
 async def test_an_alias_that_moved_to_a_copy_of_the_same_adapter_is_no_change_of_champion(

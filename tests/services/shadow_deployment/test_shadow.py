@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from services.shadow_deployment.champion_check import ChampionCheck
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
@@ -102,6 +103,8 @@ def shadow_of(
     verifier: Verifier | None = None,
 ) -> Shadow:
     settings = Settings(batch=4, rest_per_work=0, most_waiting=most_waiting)
+    loading = AdapterLoading(files, models, verifier)
+    contracts = ContractMigration(service.store, service.judging, service.workloads, files, models, sign=None)
     return Shadow(
         service.store,
         service.publish,
@@ -109,8 +112,9 @@ def shadow_of(
         service.workloads,
         service.judging,
         models,
-        AdapterLoading(files, models, verifier),
-        ContractMigration(service.store, service.judging, service.workloads, files, models, sign=None),
+        loading,
+        contracts,
+        ChampionCheck(service.store, service.workloads, loading, contracts, lambda: service.now),
         settings,
         service.wake,
     )
@@ -341,7 +345,7 @@ async def test_a_candidate_without_champion_is_judged_alone_only_if_the_champion
         assert promoted.champion == first
     else:
         assert judged.verdict is Verdict.PROMOTE
-        assert judged.reason.startswith(f"{first.name}, which answers now, is refused: ")
+        assert judged.reason.startswith(f"{first.name}, the champion, is refused: ")
         assert "So it is judged alone. On held-out rows the candidate is right on" in judged.reason
         assert (promoted.champion, promoted.previous) == (second, first)
 
@@ -401,7 +405,7 @@ async def test_a_candidate_is_judged_alone_if_the_model_server_goes_on_not_takin
         )
     else:
         assert judged.verdict is Verdict.PROMOTE
-        assert judged.reason.startswith(f"{first.name}, which answers now, is refused: ")
+        assert judged.reason.startswith(f"{first.name}, the champion, is refused: ")
 
 
 async def until_judged(service: RunningService, shadow: Shadow, verdicts: int) -> None:

@@ -332,7 +332,7 @@ async def test_progress_shows_on_a_terminal_with_how_much_is_left(place: Place) 
     assert (await running.end())[0] == 0
 
 
-async def test_status_lists_and_retiring(place: Place) -> None:
+async def test_status_lists_and_retiring(place: Place, clickhouse: ClickHouse) -> None:
     code, output = await place.run("status")
     first, last = output.splitlines()
     assert (code, first) == (0, "No workload yet. Add one: tuneloop workload add FILE.toml")
@@ -340,7 +340,12 @@ async def test_status_lists_and_retiring(place: Place) -> None:
     await place.added()
     code, output = await place.run("status")
     assert (code, len(output.splitlines())) == (0, 3)
+    lost = "c-v1 is champion and is lost: it is gone. Train anew (tuneloop train tickets)."
+    row = {"workload": "tickets", "reason": lost}
+    await clickhouse.insert("lost_champions_v1", [row, row | {"workload": "another"}])
+    assert f"tickets: {lost}" in (await place.run("status"))[1].splitlines()
     document = json.loads((await place.run("status", "--json"))[1])
+    assert document["workloads"][0]["champion_lost"] == lost
     assert document["url"] == place.url
     assert document["workloads"][0]["round"]["outcome"] == "promoted"
     shown = json.loads((await place.run("workload", "show", "tickets"))[1])
