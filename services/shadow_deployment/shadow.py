@@ -22,6 +22,7 @@ from services.shadow_deployment.unpaired_requests import Request
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused, Tampered
+from shared.adapters.signature import CannotUseKeys
 from shared.backoff import Failures, SaysSeldom, pause_seconds
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
@@ -139,9 +140,12 @@ class Shadow:
             await self.champions.load(champion)
         except FOR_NOW as error:
             if self.clock() - candidate.evaluated_at < PATIENCE:
-                self._wait_for_its_server(candidate, error)
+                self._wait(candidate, error)
                 return
             refusal = str(error)
+        except CannotUseKeys as error:
+            self._wait(candidate, error)
+            return
         except (AdapterRefused, FileNotFoundError) as error:
             refusal = str(error)
         self._failures.went_well(candidate.run_id)
@@ -176,8 +180,8 @@ class Shadow:
             reason = f"Its files are not those that were evaluated: {error}"
             await self.judging.reject(candidate, reason, promotion)
             return None
-        except FOR_NOW as error:
-            self._wait_for_its_server(candidate, error)
+        except (*FOR_NOW, CannotUseKeys) as error:
+            self._wait(candidate, error)
             return None
         except AdapterRefused as error:
             reason = f"It cannot be loaded: {error}"
@@ -188,7 +192,7 @@ class Shadow:
         self._prepared[candidate.workload] = (candidate.run_id, asked_by)
         return asked_by
 
-    def _wait_for_its_server(self, candidate: CandidateEvaluated, error: Exception) -> None:
+    def _wait(self, candidate: CandidateEvaluated, error: Exception) -> None:
         now = time.monotonic()
         self._failures.failed(candidate.run_id, error, now)
         if self._says[candidate.workload].is_due(str(error), now):

@@ -13,9 +13,10 @@ from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.trained_revision import trained_revision
 from shared.adapters.contract import AdapterContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.signature import Verifier
+from shared.adapters.signature import CannotUseKeys, Verifier
 from shared.events import (
     CandidateEvaluated,
+    CandidateJudged,
     DatasetPublished,
     FrozenAdapter,
     ModelPromoted,
@@ -27,6 +28,7 @@ from shared.events import (
 from shared.files import Files
 from shared.model_server import ModelServerRefused, UnknownModel
 from shared.workload import Promotion
+from tests.servers.adapters import freeze_trained
 from tests.servers.model import MODEL, lora_adapter
 from tests.services.shadow_deployment.conftest import RunningService
 from tests.services.shadow_deployment.example_events import CUTOFF, WORKLOAD, evaluated, rollback, workload
@@ -201,6 +203,23 @@ async def test_a_signing_key_that_is_wrong_is_named_by_its_setting_and_waited_fo
             await asyncio.sleep(pause)
     copy = service.consumed(ModelPromoted)[-1].champion
     assert await AdapterLoading(files, models, Verifier(public)).load(copy)
+
+
+async def test_a_wrong_key_makes_a_candidate_wait_and_stops_no_other_workloads_shadow(
+    service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wrong_key(folder: Path) -> None:
+        raise CannotUseKeys("SHADOW_DEPLOYMENT_SIGNING_KEY: it is none")
+
+    first, second = of_old(files, "first", 1), freeze_trained(files, "second", 2, workload())
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_candidate_evaluated(evaluated("second", None, adapter_files=second))
+    shadow = shadow_of(service, models, files)
+    shadow.contracts.sign = wrong_key
+    await work_until_idle(shadow)
+    assert [judged.candidate for judged in service.consumed(CandidateJudged)] == [first]
+    assert f"{second.name} waits for its shadow: SHADOW_DEPLOYMENT_SIGNING_KEY: it is none" in caplog.text
 
 
 async def test_an_adapter_whose_answers_are_not_one_token_on_this_server_gets_none_and_says_so(
