@@ -1,26 +1,11 @@
-"""How long a phase will take still, at its pace so far."""
+"""Since when the pace of each phase counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from shared.job_protocol.lines import JobProgress
-
-
-@dataclass(frozen=True)
-class Mark:
-    """So much was done at a moment, in seconds of any clock."""
-
-    done: int
-    at: float
-
-
-def seconds_left(first: Mark, last: Mark, total: int) -> float | None:
-    """At the mean pace between two marks; None where that is none. Never less than 0."""
-    done, seconds = last.done - first.done, last.at - first.at
-    if done <= 0 or seconds <= 0:
-        return None
-    return max(0.0, (total - last.done) * seconds / done)
+from shared.time_left import Mark, seconds_left
 
 
 @dataclass

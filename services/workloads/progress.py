@@ -7,6 +7,7 @@ from datetime import datetime
 
 from services.workloads.round_progress import Stage
 from shared.events import TrainingProgressed
+from shared.time_left import Mark, seconds_left
 
 STAGES = {"training": Stage.TRAINING, "evaluation": Stage.EVALUATION}
 
@@ -54,8 +55,8 @@ class Progress:
         """None until there is a pace."""
         if self.told_seconds_left is not None:
             return self.told_seconds_left
-        done, seconds = self.done - self.began_with, (self.at - self.began_at).total_seconds()
-        return (self.total - self.done) * seconds / done if done > 0 and seconds > 0 else None
+        first = Mark(self.began_with, self.began_at.timestamp())
+        return seconds_left(first, Mark(self.done, self.at.timestamp()), self.total)
 
     @property
     def sentence(self) -> str:
