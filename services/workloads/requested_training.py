@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from services.workloads.complaints import BadWorkload, Complaint, unknown_setting
-from shared.events import TrainingRequested
+from shared.events import DatasetPublished, TrainingRequested
 from shared.fields import FrozenAdapter
 from shared.training.section import FEWEST_TO_FUSE, OF_FUSION
 from shared.workload import Training, Workload
 
 FUSION = "fusion"
+REQUESTED, FAILED = "requested", "failed"
+"""How a run stands that `retraining` has not heard of yet, and one that came to nothing; its other states are
+its own."""
 IN_PLACE_OF = {
     "method": ("use_4bit",),
     "warmup_steps": ("warmup_ratio",),
@@ -34,6 +37,25 @@ class Twin:
 
     run_id: str
     stands: str
+
+
+@dataclass(frozen=True)
+class KnownTrainings:
+    """The trainings of a workload that are there already, as far as they ask the model like a new one."""
+
+    requests: Sequence[TrainingRequested]
+    states: Mapping[str, str]
+    """Run id → how it stands, of the runs that `retraining` has heard of."""
+    under_way: Collection[str]
+    """Runs that were asked for and are not over, heard of or not."""
+    by_itself: Training | None = None
+    """What the run that followed the dataset by itself was asked for; None where it asks the model
+    otherwise, or there is none."""
+
+    def state(self, run_id: str) -> str | None:
+        """None for a run that failed or never was: neither keeps anybody from trying again."""
+        state = self.states.get(run_id, REQUESTED if run_id in self.under_way else None)
+        return None if state == FAILED else state
 
 
 def overridden(training: Training, given: Mapping[str, Any]) -> Training:
@@ -87,21 +109,19 @@ def fusable(
     return found
 
 
-def twin_of(
-    wanted: TrainingRequested, requests: Iterable[TrainingRequested], stands: Mapping[str, str]
-) -> Twin | None:
-    """A request for the very same run, which would only bring the same candidate again.
-
-    `stands` is run id → how it stands, of those that did not fail.
-    """
-    for one in requests:
+def twin_of(wanted: TrainingRequested, known: KnownTrainings) -> Twin | None:
+    """A training for the very same run, which would only bring the same candidate again."""
+    by_itself = DatasetPublished.run_of(wanted.dataset_id)
+    if known.by_itself == wanted.training and not wanted.adapters and (state := known.state(by_itself)):
+        return Twin(by_itself, state)
+    for one in known.requests:
         is_same = (one.dataset_id, one.training, one.adapters) == (
             wanted.dataset_id,
             wanted.training,
             wanted.adapters,
         )
-        if is_same and one.run_id in stands:
-            return Twin(one.run_id, stands[one.run_id])
+        if is_same and (state := known.state(one.run_id)):
+            return Twin(one.run_id, state)
     return None
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from services.workloads.adapter_states import adapter_state
 from services.workloads.published_runs import MOST, Adapter, PublishedRuns, Run
 from services.workloads.replies import Figure
+from services.workloads.requested_training import FAILED, REQUESTED
 from services.workloads.round_progress import Round
 from services.workloads.rounds import Rounds
-from services.workloads.run_replies import REQUESTED, AdapterShown, RunState
+from services.workloads.run_replies import AdapterShown, RunState
 from services.workloads.store import WorkloadStore
-from services.workloads.trainings import FAILED
 from shared.adapters.signature import SIGNATURE_FILE
 from shared.events import DatasetPublished, TrainingRequested
 from shared.files import Files, FilesUnreachable

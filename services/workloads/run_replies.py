@@ -15,9 +15,6 @@ from shared.events import TrainingRequested
 from shared.fields import Name
 from shared.idempotency_keys import LONGEST_KEY
 
-REQUESTED = "requested"
-"""How a run stands that `retraining` has not heard of yet; its other states are its own."""
-
 
 class WantedTraining(Wish):
     """A training on a dataset version that is there; every setting may be left out."""

@@ -13,7 +13,7 @@ from typing import Any
 from services.workloads import model_limits
 from services.workloads.complaints import BadWorkload
 from services.workloads.published_runs import Dataset, PublishedRuns
-from services.workloads.requested_training import Twin, fusable, overridden, twin_of
+from services.workloads.requested_training import KnownTrainings, fusable, overridden, twin_of
 from services.workloads.round_progress import of_request
 from services.workloads.rounds import Rounds
 from services.workloads.store import WorkloadStore
@@ -21,8 +21,6 @@ from shared.events import DatasetPublished, TrainingRequested, WorkloadAdded, de
 from shared.model_server import ModelServer
 from shared.service import Clock
 from shared.workload import Training
-
-FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -122,27 +120,29 @@ class Trainings:
         requests: list[TrainingRequested],
         dataset: Dataset,
     ) -> None:
-        revisions = await self.store.revisions(added.name)
-        alike = {one.revision for one in revisions if not added.asks_differently_from(one)}
-        alike.add(0)  # of a round that began before revisions were kept
-        earlier = [one for one in requests if one.revision in alike]
-        runs = await self.runs.runs(wanted.workload)
-        stands = {one.run_id: one.state for one in runs if one.state != FAILED}
-        for one in earlier:  # asked for a moment ago, and not begun yet
-            round_ = self.rounds.get(wanted.workload, one.request_id)
-            if round_ is not None and not round_.is_over:
-                stands.setdefault(one.run_id, "requested")
-        twin = twin_of(wanted, earlier, stands)
-        led_to_it = self.rounds.of_dataset(dataset.dataset_id)
-        is_alike = led_to_it is None or led_to_it.revision in alike
-        by_itself = DatasetPublished.run_of(dataset.dataset_id)
-        for run in runs:
-            if is_alike and run.run_id == by_itself and run.state != FAILED and run.training is not None:
-                is_same = Training.model_validate(run.training) == wanted.training and not wanted.adapters
-                twin = Twin(run.run_id, run.state) if is_same else twin
+        twin = twin_of(wanted, await self._known(added, requests, dataset))
         if twin is not None:
             raise NotNow(
                 f"Run {twin.run_id} is the same training of dataset v{dataset.version} ({twin.stands}). It "
                 "would give the same model: change a setting, such as seed, or cancel that run first.",
                 twin.run_id,
             )
+
+    async def _known(
+        self, added: WorkloadAdded, requests: list[TrainingRequested], dataset: Dataset
+    ) -> KnownTrainings:
+        revisions = await self.store.revisions(added.name)
+        alike = {one.revision for one in revisions if not added.asks_differently_from(one)}
+        alike.add(0)  # of a round that began before revisions were kept
+        runs = {run.run_id: run for run in await self.runs.runs(added.name)}
+        rounds = {one.run_id: self.rounds.get(added.name, one.request_id) for one in requests}
+        led_to_it = self.rounds.of_dataset(dataset.dataset_id)
+        own = runs.get(DatasetPublished.run_of(dataset.dataset_id))
+        is_alike = led_to_it is None or led_to_it.revision in alike
+        asked_for = own.training if own and is_alike else None
+        return KnownTrainings(
+            requests=[one for one in requests if one.revision in alike],
+            states={run_id: run.state for run_id, run in runs.items()},
+            under_way={run_id for run_id, round_ in rounds.items() if round_ and not round_.is_over},
+            by_itself=None if asked_for is None else Training.model_validate(asked_for),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from services.workloads.adapter_states import AdapterState, Alias, adapter_state
 from services.workloads.complaints import BadWorkload
-from services.workloads.requested_training import Twin, fusable, overridden, twin_of
-from shared.events import FrozenAdapter, TrainingRequested
+from services.workloads.requested_training import KnownTrainings, Twin, fusable, overridden, twin_of
+from shared.events import DatasetPublished, FrozenAdapter, TrainingRequested
 from shared.training.section import FILLED_IN_BEFORE
 from shared.workload import Training, Workload
 
@@ -109,11 +110,34 @@ def test_another_method_than_the_definitions_fusion_takes_none_of_its_settings()
 def test_a_twin_is_the_same_training_of_the_same_dataset_unless_it_failed() -> None:
     wanted, earlier = requested("new", 1), [requested("r1", 1), requested("r2", 2)]
     (first, second) = (one.run_id for one in earlier)
-    stands = {first: "training", second: "evaluated"}
-    assert twin_of(wanted, earlier, stands) == Twin(first, "training")
-    assert twin_of(wanted, earlier, {second: "evaluated"}) is None
-    assert twin_of(requested("new", 3), earlier, stands) is None
-    assert twin_of(requested("new", 1, dataset_id="d2"), earlier, stands) is None
+    known = KnownTrainings(earlier, {first: "training", second: "evaluated"}, under_way=())
+    assert twin_of(wanted, known) == Twin(first, "training")
+    assert twin_of(wanted, replace(known, states={first: "failed", second: "evaluated"})) is None
+    assert twin_of(requested("new", 3), known) is None
+    assert twin_of(requested("new", 1, dataset_id="d2"), known) is None
+
+
+def test_one_asked_for_a_moment_ago_is_a_twin_before_its_run_begins() -> None:
+    (first,) = earlier = [requested("r1", 1)]
+    known = KnownTrainings(earlier, {}, under_way={first.run_id})
+    assert twin_of(requested("new", 1), known) == Twin(first.run_id, "requested")
+    assert twin_of(requested("new", 1), replace(known, under_way=())) is None
+
+
+def test_a_run_that_is_known_to_have_failed_is_no_twin_while_its_round_has_not_heard_of_it() -> None:
+    (first,) = earlier = [requested("r1", 1)]
+    known = KnownTrainings(earlier, {first.run_id: "failed"}, under_way={first.run_id})
+    assert twin_of(requested("new", 1), known) is None
+
+
+def test_the_run_that_followed_the_dataset_by_itself_is_a_twin_of_its_settings() -> None:
+    run_id = DatasetPublished.run_of("d1")
+    known = KnownTrainings([], {run_id: "evaluated"}, under_way=(), by_itself=Training(seed=1))
+    assert twin_of(requested("new", 1), known) == Twin(run_id, "evaluated")
+    assert twin_of(requested("new", 2), known) is None
+    assert twin_of(requested("new", 1, adapters=[adapter("a"), adapter("b")]), known) is None
+    assert twin_of(requested("new", 1), replace(known, states={run_id: "failed"})) is None
+    assert twin_of(requested("new", 1), replace(known, by_itself=None)) is None
 
 
 PROMOTED = [Alias("v1", "promoted", ""), Alias("v2", "promoted", "v1"), Alias("v3", "promoted", "v2")]
