@@ -41,15 +41,23 @@ class Files:
         self._models_folder = models_folder.rstrip("/")
 
     def freeze_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> FrozenFile:
-        """Writes JSON Lines under `name` and its digest; the same rows give the same file."""
+        """Writes JSON Lines under `name` and its digest. The same rows give the same file, and make it whole
+        again if it was damaged. Raises FilesUnreachable.
+        """
         lines = [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
         content = "".join(f"{line}\n" for line in lines).encode()
         digest = sha256(content)
         uri = f"{name}-{digest[7:15]}.jsonl"
         path = f"{self._store.root}/{uri}"
-        if not self._store.exists(path):
+        if not self._holds(path, digest):
             self._store.write(path, content)
         return FrozenFile(uri=uri, digest=digest, rows=len(lines))
+
+    def _holds(self, path: str, digest: str) -> bool:
+        try:
+            return sha256(self._store.read(path)) == digest
+        except FileNotFoundError:
+            return False
 
     def rows(self, file: FrozenFile) -> Iterator[dict[str, Any]]:
         """The rows of a frozen file. Raises FileNotFoundError, DigestMismatch before the first one."""

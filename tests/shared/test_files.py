@@ -100,6 +100,30 @@ def test_a_changed_file_is_not_used(tmp_path: Path) -> None:
         files.rows(frozen)
 
 
+@pytest.mark.parametrize(
+    "damaged", ["", '{"text": "o', '{"text": "other"}\n'], ids=["empty", "half", "other"]
+)
+@pytest.mark.parametrize("place", ["folder", "object store"])
+def test_rows_frozen_again_are_whole_whatever_became_of_their_file(
+    tmp_path: Path, memory: str, place: str, damaged: str
+) -> None:
+    root = tmp_path.as_uri() if place == "folder" else memory
+    files = Files(root, tmp_path / "cache")
+    frozen = files.freeze_rows("rows", ROWS)
+    with fsspec.open(f"{root}/{frozen.uri}", "w") as file:
+        file.write(damaged)
+    assert files.freeze_rows("rows", ROWS) == frozen
+    assert list(files.rows(frozen)) == ROWS
+
+
+def test_rows_that_are_whole_are_not_written_again(tmp_path: Path) -> None:
+    files = Files(tmp_path.as_uri(), tmp_path / "cache")
+    path = tmp_path / files.freeze_rows("rows", ROWS).uri
+    before = path.stat()
+    files.freeze_rows("rows", ROWS)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 @pytest.mark.parametrize("uri", ["nowhere.jsonl", "file:///no/where.jsonl", "../outside.jsonl"])
 def test_what_is_not_there_is_not_found(tmp_path: Path, uri: str) -> None:
     (tmp_path / "outside.jsonl").write_text("")
