@@ -13,6 +13,7 @@ from services.retraining.job_messages import (
     TrainResult,
     TrainTask,
 )
+from services.retraining.retirement import RETIRED, is_ended
 from services.retraining.store import RunStore
 from shared.broker import Publish
 from shared.events import (
@@ -45,7 +46,13 @@ class Handlers:
     clock: Clock
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
+        """Runs of a workload end with its retirement: their candidates would answer nobody."""
         self.workloads.apply(event)
+        if event.is_retired:
+            for job in await self.table.unpublished():
+                added = WorkloadAdded.model_validate(job.task["added"])
+                if added.name == event.name and is_ended(added.revision, [event]):
+                    await self.jobs.cancel(job.job_id, RETIRED)
 
     async def on_champion_changed(self, event: ModelPromoted | ModelRolledBack) -> None:
         self.champions.apply(event)
@@ -93,6 +100,8 @@ class Handlers:
         await self.store.training(task.run_id, task.dataset, wanted, task.requested_by, self.clock())
         await self.jobs.submit(task.run_id, TRAIN, task.added.name, task.model_dump(mode="json"))
         await self._cancel_if_wanted(task.run_id)
+        if is_ended(task.added.revision, self.workloads.revisions(task.added.name)):
+            await self.jobs.cancel(task.run_id, RETIRED)
 
     async def _cancel_if_wanted(self, run_id: str) -> None:
         if why := await self.store.why_cancelled(run_id):
@@ -147,6 +156,8 @@ class Outcome:
         await self.jobs.submit(job_id, EVALUATE, trained.workload, evaluate.model_dump(mode="json"))
         if why := await self.store.why_cancelled(task.run_id):
             await self.jobs.cancel(job_id, why)
+        if is_ended(task.added.revision, self.workloads.revisions(trained.workload)):
+            await self.jobs.cancel(job_id, RETIRED)
         await self.publish(trained)
 
     def _now(self, added: WorkloadAdded) -> WorkloadAdded:

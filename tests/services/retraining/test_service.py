@@ -716,6 +716,43 @@ async def test_a_run_that_is_cancelled_fails_within_seconds_and_leaves_nothing(
     assert early.run_id == requested("q1").run_id
 
 
+def retired(added: WorkloadAdded) -> WorkloadAdded:
+    return added.model_copy(update={"revision": added.revision + 1, "added_at": AT, "retired_at": AT})
+
+
+async def test_a_run_of_a_workload_that_is_retired_ends_before_it_begins(
+    stage: tuple[Service, PublishedEvents], files: Files, clickhouse: ClickHouse
+) -> None:
+    service, published = stage
+    for event in (workload_added(files), retired(workload_added(files)), dataset(files, 2), requested("q1")):
+        await apply(service, event)
+    for run_id in (DatasetPublished.run_of("d2"), requested("q1").run_id):
+        failed = await published.next()
+        assert isinstance(failed, TrainingFailed)
+        assert (failed.run_id, failed.reason) == (run_id, "cancelled: the workload is retired")
+    runs = await clickhouse.rows("SELECT state, steps FROM runs_v1")
+    assert runs == [{"state": "failed", "steps": 0}] * 2
+
+
+async def test_a_run_ends_when_its_workload_is_retired(
+    stage: tuple[Service, PublishedEvents], files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, published = stage
+    tiny_base_model(tmp_path / "bases" / "tiny")
+    monkeypatch.setenv("BASE_MODELS", str(tmp_path / "bases"))
+    long = long_training(files)
+    await apply(service, long)
+    await apply(service, dataset(files, 2, train_rows=500))  # 50,000 steps: minutes at least
+    async with asyncio.timeout(240):
+        while not published.progressed:
+            await asyncio.sleep(0.05)
+    await apply(service, retired(long))
+    async with asyncio.timeout(5):
+        failed = await published.next()
+    assert isinstance(failed, TrainingFailed)
+    assert failed.reason == "cancelled: the workload is retired"
+
+
 async def test_adapters_of_earlier_versions_are_found_in_the_results_of_their_jobs(
     clickhouse: ClickHouse, files: Files, tmp_path: Path
 ) -> None:
