@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from deploy.installation import Installation
 from deploy.stages import Stage, Stages
@@ -69,10 +70,13 @@ class Follower:
 
 
 def show(stage: Stage, round_: Round) -> None:
-    words = with_time_left(round_.sentence, round_.seconds_left)
+    words = with_times(round_.sentence, round_.seconds_left, round_.waits_since)
     stage.show(words, round_.done if round_.total else None, round_.total or None)
 
 
-def with_time_left(sentence: str, seconds: float | None) -> str:
-    """ "evaluation, answer 3 of 9 · 2 min left"; the sentence alone while that is not known."""
-    return " · ".join(filter(None, (sentence, time_left(seconds))))
+def with_times(sentence: str, seconds: float | None, waits_since: datetime | None) -> str:
+    """ "evaluation, answer 3 of 9 · 2 min left"; the sentence alone while that is not known. Of what stands
+    still, since when.
+    """
+    since = f"since {waits_since.astimezone():%Y-%m-%d %H:%M}" if waits_since else ""
+    return " · ".join(filter(None, (sentence, time_left(seconds), since)))

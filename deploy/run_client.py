@@ -28,6 +28,7 @@ class Run(BaseModel):
     state: str
     sentence: str
     seconds_left: float | None
+    waits_since: datetime | None = None
     dataset_version: int | None
     candidate: str
     method: str

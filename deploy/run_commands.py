@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from deploy.endings import Ending
-from deploy.follow import Follower, with_time_left
+from deploy.follow import Follower, with_times
 from deploy.run_client import Adapter, Run, RunClient
 from deploy.run_command import ASKED, Debug, Json, System, Why, asking, run, terminal
 from deploy.run_endings import asked_for, run_as_json, run_ending
@@ -157,7 +157,7 @@ def show_adapter(
 
 
 def _run_row(one: Run) -> tuple[str, ...]:
-    what = with_time_left(one.sentence, one.seconds_left)
+    what = with_times(one.sentence, one.seconds_left, one.waits_since)
     return (one.run_id, one.workload, one.method or "–", _version(one), one.state, what)
 
 

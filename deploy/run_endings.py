@@ -28,4 +28,4 @@ def run_ending(run: Run) -> Ending:
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
-    return run.model_dump(mode="json", exclude={"sentence", "seconds_left"})
+    return run.model_dump(mode="json", exclude={"sentence", "seconds_left", "waits_since"})

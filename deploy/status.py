@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
+from deploy.follow import with_times
 from deploy.tables import print_table
 from deploy.waiting_client import Consumer, DeadLetters, Narrowed, WaitingClient
 from deploy.what_waits import CONSUMERS, consumer_rows, letters_in_words, waiting
@@ -38,6 +39,8 @@ def print_status(console: Console, statuses: Sequence[Status]) -> None:
     for one in statuses:
         if one.champion_lost:
             _say(console, f"{one.name}: {one.champion_lost}")
+        if one.round and one.round.waits_since:
+            _say(console, f"{one.name}: {with_times(one.round.sentence, None, one.round.waits_since)}")
         if one.unmatched_feedback:
             share = f"{one.unmatched_feedback:,} of {one.feedback:,} signals of users"
             console.print(f"{one.name}: {share} name no prediction of it.", soft_wrap=True, highlight=False)

@@ -47,6 +47,7 @@ class Round(BaseModel):
     done: float | None = None
     total: float | None = None
     seconds_left: float | None = None
+    waits_since: datetime | None = None
     is_over: bool
     outcome: str | None = None
     reason: str | None = None

@@ -128,6 +128,14 @@ class CandidateViews:
             for row in shown
         ]
 
+    async def waits(self, workload: str) -> dict[str, page_queries.Waits]:
+        rows = await self._views.rows(
+            "shadow_waits_v1",
+            "SELECT run_id, since, why FROM shadow_waits_v1 WHERE workload = {workload:String}",
+            workload=workload,
+        )
+        return {row["run_id"]: page_queries.Waits(utc(row["since"]), row["why"]) for row in rows}
+
     async def lost_champion(self, workload: str) -> str:
         row = await self._views.first(
             "lost_champions_v1",

@@ -14,6 +14,7 @@ from services.console.figures import count, evidence, interval, percent, points,
 from services.console.run_figures import seen
 from shared.events import Difference, Rate
 
+IN_SHADOW = "Answers real requests beside the champion until the evidence is in."
 SIGNS = {"PROMOTE": "▲", "HOLD": "⏸", "REJECT": "✕"}
 
 
@@ -80,6 +81,7 @@ def candidate_rows(now: Snapshot, progress: Progress | None = None) -> list[Cand
             now.champion,
             scale,
             progress if progress and progress.run_id == run_id else None,
+            now.waits.get(run_id),
         )
         for run_id in {**runs, **evaluations, **verdicts}
     ]
@@ -117,12 +119,13 @@ def _row(
     champion: str,
     scale: float,
     progress: Progress | None,
+    waits: page_queries.Waits | None,
 ) -> CandidateRow:
     known = judged or scored or run
     assert known is not None  # run ids come from these three
     card = scored.scorecard if scored else None
     dataset = versions.get(known.dataset_id)
-    verdict, sign, tone, sentence = _verdict(run, scored, judged, progress)
+    verdict, sign, tone, sentence = _verdict(run, scored, judged, progress, waits)
     return CandidateRow(
         run_id=run_id,
         cycle_id=known.cycle_id,
@@ -187,17 +190,13 @@ def _verdict(
     scored: page_queries.Evaluation | None,
     judged: page_queries.Judged | None,
     progress: Progress | None,
+    waits: page_queries.Waits | None,
 ) -> tuple[str, str, Tone, str]:
     if judged is not None:
         tone = {"PROMOTE": Tone.GOOD, "REJECT": Tone.ERROR}.get(judged.verdict, Tone.NEUTRAL)
         return judged.verdict, SIGNS.get(judged.verdict, "·"), tone, judged.reason
     if scored is not None:
-        return (
-            "in shadow",
-            "●",
-            Tone.CANDIDATE,
-            "Answers real requests beside the champion until the evidence is in.",
-        )
+        return "in shadow", "●", Tone.CANDIDATE, waits.sentence if waits else IN_SHADOW
     assert run is not None
     if run.state == "failed":
         return "failed", "!", Tone.ERROR, run.reason

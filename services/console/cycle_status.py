@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -47,6 +47,9 @@ class Round:
     is_over: bool
     outcome: str | None
     """"promoted", "held", "rejected", "refused" or "failed"; None while it is under way."""
+    sentence: str = ""
+    waits_since: datetime | None = None
+    """Since then it stands still, and waits; its sentence says why."""
 
 
 NO_TRAFFIC = page_queries.Traffic(0, 0, 0, 0, None)
@@ -72,6 +75,8 @@ class Snapshot:
     runs: Sequence[page_queries.Run] = ()
     evaluations: Sequence[page_queries.Evaluation] = ()
     pairs: Sequence[page_queries.Pairs] = ()
+    waits: Mapping[str, page_queries.Waits] = field(default_factory=dict)
+    """Run → what its candidate waits for before its shadow goes on."""
     verdicts: Sequence[page_queries.Judged] = ()
     revisions: Sequence[page_queries.AliasRevision] = ()
     audited: Rate = field(default_factory=lambda: wilson(0, 0))
@@ -105,7 +110,9 @@ def in_words(latest: Round | None) -> str:
     if here is None:
         return "the loop rests until the next cycle"
     stage, how = here
-    return f"now: {stage} failed" if how is StageState.FAILED else f"now: {stage}"
+    if how is StageState.FAILED:
+        return f"now: {stage} failed"
+    return f"now: {stage}, which waits" if latest and latest.waits_since else f"now: {stage}"
 
 
 def stages(now: Snapshot, latest: Round | None) -> list[ShownStage]:
@@ -126,6 +133,8 @@ def stages(now: Snapshot, latest: Round | None) -> list[ShownStage]:
         how = StageState.DONE if at else StageState.EMPTY
         if here and here[0] is stage:
             how = here[1]
+            if latest and latest.waits_since:
+                sentence, at = latest.sentence[:1].upper() + latest.sentence[1:], latest.waits_since
         shown.append(ShownStage(stage, how, sentence, at))
     return shown
 

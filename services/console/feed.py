@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from services.console.figures import count, percent, points
+from services.console.page_queries import Waits
 from shared import events as e
 from shared.events.envelope import Event
 from shared.time_left import time_left
@@ -55,6 +56,7 @@ class Progress:
     loss: float | None
     seconds_left: float | None
     at: datetime
+    waits: Waits | None = None
 
     @property
     def share(self) -> float:
@@ -62,6 +64,8 @@ class Progress:
 
     @property
     def sentence(self) -> str:
+        if self.waits is not None:
+            return self.waits.sentence
         said = f"{self.phase} {self.done:,} of {self.total:,}"
         return f"{said}, {self.left}" if self.left else said
 
@@ -129,6 +133,7 @@ class Feed:
             event.loss,
             event.seconds_left,
             event.progressed_at,
+            Waits(event.waits_since.astimezone(UTC), event.waits_for) if event.waits_since else None,
         )
 
     def _end(self, workload: str, run_id: str) -> None:

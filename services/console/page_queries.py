@@ -124,6 +124,18 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """What stands still and goes on by itself, mostly once the model server takes what it is given."""
+
+    since: datetime
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        return f"Waits since {self.since:%Y-%m-%d %H:%M} UTC: {self.why}"
+
+
+@dataclass(frozen=True)
 class Judged:
     run_id: str
     dataset_id: str

@@ -41,6 +41,7 @@ class ConsoleStore:
             runs=await self.candidates.runs(name),
             evaluations=await self.candidates.evaluations(name),
             pairs=await self.candidates.pairs(name),
+            waits=await self.candidates.waits(name),
             verdicts=await self.candidates.verdicts(name),
             revisions=await self.candidates.revisions(name),
             audited=await self.predictions.audited(name, champion),

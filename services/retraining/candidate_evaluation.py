@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from services.retraining.base_model_prompt import base_model_contract
 from services.retraining.examiner import (
@@ -66,19 +67,29 @@ class Asked:
 
 @dataclass
 class Count:
-    """Answers so far, said every fifty and at the end."""
+    """Answers so far, said every fifty, at the end, and when the model server is or was waited for."""
 
     total: int
     report: Report
     done: int = field(default=0)
+    waits_since: datetime | None = None
 
     def start_again(self, total: int) -> None:
         self.done, self.total = 0, total
 
     def one_more(self) -> None:
         self.done += 1
-        if self.done % ANSWERS_PER_PROGRESS == 0 or self.done == self.total:
+        if self.waits_since or self.done % ANSWERS_PER_PROGRESS == 0 or self.done == self.total:
+            self.waits_since = None
             self.report(JobProgress(phase="evaluation", done=self.done, total=self.total))
+
+    def waits(self, why: str) -> None:
+        since = self.waits_since = self.waits_since or now()
+        self.report(
+            JobProgress(
+                phase="evaluation", done=self.done, total=self.total, waits_since=since, waits_for=why
+            )
+        )
 
 
 async def evaluate_candidate(
@@ -110,7 +121,7 @@ async def evaluate_candidate(
         one.answers = _known(one, task.known, files)
     left = [one for one in asked if one.answers is None]
     count = Count(sum(len(one.questions) for one in left), report)
-    examiner = Examiner(loading, settings.at_once, settings.patience_seconds, count.one_more)
+    examiner = Examiner(loading, settings.at_once, settings.patience_seconds, count.one_more, count.waits)
     if champion is not None and (refused := await _refusal(champion, examiner)):
         left = [one for one in left if one is not champion]
         count.start_again(sum(len(one.questions) for one in left))

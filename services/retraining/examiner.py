@@ -91,9 +91,12 @@ class Examiner:
         at_once: int,
         patience_seconds: float,
         on_answer: Callable[[], None],
+        on_wait: Callable[[str], None],
     ) -> None:
+        """`on_wait` is told now and then, while the server is waited for, why: until the next answer."""
         self._loading, self._scoring = loading, LabelScoring(loading.models)
-        self._at_once, self._patience, self._on_answer = at_once, patience_seconds, on_answer
+        self._at_once, self._patience = at_once, patience_seconds
+        self._on_answer, self._on_wait = on_answer, on_wait
         self._one_loads = asyncio.Lock()
         self._says = SaysSeldom()
 
@@ -169,6 +172,7 @@ class Examiner:
                     raise
                 if self._says.is_due(str(error), clock()):
                     log.warning("the evaluation waits, for %.0f s at most: %s", until - clock(), error)
+                    self._on_wait(str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
 

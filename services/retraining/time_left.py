@@ -20,7 +20,7 @@ class TimeLeft:
 
     def added(self, progress: JobProgress, at: float) -> JobProgress:
         mark = Mark(progress.done, at)
-        if progress.done == 0:
+        if progress.done == 0 or progress.waits_since is not None:
             return progress
         first = self._first.setdefault(progress.phase, mark)
         return progress.model_copy(update={"seconds_left": seconds_left(first, mark, progress.total)})

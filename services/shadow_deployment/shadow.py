@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from services.shadow_deployment.candidate_waits import CandidateWaits
 from services.shadow_deployment.champion_check import FOR_NOW, LOOK_SECONDS, ChampionCheck
 from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.contract_migration import ContractMigration
@@ -49,6 +50,7 @@ class Shadow:
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
     _scoring: LabelScoring = field(init=False)
+    _waits: CandidateWaits = field(init=False)
     _has_candidates: bool = True
     _tidies_at: float = math.inf
     """When, by the monotonic clock, it is due without being told."""
@@ -62,6 +64,7 @@ class Shadow:
 
     def __post_init__(self) -> None:
         self._scoring = LabelScoring(self.models)
+        self._waits = CandidateWaits(self.store, self.clock)
         self.wake.set()
 
     async def run_for_ever(self) -> None:
@@ -72,6 +75,7 @@ class Shadow:
             except ModelServerDown as error:
                 failures += 1
                 log.warning("the shadow pauses: %s", error)
+                await self._waits.note_all(str(error))
                 await asyncio.sleep(pause_seconds(failures))
                 continue
             failures = 0
@@ -116,13 +120,13 @@ class Shadow:
         asked_by = await self._prepare(candidate, added)
         if asked_by is None:
             return False
-        limit = await self._room(candidate, added)
-        if not limit:
-            return False
-        requests = await self.store.unpaired(
-            candidate, candidate.champion, limit, self.clock(), skipped=self._skipped[workload]
-        )
+        limit, requests = await self._room(candidate, added), list[Request]()
+        if limit:
+            requests = await self.store.unpaired(
+                candidate, candidate.champion, limit, self.clock(), skipped=self._skipped[workload]
+            )
         pairs = await self._pairs(candidate, candidate.champion, added, asked_by, requests)
+        await self._waits.go_on(candidate)
         if not pairs:
             return False
         await self.store.keep_pairs(pairs)
@@ -140,11 +144,11 @@ class Shadow:
             await self.champions.load(champion)
         except FOR_NOW as error:
             if self.clock() - candidate.evaluated_at < PATIENCE:
-                self._wait(candidate, error)
+                await self._wait(candidate, error)
                 return
             refusal = str(error)
         except CannotUseKeys as error:
-            self._wait(candidate, error)
+            await self._wait(candidate, error)
             return
         except (AdapterRefused, FileNotFoundError) as error:
             refusal = str(error)
@@ -181,7 +185,7 @@ class Shadow:
             await self.judging.reject(candidate, reason, promotion)
             return None
         except (*FOR_NOW, CannotUseKeys) as error:
-            self._wait(candidate, error)
+            await self._wait(candidate, error)
             return None
         except AdapterRefused as error:
             reason = f"It cannot be loaded: {error}"
@@ -192,9 +196,10 @@ class Shadow:
         self._prepared[candidate.workload] = (candidate.run_id, asked_by)
         return asked_by
 
-    def _wait(self, candidate: CandidateEvaluated, error: Exception) -> None:
+    async def _wait(self, candidate: CandidateEvaluated, error: Exception) -> None:
         now = time.monotonic()
         self._failures.failed(candidate.run_id, error, now)
+        await self._waits.note(candidate, str(error))
         if self._says[candidate.workload].is_due(str(error), now):
             log.error("%s: %s waits for its shadow: %s", candidate.workload, candidate.candidate.name, error)
 

@@ -98,6 +98,26 @@ class ShadowStore:
         )
         return [str(row["workload"]) for row in rows]
 
+    async def waits_since(self, candidate: CandidateEvaluated) -> datetime | None:
+        """Since when it waits for the model server; None if it does not."""
+        rows = await self._clickhouse.rows(
+            "SELECT since FROM candidate_waits FINAL "
+            "WHERE workload = {workload:String} AND run_id = {run_id:String} AND why != ''",
+            workload=candidate.workload,
+            run_id=candidate.run_id,
+        )
+        return utc(rows[0]["since"]) if rows else None
+
+    async def keep_wait(self, candidate: CandidateEvaluated, since: datetime, why: str, at: datetime) -> None:
+        row = {
+            "workload": candidate.workload,
+            "run_id": candidate.run_id,
+            "since": since,
+            "why": why,
+            "told_at": at,
+        }
+        await self._clickhouse.insert("candidate_waits", [row])
+
     async def keep_pairs(self, pairs: Sequence[ShadowPairRecorded]) -> None:
         await self._clickhouse.insert("pairs", [pair.model_dump() for pair in pairs])
 

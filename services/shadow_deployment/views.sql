@@ -29,3 +29,10 @@ SELECT workload, adapter, reason, found_at
 FROM lost_champions FINAL
 WHERE reason != ''
     AND (workload, digest) IN (SELECT workload, argMax(digest, revision) FROM alias_revisions GROUP BY workload);
+
+-- Candidates that wait: the model server is down, serves another base model or does not take their rank, or a key
+-- cannot be used.
+CREATE OR REPLACE VIEW shadow_waits_v1 AS
+SELECT workload, run_id, since, why
+FROM candidate_waits FINAL
+WHERE why != '' AND run_id NOT IN (SELECT run_id FROM verdicts);

@@ -52,4 +52,5 @@ class Overview:
         )
 
     def round_state(self, round_: Round) -> RoundState:
-        return RoundState.of(round_, self.rounds.progress(round_), self.rounds.version(round_))
+        rounds = self.rounds
+        return RoundState.of(round_, rounds.progress(round_), rounds.waits(round_), rounds.version(round_))

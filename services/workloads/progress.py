@@ -13,6 +13,19 @@ STAGES = {"training": Stage.TRAINING, "evaluation": Stage.EVALUATION}
 
 
 @dataclass(frozen=True)
+class Waits:
+    """What stands still, and goes on by itself once it can: mostly for the model server, which is down or of
+    another base model."""
+
+    since: datetime
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        return f"waits: {self.why}"
+
+
+@dataclass(frozen=True)
 class Progress:
     run_id: str
     stage: Stage
@@ -25,6 +38,7 @@ class Progress:
     loss: float | None
     told_seconds_left: float | None
     """What the run itself says; None where it says nothing, as up to version 0.1."""
+    waits: Waits | None
     version: int
 
     @classmethod
@@ -47,12 +61,15 @@ class Progress:
             at=event.progressed_at,
             loss=event.loss,
             told_seconds_left=event.seconds_left,
+            waits=Waits(event.waits_since, event.waits_for) if event.waits_since else None,
             version=version,
         )
 
     @property
     def seconds_left(self) -> float | None:
-        """None until there is a pace."""
+        """None until there is a pace, and while it stands still."""
+        if self.waits is not None:
+            return None
         if self.told_seconds_left is not None:
             return self.told_seconds_left
         first = Mark(self.began_with, self.began_at.timestamp())
@@ -60,6 +77,8 @@ class Progress:
 
     @property
     def sentence(self) -> str:
+        if self.waits is not None:
+            return self.waits.sentence
         loss = f", loss {self.loss:.2f}" if self.loss is not None else ""
         unit = "step" if self.stage is Stage.TRAINING else "answer"
         return f"{self.stage.value}, {unit} {self.done} of {self.total}{loss}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from services.workloads.progress import Waits
 from shared.clickhouse import ClickHouse
 from shared.events import Rate, Scorecard
 from shared.intervals import wilson
@@ -42,9 +43,9 @@ class PublishedViews:
             workload=workload,
         )
         for row in rows:
-            since = row["since"]
-            since = since.replace(tzinfo=UTC) if since.tzinfo is None else since
-            return Champion(row["adapter"], since, row["kind"] == "promoted" and row["previous"] != "")
+            return Champion(
+                row["adapter"], _utc(row["since"]), row["kind"] == "promoted" and row["previous"] != ""
+            )
         return None
 
     async def lost_champion(self, workload: str) -> str | None:
@@ -111,6 +112,11 @@ class PublishedViews:
         )
         return row.get("pairs", 0), row.get("differing", 0), row.get("waiting", 0)
 
+    async def shadow_waits(self) -> dict[str, Waits]:
+        """Run id → since when its candidate waits for the model server, and why."""
+        rows = await self.rows("SELECT run_id, since, why FROM shadow_waits_v1")
+        return {row["run_id"]: Waits(_utc(row["since"]), row["why"]) for row in rows}
+
     async def training_limits(self) -> TrainingLimits:
         row = await self._first("SELECT lora_rank FROM training_limits_v1")
         return TrainingLimits(row.get("lora_rank", NO_LIMIT))
@@ -126,3 +132,7 @@ class PublishedViews:
             if "UNKNOWN_TABLE" in str(error):
                 return []
             raise
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from services.workloads.progress import Progress
+from services.workloads.progress import Progress, Waits
 from services.workloads.round_progress import Kind, Round, Stage
 from shared.events import Rate
 from shared.fields import Name
@@ -47,6 +47,8 @@ class RoundState(BaseModel):
     done: int | None
     total: int | None
     seconds_left: float | None
+    waits_since: datetime | None
+    """Since then it stands still, and waits; its sentence says why."""
     is_over: bool
     outcome: str | None
     """"promoted", "held", "rejected", "refused" or "failed"; null while it is under way."""
@@ -54,15 +56,17 @@ class RoundState(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, round_: Round, progress: Progress | None, version: int) -> RoundState:
+    def of(cls, round_: Round, progress: Progress | None, waits: Waits | None, version: int) -> RoundState:
+        stands = waits or progress or round_
         return cls(
             round_id=round_.round_id,
             kind=round_.kind,
             stage=round_.stage,
-            sentence=progress.sentence if progress else round_.sentence,
+            sentence=stands.sentence,
             done=progress.done if progress else None,
             total=progress.total if progress else None,
             seconds_left=progress.seconds_left if progress else None,
+            waits_since=waits.since if waits else None,
             is_over=round_.is_over,
             outcome=round_.outcome or None,
             reason=round_.reason or None,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from services.workloads.progress import Progress
+from services.workloads.progress import Progress, Waits
 from services.workloads.published_views import PublishedViews
 from services.workloads.round_progress import (
     Milestone,
@@ -36,6 +36,8 @@ class Rounds:
     """Whether this process is given a workload's events; of the others it only sees what the table says."""
     _held: dict[str, Round] = field(default_factory=dict)
     _progress: dict[str, Progress] = field(default_factory=dict)
+    _waits: dict[str, Waits | None] = field(default_factory=dict)
+    """Run → what its candidate waits for, when it was last looked."""
     _is_stale: bool = True
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -53,9 +55,15 @@ class Rounds:
 
     async def look(self, *workloads: str) -> None:
         """Before somebody is told about them: where another process goes on with their rounds, these are read
-        again."""
+        again. Whether a candidate waits for the model server is read in any case: no event tells it."""
         if self._is_stale or not all(map(self.owns, workloads)):
             await self.load()
+        untold = [one for one in self._held.values() if one.workload in workloads and _is_untold(one)]
+        found = await self.views.shadow_waits() if untold else {}
+        for one in untold:
+            if found.get(one.run_id) != self._waits.get(one.run_id):
+                self._waits[one.run_id] = found.get(one.run_id)
+                self._held[one.key] = replace(one, version=self._version())
 
     def under_way(self, workload: str) -> Round | None:
         """The newest round of the workload that is not over."""
@@ -77,6 +85,12 @@ class Rounds:
     def progress(self, round_: Round) -> Progress | None:
         found = self._progress.get(round_.key)
         return found if found is not None and found.stage is round_.stage and not round_.is_over else None
+
+    def waits(self, round_: Round) -> Waits | None:
+        """Since when it stands still, and why; None for one that goes on."""
+        if (progress := self.progress(round_)) is not None:
+            return progress.waits
+        return self._waits.get(round_.run_id) if _is_untold(round_) else None
 
     async def begin(self, round_: Round) -> None:
         """Begun again it is the same round."""
@@ -118,7 +132,7 @@ class Rounds:
             left = deadline - now()
             if self.version(round_) > after or left <= 0 or round_.is_over:
                 return round_
-            nobody_tells = round_.stage is Stage.SHADOW or not self.owns(workload)
+            nobody_tells = _is_untold(round_) or not self.owns(workload)
             await self._wait(min(left, LOOK_AGAIN_SECONDS) if nobody_tells else left)
 
     def version(self, round_: Round) -> int:
@@ -193,6 +207,11 @@ class Rounds:
         newest = max((one.version for one in self._held.values()), default=0)
         newest = max([newest, *(one.version for one in self._progress.values())])
         return max(_milliseconds(self.clock()), newest + 1)
+
+
+def _is_untold(round_: Round) -> bool:
+    """Whether it is where no event tells how it goes on: with the shadow."""
+    return round_.stage in (Stage.SHADOW, Stage.PROMOTION) and not round_.is_over and round_.run_id != ""
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -38,6 +38,7 @@ class RunOverview:
         versions: dict[str, int] = {}
         for name in {run.workload for run in runs}:
             versions |= await self._versions(name)
+        await self.rounds.look(*{run.workload for run in runs})
         return [self._state(run, versions.get(run.dataset_id)) for run in runs]
 
     async def with_accuracy(self, state: RunState) -> RunState:
@@ -62,11 +63,13 @@ class RunOverview:
     def _state(self, run: Run, dataset_version: int | None) -> RunState:
         round_ = self._round_of(run)
         progress = self.rounds.progress(round_) if round_ else None
-        said = progress.sentence if progress else round_.sentence if round_ else run.state
+        waits = self.rounds.waits(round_) if round_ else None
+        stands = waits or progress or round_
         return RunState(
             **vars(run),
-            sentence=run.reason or said,
+            sentence=run.reason or (stands.sentence if stands else run.state),
             seconds_left=progress.seconds_left if progress else None,
+            waits_since=waits.since if waits else None,
             dataset_version=dataset_version,
         )
 

@@ -76,6 +76,8 @@ class RunState(BaseModel):
     sentence: str
     """How its round stands: what it is busy with, what came of it, why it failed."""
     seconds_left: float | None = None
+    waits_since: datetime | None = None
+    """Since then it stands still, and waits; its sentence says why."""
     dataset_id: str
     dataset_version: int | None = None
     candidate: str

@@ -89,10 +89,16 @@ class TrainingProgressed(Event):
     """On the rows kept for that, at the end of an epoch."""
     seconds_left: Annotated[Number, Field(ge=0)] | None = None
     """Of this phase, at its pace so far; None while there is none."""
+    waits_since: Moment | None = None
+    """It stands still, and goes on by itself. With the next progress that does not say so it has."""
+    waits_for: Sentence = ""
+    """What it waits for, and why."""
     progressed_at: Moment
 
     def cause(self) -> tuple[str, ...]:
-        said = (self.run_id, self.phase, str(self.done))
+        said: tuple[str, ...] = (self.run_id, self.phase, str(self.done))
+        if self.waits_since is not None:
+            return (*said, "waits", self.waits_since.isoformat(), self.waits_for)
         return said if self.eval_loss is None else (*said, "evaluated")
 
     def happened_at(self) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
@@ -33,7 +34,7 @@ class Order(Part):
 
 class JobProgress(Part):
     """What a job is busy with. `loss` and `eval_loss` (at the end of an epoch) are for those that have them,
-    `seconds_left` is of this phase."""
+    `seconds_left` is of this phase, `waits_since` and `waits_for` of one that stands still."""
 
     phase: str
     done: int
@@ -41,6 +42,8 @@ class JobProgress(Part):
     loss: float | None = None
     eval_loss: float | None = None
     seconds_left: float | None = None
+    waits_since: datetime | None = None
+    waits_for: str = ""
 
 
 class Result(Part):

@@ -47,7 +47,9 @@ def run_job(work: Work) -> int:
                 marked = marked[os.write(reserved, marked) :]
 
     try:
-        result = work(order, lambda progress: say(progress=progress.model_dump(exclude_none=True)))
+        result = work(
+            order, lambda progress: say(progress=progress.model_dump(mode="json", exclude_none=True))
+        )
     except Refused as refused:
         say(refused=str(refused))
     else:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from deploy.status import Waits, accuracy, print_list, print_status, status_as_json
 from deploy.tables import laid_out
-from deploy.workloads_client import Cycle, Figure, Status
+from deploy.workloads_client import Cycle, Figure, Round, Status
 
 CHAMPION = "licences-smollm2-135m-v2-3fa9c1d2"
 KEYS = {
@@ -52,6 +52,24 @@ def shown(width: int, *, is_terminal: bool) -> list[str]:
     console = Console(file=output, width=width, force_terminal=is_terminal, color_system=None)
     print_status(console, [status(), status("medical-codes", None)])
     return output.getvalue().splitlines()
+
+
+def test_what_waits_for_the_model_server_is_said_below_the_table() -> None:
+    output = io.StringIO()
+    round_ = Round(
+        round_id="c1",
+        kind="cycle",
+        stage="shadow",
+        sentence="waits: it serves another base model.",
+        waits_since=datetime(2026, 11, 26, 14, 2).astimezone(),
+        is_over=False,
+        version=1,
+    )
+    one = status().model_copy(update={"round": round_})
+    print_status(Console(file=output, width=80), [one, status("medical-codes", None)])
+    assert output.getvalue().splitlines()[-1] == (
+        "licences: waits: it serves another base model. · since 2026-11-26 14:02"
+    )
 
 
 def test_feedback_that_names_no_prediction_is_said_below_the_table() -> None:

@@ -6,10 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from shared.job_protocol import JobProgress, Order, Refused, Report, run_job
+
+AT = datetime(2026, 11, 26, 14, 2, tzinfo=UTC)
 
 
 def work(order: Order, report: Report) -> Mapping[str, Any]:
@@ -27,6 +30,10 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
                 subprocess.run(["echo", str(argument)], check=True)
             case "report":
                 report(JobProgress(phase=str(argument), done=0, total=1))
+            case "report a wait":
+                report(
+                    JobProgress(phase="evaluation", done=0, total=1, waits_since=AT, waits_for=str(argument))
+                )
             case "wait for":
                 while not Path(str(argument)).exists():
                     time.sleep(0.02)

@@ -13,6 +13,7 @@ import pytest
 
 from shared.job_protocol import ORDER_VARIABLE, JobProgress, Order, Refusal, Result, read_line
 from tests.servers.model import ROOT
+from tests.shared.example_job import AT
 
 
 def run(folder: Path, steps: list[list[str]], *, by_environment: bool = False) -> list[bytes]:
@@ -42,6 +43,13 @@ def test_of_what_a_job_writes_only_its_own_lines_reach_standard_output(
     assert said[0] == JobProgress(phase="half way", done=0, total=1)
     assert isinstance(said[1], Result)
     assert "pid" in said[1].result
+
+
+def test_since_when_a_job_waits_comes_over_whole(tmp_path: Path) -> None:
+    lines = run(tmp_path, [["report a wait", "the server is down"]])
+    said = next(filter(None, (read_line("j1", line) for line in lines)))
+    assert isinstance(said, JobProgress)
+    assert (said.waits_since, said.waits_for) == (AT, "the server is down")
 
 
 def test_a_refusal_says_why(tmp_path: Path) -> None:

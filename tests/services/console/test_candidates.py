@@ -55,6 +55,14 @@ def test_a_run_in_training_says_how_far_it_is_and_how_long_the_rest_takes() -> N
     assert other.sentence == ""
 
 
+def test_a_candidate_that_waits_for_the_model_server_says_since_when_and_why() -> None:
+    (shadowed,) = candidate_rows(replace(SHADOWED, verdicts=[]))
+    assert shadowed.sentence.startswith("Answers real requests")
+    waits = {"r1": page_queries.Waits(NOW, "it serves another base model.")}
+    (row,) = candidate_rows(replace(SHADOWED, verdicts=[], waits=waits))
+    assert row.sentence == (f"Waits since {NOW:%Y-%m-%d %H:%M} UTC: it serves another base model.")
+
+
 def test_a_failed_run_says_why() -> None:
     failed = Snapshot(definition(), runs=[replace(RUN, state="failed", reason="out of memory")])
     row = candidate_rows(failed)[0]

@@ -122,3 +122,14 @@ def test_the_rings_names_stand_outside() -> None:
     assert nodes[Stage.MONITOR].label_y < nodes[Stage.MONITOR].y
     assert nodes[Stage.FAILURES].label_anchor == "start"
     assert nodes[Stage.PROMOTION].label_anchor == "end"
+
+
+def test_a_round_that_waits_for_the_model_server_says_since_when_and_why() -> None:
+    waits = Round("shadow", False, None, "waits: it is down.", NOW - timedelta(hours=2))
+    shown = next(one for one in stages(EVALUATED, waits) if one.stage is Stage.SHADOW)
+    assert (shown.state, shown.sentence, shown.at) == (
+        StageState.WORKING,
+        "Waits: it is down.",
+        NOW - timedelta(hours=2),
+    )
+    assert in_words(waits) == "now: shadow, which waits"

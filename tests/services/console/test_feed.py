@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from services.console.feed import MOST_ENTRIES, PLENTY, Feed, Tone, entry
+from services.console.templating import make_render
 from shared import events as e
 from shared.events.envelope import Event
 from shared.workload import Training
@@ -315,3 +316,18 @@ def test_events_that_were_counted_and_not_read_are_told_by_about_how_many() -> N
     alone = Feed()
     alone.add(predicted(1), unseen=4)
     assert alone.entries()[0].sentence == "about 5 requests answered"
+
+
+def test_an_evaluation_that_waits_for_the_model_server_says_so_until_it_goes_on() -> None:
+    feed = Feed()
+    waits = {"phase": "evaluation", "waits_since": NOW, "waits_for": "it is down."}
+    feed.add(progressed(4).model_copy(update=waits))
+    held = feed.progress("tickets")
+    assert held is not None
+    assert held.sentence == f"Waits since {NOW:%Y-%m-%d %H:%M} UTC: it is down."
+    page = make_render(lambda: NOW)("progress.html", progress=held)
+    assert held.sentence in " ".join(page.split())
+    feed.add(progressed(5).model_copy(update={"phase": "evaluation"}))
+    held = feed.progress("tickets")
+    assert held is not None
+    assert held.sentence == "evaluation 5 of 60"

@@ -342,8 +342,13 @@ async def test_a_champion_that_the_model_server_does_not_take_for_a_moment_is_wa
 
         monkeypatch.setattr(models, "base_models", changing)
         loading = AdapterLoading(files, models)
-        result = await evaluate_candidate(against(files, champion), loading, Settings(), lambda row: None)
+        said: list[JobProgress] = []
+        result = await evaluate_candidate(against(files, champion), loading, Settings(), said.append)
     assert (result.evaluated.champion, result.evaluated.scorecard.champion_refused) == (champion.name, "")
+    waited, gone_on, *_ = said
+    assert "the model server serves another-model" in waited.waits_for
+    assert waited.waits_since is not None
+    assert (gone_on.done, gone_on.waits_since, gone_on.waits_for) == (1, None, "")
     assert "the evaluation waits, for 120 s at most" in caplog.text
     assert "the model server serves another-model" in caplog.text
 
@@ -438,7 +443,7 @@ async def test_a_text_too_long_for_one_way_of_asking_is_asked_the_next_way(
     longer = replace(own, before="Read this with care. " * 4000)
     question = Question("held_out", 0, "where is my parcel", "a")
     async with ModelServer(models_url) as models:
-        examiner = Examiner(AdapterLoading(files, models), 1, 0.0, lambda: None)
+        examiner = Examiner(AdapterLoading(files, models), 1, 0.0, lambda: None, lambda why: None)
         [plain] = await examiner.answers([question], MODEL, [own])
         assert await examiner.answers([question], MODEL, [longer, own]) == [plain]
         assert await examiner.answers([question], MODEL, [longer]) == [Answer(None, 0.0)]

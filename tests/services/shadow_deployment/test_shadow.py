@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.shadow_deployment.candidate_waits import CandidateWaits
 from services.shadow_deployment.champion_check import ChampionCheck
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
@@ -444,15 +446,30 @@ async def test_a_candidate_that_the_model_server_does_not_take_for_a_minute_wait
             another_server.setattr(models, "limits", _gives(ServerLimits(max_lora_rank=1)))
         else:
             another_server.setattr(models, "load_adapter", _refuses)
+        began = service.now
         for _ in range(20):
             await shadow.work_once()
+            if service.now == began:
+                service.now += timedelta(minutes=1)
     assert len(service.consumed(CandidateJudged)) == 1  # the champion's
+    (waits,) = await waiting(service)
+    assert waits["since"] == service.now - timedelta(
+        minutes=1
+    )  # however often it was tried since, or why not
+    assert waits["why"]
     said = len([line for line in caplog.messages if "waits for its shadow" in line])
     assert 1 <= said <= 4  # at once, after 1, 3 and 7 s: twenty looks take that long on a busy machine
     async with asyncio.timeout(5):
         while not service.consumed(ShadowPairRecorded):
             await shadow.work_once()
             await asyncio.sleep(0.05)
+    assert await waiting(service) == []
+
+
+async def waiting(service: RunningService) -> list[dict[str, Any]]:
+    """What is published of candidates that wait for the model server."""
+    rows = await service.clickhouse.rows("SELECT * FROM shadow_waits_v1")
+    return [row | {"since": row["since"].replace(tzinfo=UTC)} for row in rows]
 
 
 def _gives(value: object) -> Callable[..., Awaitable[object]]:
@@ -464,6 +481,48 @@ def _gives(value: object) -> Callable[..., Awaitable[object]]:
 
 async def _refuses(*_: object) -> None:
     raise ModelServerRefused("400: LoRA rank 4 is greater than max_lora_rank 1")
+
+
+async def test_whoever_waits_for_a_model_server_that_is_down_is_told_so_until_it_answers(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(service, files)
+    await log_prediction(service, 1, str(candidate.champion))
+
+    async def is_down() -> set[str]:
+        raise ModelServerDown("nobody answers at http://nowhere")
+
+    with pytest.MonkeyPatch.context() as down:
+        down.setattr(models, "loaded", is_down)
+        running = asyncio.create_task(shadow_of(service, models, files).run_for_ever())
+        async with asyncio.timeout(10):
+            while not (waits := await waiting(service)):
+                await asyncio.sleep(0.05)
+        assert [(one["run_id"], one["why"]) for one in waits] == [
+            (candidate.run_id, "nobody answers at http://nowhere")
+        ]
+    async with asyncio.timeout(10):
+        while not service.consumed(ShadowPairRecorded):
+            await asyncio.sleep(0.05)
+    assert await waiting(service) == []
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_candidate_that_is_judged_waits_no_more(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    candidate = await candidate_beside_champion(service, files)
+    waits = CandidateWaits(service.store, lambda: service.now)
+    await waits.note(candidate, "it is down")
+    began = service.now
+    service.now += timedelta(hours=1)
+    after_a_restart = CandidateWaits(service.store, lambda: service.now)
+    await after_a_restart.note(candidate, "it serves another base model")
+    (one,) = await waiting(service)
+    assert (one["since"], one["why"]) == (began, "it serves another base model")
+    await service.judging.reject(candidate, "A test.", Promotion())
+    assert await waiting(service) == []
 
 
 async def test_a_model_server_that_is_down_costs_nothing_but_time(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.clickhouse import ClickHouse
@@ -181,6 +181,54 @@ async def test_a_shadow_says_that_it_waits_for_reviews(workloads: Workloads, cli
     waiting = [pair | {"prediction_id": f"q{number}", "right_answer": ""} for number in range(12)]
     await clickhouse.insert("pairs_v1", reviewed + waiting)
     assert "12 pairs differ and wait for review" in (await state(workloads, cycle_id))["sentence"]
+
+
+async def waits(clickhouse: ClickHouse, why: str) -> None:
+    row = {"workload": "tickets", "run_id": "r", "since": NOON, "why": why}
+    await clickhouse.command("TRUNCATE TABLE shadow_waits_v1")
+    await clickhouse.insert("shadow_waits_v1", [row] if why else [])
+
+
+async def test_a_candidate_that_waits_for_the_model_server_says_so_wherever_people_look(
+    workloads: Workloads, clickhouse: ClickHouse
+) -> None:
+    cycle_id = await cycle(workloads)
+    await workloads.apply(*milestones(cycle_id))
+    run = {"run_id": "r", "workload": "tickets", "state": "evaluated", "dataset_id": "d", "changed_at": NOON}
+    await clickhouse.insert("runs_v1", [run])
+
+    async def shown() -> list[dict[str, Any]]:
+        status = (await workloads.client.get("/workloads/tickets/status")).json()
+        (listed,) = (await workloads.client.get("/runs?workload=tickets")).json()
+        return [await state(workloads, cycle_id), status["round"], listed]
+
+    version = (await state(workloads, cycle_id))["version"]
+    following = asyncio.create_task(state(workloads, cycle_id, f"?after={version}&wait=20"))
+    await waits(clickhouse, "it serves another base model.")
+    told = await following
+    for one in (told, *await shown()):
+        assert one["sentence"] == "waits: it serves another base model."
+        assert datetime.fromisoformat(one["waits_since"]) == NOON
+    following = asyncio.create_task(state(workloads, cycle_id, f"?after={told['version']}&wait=20"))
+    await waits(clickhouse, "")
+    for one in (await following, *await shown()):
+        assert one["waits_since"] is None
+        assert "waits: " not in one["sentence"]
+
+
+async def test_an_evaluation_that_waits_for_the_model_server_says_so_until_it_goes_on(
+    workloads: Workloads,
+) -> None:
+    cycle_id = await cycle(workloads)
+    going = progressed(4, 8).model_copy(update={"phase": "evaluation"})
+    standing = {"waits_since": NOON, "waits_for": "it is down.", "progressed_at": NOON + timedelta(seconds=9)}
+    await workloads.apply(*milestones(cycle_id)[:3], going, going.model_copy(update=standing))
+    now = await state(workloads, cycle_id)
+    assert (now["sentence"], now["seconds_left"]) == ("waits: it is down.", None)
+    assert datetime.fromisoformat(now["waits_since"]) == NOON
+    await workloads.apply(progressed(5, 12).model_copy(update={"phase": "evaluation"}))
+    now = await state(workloads, cycle_id)
+    assert (now["waits_since"], now["done"]) == (None, 5)
 
 
 async def test_a_round_that_began_under_an_earlier_version_is_followed_too(workloads: Workloads) -> None:
