@@ -31,8 +31,10 @@ def fresh(prefix: str) -> str:
 
 @lru_cache
 def admin(address: str) -> AdminClient:
-    """Kept, because the client fails its own requests when it is collected before they are answered."""
-    return AdminClient({"bootstrap.servers": address})
+    """Kept, because the client fails its own requests when it is collected before they are answered. It
+    outlives brokers that tests kill, and would say so on standard error for as long as the tests run.
+    """
+    return AdminClient({"bootstrap.servers": address, "log_level": 0})
 
 
 def new_topic(address: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:

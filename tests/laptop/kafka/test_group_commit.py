@@ -118,7 +118,7 @@ def test_a_broker_that_waits_for_the_disk_keeps_its_promises_through_a_kill(tmp_
     topic = new_topic(broker.address, partitions=2)
     for partition in (0, 1):
         send(broker.address, topic, [str(number).encode() for number in range(200)], partition=partition)
-    producer = Producer({"bootstrap.servers": broker.address, "acks": 0})
+    producer = Producer({"bootstrap.servers": broker.address, "acks": 0, "log_level": 0})
     producer.produce(topic, b"unacknowledged", partition=0)
     assert producer.flush(PATIENCE_SECONDS) == 0
     broker.kill()
