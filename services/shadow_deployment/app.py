@@ -13,6 +13,7 @@ from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
 from services.shadow_deployment.store import ShadowStore
+from services.shadow_deployment.unpaired_requests import UnpairedRequests
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import NotSigned
 from shared.adapters.signature import Verifier, sign_and_prove
@@ -33,6 +34,7 @@ def build(context: ServiceContext) -> Service:
     contracts = ContractMigration(store, judging, workloads, context.files, context.models, seal)
     shadow = Shadow(
         store,
+        UnpairedRequests(context.clickhouse),
         context.publish,
         context.clock,
         workloads,

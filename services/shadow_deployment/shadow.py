@@ -19,7 +19,7 @@ from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.lost_champion import PATIENCE
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import ShadowStore
-from services.shadow_deployment.unpaired_requests import Request
+from services.shadow_deployment.unpaired_requests import Request, UnpairedRequests
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused, Tampered
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 @dataclass
 class Shadow:
     store: ShadowStore
+    unpaired: UnpairedRequests
     publish: Publish
     clock: Clock
     workloads: Workloads
@@ -122,7 +123,7 @@ class Shadow:
             return False
         limit, requests = await self._room(candidate, added), list[Request]()
         if limit:
-            requests = await self.store.unpaired(
+            requests = await self.unpaired.first(
                 candidate, candidate.champion, limit, self.clock(), skipped=self._skipped[workload]
             )
         pairs = await self._pairs(candidate, candidate.champion, added, asked_by, requests)

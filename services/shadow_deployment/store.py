@@ -11,7 +11,6 @@ from services.shadow_deployment.alias_rows import history_of, row_of
 from services.shadow_deployment.champion_history import AliasRevision
 from services.shadow_deployment.clickhouse_times import to_the_millisecond, utc
 from services.shadow_deployment.pair import Pair
-from services.shadow_deployment.unpaired_requests import UnpairedRequests
 from shared.clickhouse import ClickHouse
 from shared.events import (
     CandidateEvaluated,
@@ -28,8 +27,6 @@ class ShadowStore:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
-        self.unpaired = UnpairedRequests(clickhouse)
-        """Requests that wait for the candidate's answer."""
 
     async def keep_candidate(self, event: CandidateEvaluated) -> None:
         row = {

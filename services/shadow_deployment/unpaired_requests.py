@@ -29,7 +29,7 @@ class Request:
 
 
 class UnpairedRequests:
-    """Asked by calling it; it remembers how far each run has looked."""
+    """It remembers how far each run has looked."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
@@ -38,7 +38,7 @@ class UnpairedRequests:
         self._not_shown: dict[str, set[str]] = defaultdict(set)
         """Run → ids that arrived with this champion's answer, and another content had come first."""
 
-    async def __call__(
+    async def first(
         self,
         candidate: CandidateEvaluated,
         champion: str,

@@ -37,6 +37,7 @@ from services.prediction_logging.audit_store import AuditStore
 from services.prediction_logging.metrics import Metrics
 from services.prediction_logging.store import PredictionStore
 from services.shadow_deployment.store import ShadowStore
+from services.shadow_deployment.unpaired_requests import UnpairedRequests
 from services.workloads.overview import Overview
 from services.workloads.published_views import PublishedViews
 from services.workloads.rounds import Rounds
@@ -217,11 +218,12 @@ class Shadowing:
     """A candidate that takes requests and records their pairs."""
 
     store: ShadowStore
+    unpaired: UnpairedRequests
     candidate: CandidateEvaluated
 
     async def take(self, most: int = 16) -> int:
         now = datetime.now(UTC)
-        requests = await self.store.unpaired(self.candidate, "champion", most, now)
+        requests = await self.unpaired.first(self.candidate, "champion", most, now)
         self.taken = [
             ShadowPairRecorded(
                 run_id=self.candidate.run_id,
@@ -250,16 +252,22 @@ class Shadowing:
 
 async def unpaired_ms(clickhouse: ClickHouse, workload: str, start: datetime) -> tuple[float, float]:
     """With a backlog of a day, and with nothing left to do."""
-    behind = Shadowing(ShadowStore(clickhouse), candidate_of(workload, start - DAY, "behind"))
+    behind = Shadowing(
+        ShadowStore(clickhouse), UnpairedRequests(clickhouse), candidate_of(workload, start - DAY, "behind")
+    )
     while await count(clickhouse, behind.candidate.run_id) < PAIRS:
         await behind.take(500)
         await behind.record()
-    behind.store = ShadowStore(clickhouse)
+    behind.unpaired = UnpairedRequests(clickhouse)
     first = 1000 * await seconds(behind.take())
     backlog = await behind.asked()
     (row,) = await clickhouse.rows("SELECT max(arrived_at) AS latest FROM arrivals_v1")
     latest: datetime = row["latest"].replace(tzinfo=UTC)
-    done = Shadowing(ShadowStore(clickhouse), candidate_of(workload, latest - timedelta(seconds=30), "done"))
+    done = Shadowing(
+        ShadowStore(clickhouse),
+        UnpairedRequests(clickhouse),
+        candidate_of(workload, latest - timedelta(seconds=30), "done"),
+    )
     while await done.take(500):
         await done.record()
     idle = await done.asked()

@@ -17,6 +17,7 @@ from services.shadow_deployment.champion_check import ChampionCheck
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.shadow import Shadow
+from services.shadow_deployment.unpaired_requests import UnpairedRequests
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.signature import Verifier
 from shared.events import CandidateEvaluated, CandidateJudged, ModelPromoted, ShadowPairRecorded, Verdict
@@ -109,6 +110,7 @@ def shadow_of(
     contracts = ContractMigration(service.store, service.judging, service.workloads, files, models, sign=None)
     return Shadow(
         service.store,
+        UnpairedRequests(service.clickhouse),
         service.publish,
         lambda: service.now,
         service.workloads,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.shadow_deployment.store import ShadowStore
+from services.shadow_deployment.unpaired_requests import UnpairedRequests
 from shared.clickhouse import ClickHouse
 from shared.events import CandidateEvaluated, PredictionCorrected, ShadowPairRecorded
 from shared.migrations import migrate
@@ -21,6 +22,7 @@ class Requests:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self.clickhouse, self.store = clickhouse, ShadowStore(clickhouse)
+        self.unpaired = UnpairedRequests(clickhouse)
         self.candidate: CandidateEvaluated = evaluated("second", "first")
 
     async def arrive(
@@ -50,7 +52,7 @@ class Requests:
 
     async def taken(self, now: datetime = NOW, limit: int = 4, skipped: tuple[str, ...] = ()) -> list[str]:
         """The next ones, which then have their pairs."""
-        requests = await self.store.unpaired(self.candidate, "first", limit, now, skipped=skipped)
+        requests = await self.unpaired.first(self.candidate, "first", limit, now, skipped=skipped)
         await self.store.keep_pairs([self.pair(one.prediction_id, one.predicted_at) for one in requests])
         return [one.prediction_id for one in requests]
 
@@ -117,7 +119,7 @@ async def test_other_workloads_and_other_adapters_requests_are_not_taken(request
 async def test_after_a_restart_it_goes_on_with_what_has_no_pair(requests: Requests) -> None:
     await requests.arrive("p-1", "p-2", "p-3")
     assert await requests.taken(limit=2) == ["p-1", "p-2"]
-    requests.store = ShadowStore(requests.clickhouse)
+    requests.unpaired = UnpairedRequests(requests.clickhouse)
     assert await requests.taken(skipped=("p-3",)) == []
     assert await requests.taken() == ["p-3"]
 
