@@ -43,9 +43,12 @@ class ChampionCheck:
 
     async def load(self, champion: FrozenAdapter) -> None:
         """Raises like `AdapterLoading.load`, and why it has no contract while it waits for one."""
+        self._has_contract_or_gets_none(champion)
+        await self.loading.load(champion)
+
+    def _has_contract_or_gets_none(self, champion: FrozenAdapter) -> None:
         if (error := self.contracts.waiting.get(champion.name)) is not None:
             raise error
-        await self.loading.load(champion)
 
     def why_lost(self, workload: str, champion: str) -> str:
         """Why that champion can be loaded no more; empty: as far as is known it can."""
@@ -78,6 +81,7 @@ class ChampionCheck:
         now = self.clock()
         try:
             if is_loaded:
+                self._has_contract_or_gets_none(champion)
                 await self.loading.contract_of(champion)
             else:
                 await self.load(champion)

@@ -222,6 +222,22 @@ async def test_a_wrong_key_makes_a_candidate_wait_and_stops_no_other_workloads_s
     assert f"{second.name} waits for its shadow: SHADOW_DEPLOYMENT_SIGNING_KEY: it is none" in caplog.text
 
 
+async def test_a_champion_that_answers_while_it_waits_for_its_contract_is_not_lost(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    def wrong_key(folder: Path) -> None:
+        raise CannotUseKeys("SHADOW_DEPLOYMENT_SIGNING_KEY: it is none")
+
+    old = of_old(files, "first", 1)
+    await service.handlers.on_workload_added(workload())
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=old))
+    models.adapters.add(old.name)
+    shadow = shadow_of(service, models, files)
+    shadow.contracts.sign = wrong_key
+    await work_until_idle(shadow)
+    assert await service.store.lost_champion(WORKLOAD, old) == ""
+
+
 async def test_an_adapter_whose_answers_are_not_one_token_on_this_server_gets_none_and_says_so(
     service: RunningService, models: Parrot, files: Files, caplog: pytest.LogCaptureFixture
 ) -> None:
