@@ -37,12 +37,10 @@ class Beginnings(Generic[M]):
 
     def of(self, prompt: Ids) -> Beginning[M] | None:
         """The longest kept one that the prompt begins with, and goes on after."""
-        fitting = [one for one in self._kept if one.ids == prompt[:-1][: len(one.ids)]]
-        if not fitting:
-            return None
-        longest = max(fitting, key=lambda one: len(one.ids))
-        self._kept.remove(longest)
-        self._kept.append(longest)
+        longest = self._longest(prompt[:-1])
+        if longest is not None:
+            self._kept.remove(longest)
+            self._kept.append(longest)
         return longest
 
     def worth_keeping(self, prompt: Ids) -> int:
@@ -52,13 +50,20 @@ class Beginnings(Generic[M]):
         shared = sorted(shared_length(prompt[:-1], recent) for recent in self._recent)
         self._recent.append(prompt)
         length = min(shared[-2], MOST) if len(shared) > 1 else 0
-        beginning = self.of(prompt)
-        return length if length >= (len(beginning.ids) if beginning else 0) + LEAST else 0
+        return length if self._is_more(length, prompt[:-1]) else 0
 
     def keep(self, ids: Ids, memory: M) -> None:
-        """In place of the one that was unused for longest."""
-        if all(one.ids != ids for one in self._kept):
+        """In place of the one that was unused for longest; not what is hardly more than is kept by now."""
+        if self._is_more(len(ids), ids):
             self._kept = [*self._kept, Beginning(ids, memory)][-MOST_KEPT:]
+
+    def _longest(self, ids: Ids) -> Beginning[M] | None:
+        fitting = [one for one in self._kept if one.ids == ids[: len(one.ids)]]
+        return max(fitting, key=lambda one: len(one.ids), default=None)
+
+    def _is_more(self, length: int, ids: Ids) -> bool:
+        kept = self._longest(ids)
+        return length >= (len(kept.ids) if kept else 0) + LEAST
 
 
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:

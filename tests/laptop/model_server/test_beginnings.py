@@ -85,3 +85,16 @@ def test_the_one_unused_for_longest_makes_room() -> None:
     beginnings.keep((99,) * LEAST, "")
     assert beginnings.of(prompt(1, (1,) * LEAST)) is None
     assert beginnings.of(prompt(1, (0,) * LEAST)) is not None
+
+
+def test_prompts_that_are_read_together_keep_one_beginning_and_leave_the_others() -> None:
+    beginnings: Beginnings[str] = Beginnings()
+    other = prompt(1, (5,) * LEAST)
+    beginnings.keep(other[:-1], "")
+    together = [(*SYSTEM, *likeness) for likeness in ((1, 2, 3), (1, 2, 4), (1, 5, 6), (1, 5, 7), (8, 9, 9))]
+    lengths = [beginnings.worth_keeping(one) for one in together * 2]
+    for one, length in zip(together * 2, lengths, strict=True):
+        if length:
+            beginnings.keep(one[:length], "")
+    assert len({*lengths} - {0}) > 1
+    assert beginnings.of(other) is not None
