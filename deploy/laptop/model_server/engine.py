@@ -176,6 +176,7 @@ class TransformersEngine:
         for job, span, length in zip(jobs, spans, learnt, strict=True):
             if length:
                 beginnings.keep(job.prompt[:length], _first(span.fresh, length))
+        for job, span in zip(jobs, spans, strict=True):  # after all that may fail for want of memory
             span.memory.layers = span.fresh
             job.memory = span.memory
         return tokens

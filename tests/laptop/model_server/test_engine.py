@@ -173,6 +173,22 @@ def test_a_pass_that_fails_leaves_its_jobs_as_they_were(engine: TransformersEngi
     assert bad.memory is None
 
 
+def test_a_pass_after_which_memory_is_short_leaves_its_jobs_as_they_were(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory")
+
+    monkeypatch.setattr("deploy.laptop.model_server.engine._first", no_memory)
+    begun = Job(engine.base, tuple(engine.encode(PROMPTS[0])), Sampling(max_tokens=3, temperature=0))
+    begun.tokens += engine.advance(engine.base, [begun])
+    layers = dict(begun.memory.layers)
+    alike = [label_job(engine, engine.base, f"{'A beginning of many words, ' * 8}{n}") for n in range(3)]
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        engine.advance(engine.base, [begun, *alike])
+    assert begun.memory.layers == layers
+
+
 def changed(folder: Path, to: Path, config: dict[str, Any], weights: dict[str, Any] | None = None) -> Path:
     """A copy of an adapter with another configuration, or other weights."""
     shutil.copytree(folder, to)
