@@ -26,6 +26,9 @@ _WARM_UP = Sampling(max_tokens=1, temperature=0)
 Layers = dict[int, tuple[Tensor, Tensor]]
 """Keys and values, [1, heads, tokens, width], by layer."""
 NOTHING_READ: Beginning[Layers] = Beginning((), {})
+MASKED = 512
+"""So many tokens at most see what comes before them by a mask. More are the end of a causal whole, with empty
+rows before them: there torch leaves out what nobody sees, which under a mask it computes."""
 
 
 class _Memory:
@@ -48,7 +51,8 @@ class _Span:
         self.fresh: Layers = {}
         self._sees: Tensor | None = None
         """Which of all tokens each of these sees, where some come before them."""
-        if start and len(ids) > 1:
+        self._rows_before = start if len(ids) > MASKED else 0
+        if start and 1 < len(ids) <= MASKED:
             self._sees = torch.ones(len(ids), start + len(ids), dtype=torch.bool).tril(start)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
@@ -56,15 +60,18 @@ class _Span:
             key, value = torch.cat((past[0], key), dim=2), torch.cat((past[1], value), dim=2)
         if self._keeps:
             self.fresh[layer] = key, value
-        return functional.scaled_dot_product_attention(
+        if self._rows_before:
+            query = functional.pad(query, (0, 0, self._rows_before, 0))
+        answered = functional.scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=self._sees,
-            is_causal=not self.start and len(self.ids) > 1,
+            is_causal=self._sees is None and len(self.ids) > 1,
             scale=scaling,
             enable_gqa=True,
         )
+        return answered[:, :, self._rows_before :]
 
 
 def _attend(

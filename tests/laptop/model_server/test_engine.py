@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from deploy.laptop.model_server.adapter_files import CONFIG, WEIGHTS
 from deploy.laptop.model_server.batching import Job, Sampling
-from deploy.laptop.model_server.engine import TransformersEngine
+from deploy.laptop.model_server.engine import MASKED, TransformersEngine, _Memory, _Span
 from deploy.laptop.model_server.limits import HIGHEST_RANK
 from deploy.laptop.model_server.lora_config import BadAdapter
 from shared.adapters.contract import CONTRACT_FILE
@@ -134,6 +134,29 @@ def test_what_prompts_begin_with_alike_is_read_once_and_changes_nothing(
     ids = torch.tensor([job.prompt])
     written = plain.generate(ids, attention_mask=ids * 0 + 1, max_new_tokens=8, do_sample=False)
     assert finish(engine, [writing]) == [engine.decode(written[0, ids.shape[1] :].tolist())]
+
+
+@pytest.mark.parametrize("length", [1, 2, MASKED, MASKED + 1])
+@pytest.mark.parametrize("start", [0, 16])
+def test_tokens_see_themselves_and_what_comes_before_and_many_of_them_without_a_mask(
+    monkeypatch: pytest.MonkeyPatch, start: int, length: int
+) -> None:
+    asked = torch.nn.functional.scaled_dot_product_attention
+    query, key, value = (torch.randn(1, heads, start + length, 8) for heads in (4, 2, 2))
+    whole = asked(query, key, value, is_causal=True, enable_gqa=True)[:, :, start:]
+    masks = []
+
+    def spied(*tensors: Any, **how: Any) -> Any:
+        masks.append(how["attn_mask"])
+        return asked(*tensors, **how)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spied)
+    memory = _Memory(1, {0: (key[:, :, :start], value[:, :, :start])} if start else {})
+    span = _Span((1,) * length, start, memory, keeps=True)
+    answered = span.attend(0, query[:, :, start:], key[:, :, start:], value[:, :, start:], None)
+    assert torch.allclose(answered, whole, atol=1e-5)
+    assert torch.equal(span.fresh[0][0], key)
+    assert (masks[0] is not None) == (start > 0 and 1 < length <= MASKED)
 
 
 def test_an_adapter_has_beginnings_of_its_own(engine: TransformersEngine, beside: Any, plain: Any) -> None:
