@@ -60,19 +60,24 @@ class ChampionCheck:
     async def look(self, loaded: Collection[str]) -> None:
         """At every workload's champion that was not looked at lately; `loaded` is on the model server."""
         for added in self.workloads.all():
-            history = [] if added.is_retired else await self.store.history(added.name)
-            if not history:
-                continue
-            champion, before = history[-1].champion, self._found.get(added.name)
-            if before is not None and before.champion != champion:
-                before = None
-            is_loaded = champion.name in loaded
-            if before is not None and is_loaded and before.is_fresh(self.clock()):
-                continue
-            found = await self._looked_at(champion, before, is_loaded=is_loaded)
-            if found is not None:
-                self._found[added.name] = found
-                await self._tell(added.name, history, found)
+            if not added.is_retired:
+                await self.look_at(added.name, loaded)
+
+    async def look_at(self, workload: str, loaded: Collection[str]) -> None:
+        """As `look`, at the champion of one."""
+        history = await self.store.history(workload)
+        if not history:
+            return
+        champion, before = history[-1].champion, self._found.get(workload)
+        if before is not None and before.champion != champion:
+            before = None
+        is_loaded = champion.name in loaded
+        if before is not None and is_loaded and before.is_fresh(self.clock()):
+            return
+        found = await self._looked_at(champion, before, is_loaded=is_loaded)
+        if found is not None:
+            self._found[workload] = found
+            await self._tell(workload, history, found)
 
     async def _looked_at(
         self, champion: FrozenAdapter, before: Finding | None, *, is_loaded: bool

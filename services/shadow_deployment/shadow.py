@@ -157,9 +157,17 @@ class Shadow:
         await self.judging.without_champion(candidate, champion, refusal)
 
     async def _is_judged_for_a_loss(self, candidate: CandidateEvaluated, champion: str) -> bool:
-        """Where a lost champion answers no more requests, there is nothing to wait for in the shadow."""
-        refusal = self.champions.why_lost(candidate.workload, champion)
-        if not refusal or champion in await self.models.loaded():
+        """Where a lost champion answers no more requests, there is nothing to wait for in the shadow.
+
+        It is looked at once more: it may have been restored, and its server started anew for that.
+        """
+        if not self.champions.why_lost(candidate.workload, champion):
+            return False
+        loaded = await self.models.loaded()
+        if champion in loaded:
+            return False
+        await self.champions.look_at(candidate.workload, loaded)
+        if not (refusal := self.champions.why_lost(candidate.workload, champion)):
             return False
         history = await self.store.history(candidate.workload)
         await self.judging.without_champion(candidate, history[-1].champion, refusal)

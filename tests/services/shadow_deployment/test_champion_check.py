@@ -170,3 +170,26 @@ async def test_a_candidate_in_the_shadow_is_judged_alone_once_its_lost_champion_
         assert (judged.candidate, judged.verdict) == (candidate.candidate, Verdict.PROMOTE)
         assert judged.reason.startswith(f"{champion.name}, the champion, is refused: ")
         assert ". So it is judged alone. On held-out rows" in judged.reason
+
+
+async def test_a_champion_that_was_restored_is_loaded_before_a_candidate_is_judged_without_it(
+    service: RunningService, models: Parrot, files: Files, tmp_path: Path
+) -> None:
+    await candidate_beside_champion(service, files)
+    shadow = shadow_of(service, models, files)
+    await work_until_idle(shadow)
+    champion = service.consumed(ModelPromoted)[-1].champion
+    card = tmp_path / "files" / champion.uri / "README.md"
+    right = card.read_bytes()
+    card.write_text("Changed in the store.")
+    service.now += timedelta(minutes=61)
+    service.wake.set()
+    await work_until_idle(shadow)
+    assert len(await lost(service)) == 1
+
+    card.write_bytes(right)
+    models.adapters.clear()  # started anew, so that it takes what was restored
+    await work_until_idle(shadow)
+    assert service.consumed(CandidateJudged)[-1].candidate == champion, "the shadow goes on"
+    assert champion.name in models.adapters
+    assert await lost(service) == []
