@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from services.workloads.clickhouse_times import milliseconds, utc
 from shared.clickhouse import ClickHouse
 from shared.events import PredictionCorrected, PredictionFlagged
 
@@ -68,12 +69,12 @@ class CorrectionStore:
             WHERE workload = {{workload:String}} AND corrected_at <= {CUTOFF}
             ORDER BY prediction_id, corrected_at DESC LIMIT 1 BY prediction_id""",
             workload=workload,
-            cutoff=_milliseconds(cutoff),
+            cutoff=milliseconds(cutoff),
         )
         return [
             {
                 "prediction_id": row["prediction_id"],
-                "predicted_at": _utc(row["predicted_at"]).isoformat(timespec="milliseconds"),
+                "predicted_at": utc(row["predicted_at"]).isoformat(timespec="milliseconds"),
                 "right_answer": row["right_answer"],
             }
             for row in rows
@@ -105,24 +106,16 @@ class CorrectionStore:
                 AND prediction_id NOT IN (SELECT prediction_id FROM corrected)
             GROUP BY prediction_id""",
             workload=workload,
-            since=_milliseconds(since),
-            cutoff=_milliseconds(cutoff),
+            since=milliseconds(since),
+            cutoff=milliseconds(cutoff),
         )
         failures = [
             {
                 "prediction_id": row["prediction_id"],
-                "predicted_at": _utc(row["made"]).isoformat(timespec="milliseconds"),
+                "predicted_at": utc(row["made"]).isoformat(timespec="milliseconds"),
                 "answer": row["answer"],
                 "right_answer": row["right_answer"],
             }
             for row in rows
         ]
         return sorted(failures, key=lambda failure: failure["prediction_id"])
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from services.workloads.adapter_states import Alias
+from services.workloads.clickhouse_times import utc
 from services.workloads.published_views import PublishedViews
 from shared.events import Rate, Scorecard
 from shared.fields import FrozenAdapter
@@ -143,7 +144,7 @@ def _run(row: Mapping[str, Any]) -> Run:
     own = {
         "training": _object(row["training"]),
         "plan": _object(row["plan"]),
-        "changed_at": _utc(row["changed_at"]),
+        "changed_at": utc(row["changed_at"]),
     }
     return Run(**{name: row[name] for name in Run.__dataclass_fields__} | own)
 
@@ -153,7 +154,7 @@ def _adapter(row: Mapping[str, Any]) -> Adapter:
     own: dict[str, Any] = {
         "frozen": FrozenAdapter(**frozen),
         "plan": _object(row["plan"]),
-        "trained_at": _utc(row["trained_at"]),
+        "trained_at": utc(row["trained_at"]),
     }
     known = {name: row[name] for name in Adapter.__dataclass_fields__ if name not in own}
     return Adapter(**known | own)
@@ -162,7 +163,3 @@ def _adapter(row: Mapping[str, Any]) -> Adapter:
 def _object(said: str) -> dict[str, Any] | None:
     found: dict[str, Any] | None = json.loads(said) if said else None
     return found
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from services.workloads.clickhouse_times import utc
 from services.workloads.progress import Waits
 from shared.clickhouse import ClickHouse
 from shared.events import Rate, Scorecard
@@ -44,7 +45,7 @@ class PublishedViews:
         )
         for row in rows:
             return Champion(
-                row["adapter"], _utc(row["since"]), row["kind"] == "promoted" and row["previous"] != ""
+                row["adapter"], utc(row["since"]), row["kind"] == "promoted" and row["previous"] != ""
             )
         return None
 
@@ -115,7 +116,7 @@ class PublishedViews:
     async def shadow_waits(self) -> dict[str, Waits]:
         """Run id → since when its candidate waits for the model server, and why."""
         rows = await self.rows("SELECT run_id, since, why FROM shadow_waits_v1")
-        return {row["run_id"]: Waits(_utc(row["since"]), row["why"]) for row in rows}
+        return {row["run_id"]: Waits(utc(row["since"]), row["why"]) for row in rows}
 
     async def training_limits(self) -> TrainingLimits:
         row = await self._first("SELECT lora_rank FROM training_limits_v1")
@@ -132,7 +133,3 @@ class PublishedViews:
             if "UNKNOWN_TABLE" in str(error):
                 return []
             raise
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

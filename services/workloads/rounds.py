@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
+from services.workloads.clickhouse_times import milliseconds
 from services.workloads.progress import Progress, Waits
 from services.workloads.published_views import PublishedViews
 from services.workloads.round_progress import (
@@ -206,13 +206,9 @@ class Rounds:
         """Milliseconds since 1970, and in any case more than anybody has seen of this process."""
         newest = max((one.version for one in self._held.values()), default=0)
         newest = max([newest, *(one.version for one in self._progress.values())])
-        return max(_milliseconds(self.clock()), newest + 1)
+        return max(milliseconds(self.clock()), newest + 1)
 
 
 def _is_untold(round_: Round) -> bool:
     """Whether it is where no event tells how it goes on: with the shadow."""
     return round_.stage in (Stage.SHADOW, Stage.PROMOTION) and not round_.is_over and round_.run_id != ""
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

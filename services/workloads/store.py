@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
+from services.workloads.clickhouse_times import utc
 from services.workloads.round_progress import Kind, Round, Stage
 from shared.clickhouse import ClickHouse
 from shared.events import CycleStarted, TrainingRequested, WorkloadAdded
@@ -93,7 +93,7 @@ class WorkloadStore:
             WHERE workload = {workload:String} ORDER BY cutoff DESC LIMIT 1""",
             workload=workload,
         )
-        return rows[0] | {"cutoff": _utc(rows[0]["cutoff"])} if rows else None
+        return rows[0] | {"cutoff": utc(rows[0]["cutoff"])} if rows else None
 
     async def keep_training(self, requested: TrainingRequested, *, is_published: bool) -> None:
         row = {
@@ -131,7 +131,3 @@ class WorkloadStore:
         """Every round there ever was, in the order in which they last changed."""
         rows = await self._clickhouse.rows("SELECT * FROM workload_rounds FINAL ORDER BY version, dataset_id")
         return [Round(**row | {"kind": Kind(row["kind"]), "stage": Stage(row["stage"])}) for row in rows]
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
