@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from services.shadow_deployment.champion_history import AliasRevision, Kind
+from services.shadow_deployment.champion_history import AliasRevision, way_back
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.lost_champion import Finding, refused, sentence
 from services.shadow_deployment.store import ShadowStore
@@ -104,19 +104,19 @@ class ChampionCheck:
         if found.refusal and not found.is_lost:
             return  # nothing is known anew, and it may have been lost before this process began
         if found.is_lost:
-            said = sentence(workload, found, await self._way_back(workload, history[-1]))
+            said = sentence(workload, found, await self._way_back(workload, history))
             if self._says[workload].is_due(said, time.monotonic()):
                 log.error("%s: %s", workload, said)
         if said != await self.store.lost_champion(workload, found.champion):
             await self.store.keep_lost_champion(workload, found.champion, said, found.at)
 
-    async def _way_back(self, workload: str, last: AliasRevision) -> str | None:
+    async def _way_back(self, workload: str, history: Sequence[AliasRevision]) -> str | None:
         """The champion that a rollback would bring back, if its files are good."""
-        if last.kind is not Kind.PROMOTED or last.previous is None:
+        if (back := way_back(history)) is None:
             return None
-        copies = await self.store.contracted(workload)
+        name, copies = back.champion.name, await self.store.contracted(workload)
         try:
-            await self.loading.contract_of(copies.get(last.previous.name, last.previous))
+            await self.loading.contract_of(copies.get(name, back.champion))
         except (AdapterRefused, OSError):
             return None
-        return last.previous.name
+        return name

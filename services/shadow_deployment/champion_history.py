@@ -8,12 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
+from shared.alias_history import PROMOTED, ROLLED_BACK, standing
 from shared.events import CandidateJudged, FrozenAdapter, ModelPromoted, ModelRolledBack, RollbackRequested
 
 
 class Kind(StrEnum):
-    PROMOTED = "promoted"
-    ROLLED_BACK = "rolled back"
+    PROMOTED = PROMOTED
+    ROLLED_BACK = ROLLED_BACK
 
 
 @dataclass(frozen=True)
@@ -76,24 +77,23 @@ def carried(history: Sequence[AliasRevision], copy: FrozenAdapter) -> AliasRevis
     return replace(last, revision=last.revision + 1, champion=copy, is_published=False)
 
 
+def way_back(history: Sequence[AliasRevision]) -> AliasRevision | None:
+    """The revision whose champion a rollback brings back. None: there is none."""
+    stands = standing((one.champion.name, one.kind) for one in history)
+    return history[stands[-2]] if len(stands) > 1 else None
+
+
 def rolled_back(
     history: Sequence[AliasRevision], request: RollbackRequested, since: datetime
 ) -> AliasRevision | None:
     """The champion before the current one, of those not withdrawn, answers again. None: there is none."""
-    promotions: list[AliasRevision] = []
-    for number, revision in enumerate(history):
-        if number and revision.champion.name == history[number - 1].champion.name:
-            promotions[-1] = revision  # carried to its copy
-        elif revision.kind is Kind.PROMOTED:
-            promotions.append(revision)
-        else:
-            promotions.pop()
-    if len(promotions) < 2:
+    back = way_back(history)
+    if back is None:
         return None
     return replace(
-        promotions[-2],
+        back,
         revision=history[-1].revision + 1,
-        previous=promotions[-1].champion,
+        previous=history[-1].champion,
         kind=Kind.ROLLED_BACK,
         since=since,
         request_id=request.request_id,

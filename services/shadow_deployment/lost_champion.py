@@ -37,6 +37,8 @@ def refused(champion: FrozenAdapter, now: datetime, refusal: str, before: Findin
 
 def sentence(workload: str, found: Finding, way_back: str | None) -> str:
     """What happened, and what to do; `way_back` is the champion that a rollback brings back."""
-    train = f"rain anew (tuneloop train {workload})."
-    back = f"Roll back to {way_back} (tuneloop rollback {workload}), or t" if way_back else "T"
-    return f"{found.champion.name} is champion and is lost: {found.refusal.rstrip('.')}. {back}{train}"
+    todo = f"train anew (tuneloop train {workload})"
+    if way_back:
+        todo = f"roll back to {way_back} (tuneloop rollback {workload}), or {todo}"
+    refusal = found.refusal.rstrip(".")
+    return f"{found.champion.name} is champion and is lost: {refusal}. {todo[0].upper()}{todo[1:]}."

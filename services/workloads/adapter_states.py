@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from shared.alias_history import PROMOTED, standing
+
 
 class AdapterState(StrEnum):
     CHAMPION = "champion"
@@ -21,11 +23,10 @@ class AdapterState(StrEnum):
 
 @dataclass(frozen=True)
 class Alias:
-    """One change of who answers: "promoted" or "rolled back" to `adapter`, from `previous`."""
+    """One change of who answers: "promoted" or "rolled back" to `adapter`."""
 
     adapter: str
     kind: str
-    previous: str
 
 
 JUDGED = {"HOLD": AdapterState.HELD, "REJECT": AdapterState.REJECTED}
@@ -38,7 +39,8 @@ def adapter_state(
     present = aliases[-1] if aliases else None
     if present and present.adapter == name:
         return AdapterState.CHAMPION
-    if present and present.kind == "promoted" and present.previous == name:
+    stands = standing((one.adapter, one.kind) for one in aliases)
+    if len(stands) > 1 and aliases[stands[-2]].adapter == name:
         return AdapterState.PREVIOUS
     if (last := _last_seen(name, aliases)) is not None:
         return last
@@ -51,5 +53,5 @@ def _last_seen(name: str, aliases: Sequence[Alias]) -> AdapterState | None:
     """How it went the last time it was champion; None if it never was."""
     for before, after in reversed(list(pairwise(aliases))):
         if before.adapter == name:
-            return AdapterState.FORMER if after.kind == "promoted" else AdapterState.WITHDRAWN
+            return AdapterState.FORMER if after.kind == PROMOTED else AdapterState.WITHDRAWN
     return None

@@ -130,7 +130,7 @@ def routes(parts: Parts) -> APIRouter:
         champion = await of_tables(parts.views.champion(name))
         if champion is None or not champion.has_predecessor:
             raise Problem(
-                409, "Nothing to roll back to", f"“{name}” has had no champion before the present one."
+                409, "Nothing to roll back to", f"“{name}” has no earlier champion that was not withdrawn."
             )
         at = parts.clock()
         request_id = derived_id("rollback", name, at.isoformat(), wish.requested_by)

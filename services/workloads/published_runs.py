@@ -116,11 +116,10 @@ class PublishedRuns:
     async def aliases(self, workload: str) -> list[Alias]:
         """Who was champion when, from the first to the present one."""
         rows = await self.views.rows(
-            "SELECT adapter, kind, previous FROM champions_v1 WHERE workload = {workload:String} "
-            "ORDER BY revision",
+            "SELECT adapter, kind FROM champions_v1 WHERE workload = {workload:String} ORDER BY revision",
             workload=workload,
         )
-        return [Alias(row["adapter"], row["kind"], row["previous"]) for row in rows]
+        return [Alias(row["adapter"], row["kind"]) for row in rows]
 
     async def verdicts(self, workload: str) -> dict[str, str]:
         """Run id → PROMOTE, HOLD or REJECT."""

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from services.workloads.clickhouse_times import utc
 from services.workloads.progress import Waits
+from shared.alias_history import standing
 from shared.clickhouse import ClickHouse
 from shared.events import Rate, Scorecard
 from shared.intervals import wilson
@@ -39,15 +40,14 @@ class PublishedViews:
 
     async def champion(self, workload: str) -> Champion | None:
         rows = await self.rows(
-            """SELECT adapter, kind, previous, since FROM champions_v1 WHERE workload = {workload:String}
-            ORDER BY revision DESC LIMIT 1""",
+            "SELECT adapter, kind, since FROM champions_v1 WHERE workload = {workload:String} "
+            "ORDER BY revision",
             workload=workload,
         )
-        for row in rows:
-            return Champion(
-                row["adapter"], utc(row["since"]), row["kind"] == "promoted" and row["previous"] != ""
-            )
-        return None
+        if not rows:
+            return None
+        stands = standing((row["adapter"], row["kind"]) for row in rows)
+        return Champion(rows[-1]["adapter"], utc(rows[-1]["since"]), has_predecessor=len(stands) > 1)
 
     async def lost_champion(self, workload: str) -> str | None:
         """Why its champion cannot be loaded any more, and what to do; None while it can."""

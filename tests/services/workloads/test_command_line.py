@@ -359,7 +359,7 @@ async def test_a_rollback_without_an_earlier_champion_is_refused_in_one_line(pla
     await place.added()
     code, output = await place.run("rollback", "tickets")
     assert (code, len(output.strip().splitlines())) == (1, 1)
-    assert "no champion before" in output
+    assert "no earlier champion" in output
 
 
 async def test_a_workload_that_is_not_there_is_said_with_those_that_are(place: Place) -> None:

@@ -23,7 +23,7 @@ async def commands(workloads: Workloads) -> AsyncIterator[Commands]:
 
 
 async def test_the_latest_round_is_as_the_service_tells_it(commands: Commands, workloads: Workloads) -> None:
-    assert await commands.latest_round("tickets") == Round("promotion", True, "promoted")
+    assert await commands.latest_round("tickets") == Round("promotion", True, "promoted", sentence="It is better")
     await workloads.apply(*(corrected(f"p{n}", "refund") for n in range(6)))
     assert await commands.start_cycle("tickets", "ada", "a test") == (6, 6)
     latest = await commands.latest_round("tickets")
@@ -31,7 +31,7 @@ async def test_the_latest_round_is_as_the_service_tells_it(commands: Commands, w
 
 
 async def test_what_cannot_be_is_refused_with_the_reason(commands: Commands) -> None:
-    with pytest.raises(ServiceRefused, match="no champion before"):
+    with pytest.raises(ServiceRefused, match="no earlier champion"):
         await commands.roll_back("tickets", "ada", "a test")
     with pytest.raises(ServiceRefused) as nothing_to_learn:
         await commands.start_cycle("tickets", "ada", "a test")

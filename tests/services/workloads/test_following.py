@@ -266,12 +266,28 @@ async def test_a_list_says_where_each_workload_stands(workloads: Workloads, clic
 async def test_a_rollback_needs_an_earlier_champion(workloads: Workloads, clickhouse: ClickHouse) -> None:
     await workloads.add()
     assert (await workloads.client.post("/workloads/tickets/rollback", json=WHO)).status_code == 409
-    row = {"workload": "tickets", "revision": 2, "adapter": "v2", "previous": "v1", "kind": "promoted"}
-    await clickhouse.insert("champions_v1", [row])
+    await clickhouse.insert("champions_v1", [moved(1, "v1"), moved(2, "v2")])
     answer = await workloads.client.post("/workloads/tickets/rollback", json=WHO)
     assert answer.status_code == 202
     assert workloads.published[-1].event_id
     assert answer.json()["request_id"] == workloads.published[-1].request_id  # type: ignore[attr-defined]
+
+
+async def test_what_was_rolled_back_can_be_rolled_back_further_to_the_first_champion(
+    workloads: Workloads, clickhouse: ClickHouse
+) -> None:
+    await workloads.add()
+    path = "/workloads/tickets/rollback"
+    moves = [moved(1, "v1"), moved(2, "v2"), moved(3, "v3"), moved(4, "v2", "rolled back")]
+    await clickhouse.insert("champions_v1", moves)
+    assert (await workloads.client.post(path, json=WHO)).status_code == 202
+    await clickhouse.insert("champions_v1", [moved(5, "v1", "rolled back")])
+    answer = await workloads.client.post(path, json=WHO)
+    assert (answer.status_code, "no earlier champion" in answer.json()["detail"]) == (409, True)
+
+
+def moved(revision: int, adapter: str, kind: str = "promoted") -> dict[str, object]:
+    return {"workload": "tickets", "revision": revision, "adapter": adapter, "kind": kind}
 
 
 async def test_a_replica_that_does_not_decide_shows_a_round_as_the_other_has_it(workloads: Workloads) -> None:

@@ -140,8 +140,8 @@ def test_the_run_that_followed_the_dataset_by_itself_is_a_twin_of_its_settings()
     assert twin_of(requested("new", 1), replace(known, by_itself=None)) is None
 
 
-PROMOTED = [Alias("v1", "promoted", ""), Alias("v2", "promoted", "v1"), Alias("v3", "promoted", "v2")]
-ROLLED_BACK = [*PROMOTED, Alias("v2", "rolled back", "v3")]
+PROMOTED = [Alias("v1", "promoted"), Alias("v2", "promoted"), Alias("v3", "promoted")]
+ROLLED_BACK = [*PROMOTED, Alias("v2", "rolled back")]
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,11 @@ ROLLED_BACK = [*PROMOTED, Alias("v2", "rolled back", "v3")]
         ("v1", PROMOTED, AdapterState.FORMER),
         ("v2", ROLLED_BACK, AdapterState.CHAMPION),
         ("v3", ROLLED_BACK, AdapterState.WITHDRAWN),
+        ("v1", ROLLED_BACK, AdapterState.PREVIOUS),
         ("v9", PROMOTED, AdapterState.CANDIDATE),
         ("v9", [], AdapterState.CANDIDATE),
     ],
-    ids=["answers", "before", "long ago", "again", "rolled back", "new", "first"],
+    ids=["answers", "before", "long ago", "again", "rolled back", "before that", "new", "first"],
 )
 def test_what_became_of_an_adapter_follows_from_who_answered_when(
     name: str, aliases: list[Alias], state: AdapterState
