@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
 from safetensors.torch import load_file
 
 from services.retraining import base_model
-from services.retraining.methods import full, fusion, lora, qlora
+from services.retraining.answer_trainer import AnswerTrainer
+from services.retraining.methods import full, fusion, lora, method_named, qlora
 from services.retraining.parity import Tolerance
 from services.retraining.probing import answer_loss, answer_tokens, log_probabilities, prompts_of
 from services.retraining.training_outcome import CannotTrain, Trained
@@ -23,6 +25,8 @@ from shared.adapters.contract import CONTRACT_FILE
 from shared.cpu_dtype import DType
 from tests.services.retraining.tiny_base_model import ANSWERS, contract, tiny_base_model, work
 
+LINEAR_LAYERS = 14
+"""Seven in each of the tiny base model's two."""
 GUESSING = 0.69
 """Nats of a coin's throw."""
 
@@ -89,6 +93,55 @@ def test_a_quantised_training_is_judged_on_the_base_model_that_is_served(
     (note,) = trained.notes
     assert "trained beside nf4 weights" in note
     assert "of 20 rows get the same answer" in note
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_a_quantised_training_computes_with_weights_of_four_bits(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, double: bool
+) -> None:
+    steps = layers_by_step(monkeypatch)
+    done = work(
+        base, tmp_path / "run", use_4bit=True, bnb_4bit_use_double_quant=double, max_steps=2, warmup_steps=0
+    )
+    method_named(done.plan.method)(done)
+    assert len(steps) >= 2
+    for layers in steps:
+        assert len(layers) == LINEAR_LAYERS
+        for layer in layers:
+            assert isinstance(layer, Linear4bit)
+            assert layer.weight.dtype == torch.uint8  # two weights to a byte
+            assert layer.weight.numel() == layer.in_features * layer.out_features / 2
+            state = layer.weight.quant_state
+            assert state.quant_type == "nf4"
+            assert state.nested is double
+            assert layer.compute_dtype == torch.float32
+
+
+def test_a_training_without_use_4bit_computes_with_the_weights_as_they_are(
+    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = layers_by_step(monkeypatch)
+    done = work(base, tmp_path / "run", use_4bit=False, max_steps=2, warmup_steps=0)
+    method_named(done.plan.method)(done)
+    assert len(steps) >= 2
+    for layers in steps:
+        assert len(layers) == LINEAR_LAYERS
+        for layer in layers:
+            assert type(layer) is torch.nn.Linear
+            assert layer.weight.dtype == torch.float32
+
+
+def layers_by_step(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
+    """The base model's linear layers at every loss that is computed, as the training computes with them."""
+    steps: list[list[Any]] = []
+    compute_loss = AnswerTrainer.compute_loss
+
+    def watched(trainer: AnswerTrainer, model: Any, *given: Any, **named: Any) -> Any:
+        steps.append([layer.base_layer for layer in model.modules() if hasattr(layer, "base_layer")])
+        return compute_loss(trainer, model, *given, **named)
+
+    monkeypatch.setattr(AnswerTrainer, "compute_loss", watched)
+    return steps
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
