@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraModel
 from safetensors.torch import load_file, save_file
 
+from services.retraining import base_model
 from services.retraining.leaving import Leaving, NotToLeave, refuse_to_let_go
 from services.retraining.methods import lora
 from services.retraining.training_outcome import Trained
@@ -191,3 +193,35 @@ def test_weights_that_are_not_those_of_training_are_found(leaving: Leaving) -> N
 
     change_weights(leaving, plant)
     assert "read back it has a loss of" in says(leaving)
+
+
+@pytest.mark.parametrize("is_validated", [True, False])
+def test_weights_that_answer_otherwise_when_they_are_added_in_are_found(
+    leaving: Leaving, monkeypatch: pytest.MonkeyPatch, is_validated: bool
+) -> None:
+    """The fault is that of a merge which forgets the adapter: the base model alone answers."""
+    monkeypatch.setattr(LoraModel, "merge_and_unload", LoraModel.unload)
+    if not is_validated:
+        leaving = replace(leaving, validation=(), trained=replace(leaving.trained, eval_loss=None))
+    found = says(leaving)
+    assert "added into the base model's weights it answers otherwise than beside them" in found
+    assert "It may be 0% other answers, 0.01 nats in the mean" in found
+
+
+def test_a_prompt_that_is_other_tokens_to_a_server_is_found(
+    leaving: Leaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is a tokenizer that begins every text with a token when it is called, and not at serving."""
+    described = base_model.describe(leaving.base_model)
+    end = described.tokenizer.eos_token_id
+
+    class BeginsEveryText:
+        backend_tokenizer = described.tokenizer.backend_tokenizer
+
+        def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+            given = described.tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]
+            return {"input_ids": [end, *given] if add_special_tokens else given}
+
+    begun = replace(described, tokenizer=BeginsEveryText())
+    monkeypatch.setattr(base_model, "describe", lambda name: begun)
+    assert "a server reads other tokens of the same prompt than training did" in says(leaving)
