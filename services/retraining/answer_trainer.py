@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from services.retraining.training_outcome import CannotTrain, Trained
 from services.retraining.training_rows import Example
 from services.retraining.training_work import TrainingWork
 from shared.training.plan import TrainingPlan
-from shared.training.steps import rows_seen
+from shared.training.steps import batches_of_each, rows_seen
 
 IGNORED = -100
 
@@ -63,7 +62,7 @@ def _train(model: Any, tokenizer: Any, work: TrainingWork) -> tuple[Trained, Map
     checkpoint = last_whole_checkpoint(work.folder / "checkpoints")
     steps = ended_at(checkpoint, plan.early_stopping_patience) or plan.max_steps
     longest_first = sorted((_tokens(example, tokenizer) for example in work.validation), key=_length)[::-1]
-    each = math.ceil(plan.gradient_accumulation_steps / processes.count())
+    each = batches_of_each(plan.gradient_accumulation_steps, processes.count())
     trainer = AnswerTrainer(
         model=model,
         args=_settings(plan, steps, each, work.checkpoint_every, work.folder / "checkpoints"),

@@ -27,23 +27,24 @@ def why_no_room(
 ) -> str | None:
     """Why the training of rows of at most `tokens` must not start here; None if it may.
 
-    `memory_gb` stands for what the device has free, which is looked up if it is left out. A model of unknown
-    shape is not counted.
+    `memory_gb` stands for what the device has free, which is looked up if it is left out. Of several GPUs the
+    one with the least has to do. A model of unknown shape is not counted.
     """
     if base is None:
         return None
-    needed = estimate(plan, base, tokens, attention)
-    gpus = 1 if plan.method == "qlora" else processes.count()  # every GPU has four-bit weights as a whole
-    memory = free_memory_gb(plan.device.kind, gpus) if memory_gb is None else memory_gb
-    return refusal(plan.method, needed, memory, shutil.disk_usage(folder).free / GB, str(folder))
+    together = 1 if plan.method == "fusion" else processes.count()  # the first process fuses alone
+    needed = estimate(plan, base, tokens, attention, together)
+    memory = free_memory_gb(plan.device.kind, together) if memory_gb is None else memory_gb
+    disk = shutil.disk_usage(folder).free / GB
+    return refusal(plan.method, needed, memory, disk, str(folder), free_host_memory() / GB)
 
 
 def free_memory_gb(kind: Kind, gpus: int = 1) -> float:
-    """What a training may take: of so many GPUs, or of this machine and no more than its container has."""
+    """What a process may take: of any of so many GPUs, or of this machine and what its container may have."""
     if kind == "cuda":
         import torch
 
-        return sum(float(torch.cuda.mem_get_info(gpu)[0]) for gpu in range(gpus)) / GB
+        return min(float(torch.cuda.mem_get_info(gpu)[0]) for gpu in range(gpus)) / GB
     return free_host_memory() / GB
 
 

@@ -7,6 +7,7 @@ autograd's own count.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.device import Kind
 from shared.training.plan import TrainingPlan
+from shared.training.steps import largest_batch
 
 GB = 1e9
 FLOAT32, BFLOAT16 = 4, 2
@@ -24,6 +26,10 @@ RUNTIME_GB: dict[Kind, float] = {"cpu": 0.75, "cuda": 0.6}
 """The interpreter with torch, transformers, peft and trl; on a GPU, CUDA's context."""
 UNCERTAINTY = 1.15
 """Allocators keep more than is in use: measured peaks lie up to so far above the sum of the parts."""
+OTHERS = ("served", "disk", "host")
+"""Fields of an estimate that are no part of the training's memory."""
+GATHERED_LAYERS = 2
+"""Decoder layers that a process has whole at a time under FSDP: the one it computes with, and the next."""
 CHECKPOINTS, BEST_EPOCHS = 2, 3
 """The last checkpoint and the one that is being written; two weights of best epochs, and one half-written."""
 Attention = Literal["eager", "sdpa"]
@@ -31,7 +37,10 @@ Attention = Literal["eager", "sdpa"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Gigabytes (1e9 bytes). Memory is the GPU's where training runs on one, else the machine's."""
+    """Gigabytes (1e9 bytes). Memory is the GPU's where training runs on one, else the machine's.
+
+    Of several processes, each on a GPU of its own, it is that of one.
+    """
 
     weights: float
     adapter: float
@@ -43,19 +52,29 @@ class Estimate:
     served: float
     """Weights of the base model as it is served, which are read when the training has given back its own."""
     disk: float
+    host: float
+    """The machine's memory while several processes read the base model, each for itself; 0 for one process.
+
+    At most: what lies on disk in the type that it is read in is mapped, and shared.
+    """
 
     @property
     def parts(self) -> Mapping[str, float]:
         """Of the training itself."""
-        return {name: value for name, value in vars(self).items() if name not in ("served", "disk")}
+        return {name: value for name, value in vars(self).items() if name not in OTHERS}
 
     @property
     def memory(self) -> float:
         return UNCERTAINTY * max(sum(self.parts.values()), self.served + self.runtime)
 
 
-def estimate(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> Estimate:
-    """What `plan` takes on its device. `tokens`: of the longest row with its prompt and answer."""
+def estimate(
+    plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention, processes: int = 1
+) -> Estimate:
+    """What `plan` takes on its device. `tokens`: of the longest row with its prompt and answer.
+
+    Several `processes` share out weights, gradients, moments and a step's rows (FSDP); each has all else.
+    """
     tokens = min(tokens, plan.max_length)
     half = plan.device.dtype == "bfloat16"
     compute = BFLOAT16 if half else FLOAT32
@@ -65,23 +84,26 @@ def estimate(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: A
     copies = BFLOAT16 * trained if half else 0
     saved = base.parameters if plan.method == "full" else adapter
     return Estimate(
-        weights=(_weights(plan, base, compute) + copies) / GB,
-        adapter=0 if plan.method == "full" else FLOAT32 * adapter / GB,
-        gradients=FLOAT32 * trained / GB,
-        optimiser=ADAM * trained / GB,
-        activations=activations(plan, base, tokens, attention) / GB,
+        weights=(_held(plan, base, compute, processes) + copies) / GB,
+        adapter=0 if plan.method == "full" else FLOAT32 * adapter / processes / GB,
+        gradients=FLOAT32 * trained / processes / GB,
+        optimiser=ADAM * trained / processes / GB,
+        activations=activations(plan, base, tokens, attention, processes) / GB,
         logits=3 * FLOAT32 * plan.batch_size * base.vocabulary / GB,  # of the answers' tokens and no other
         runtime=RUNTIME_GB[plan.device.kind],
         # A GPU without the room for them leaves them to the CPU.
         served=compute * base.parameters / GB if plan.device.kind == "cpu" else 0,
         disk=(CHECKPOINTS * (FLOAT32 * saved + ADAM * trained) + FLOAT32 * (BEST_EPOCHS * trained + adapter))
         / GB,
+        host=_read_by(processes, plan, base, compute) / GB if processes > 1 else 0,
     )
 
 
-def activations(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> float:
-    """Bytes that a batch of rows of `tokens` keeps for the backward pass."""
-    in_batch = plan.batch_size * tokens
+def activations(
+    plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention, processes: int = 1
+) -> float:
+    """Bytes that one process's batch of rows of `tokens` keeps for the backward pass."""
+    in_batch = largest_batch(plan.batch_size, plan.gradient_accumulation_steps, processes) * tokens
     layer = in_batch * _per_token(plan, base, tokens, attention)
     half = plan.device.dtype == "bfloat16"
     stream = in_batch * base.hidden * (BFLOAT16 if half and plan.method != "full" else FLOAT32)
@@ -91,9 +113,17 @@ def activations(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention
 
 
 def refusal(
-    method: str, needed: Estimate, free_memory_gb: float, free_disk_gb: float, where: str
+    method: str,
+    needed: Estimate,
+    free_memory_gb: float,
+    free_disk_gb: float,
+    where: str,
+    free_host_gb: float = math.inf,
 ) -> str | None:
-    """Why this training must not start, with the number and what to do; None if it may."""
+    """Why this training must not start, with the number and what to do; None if it may.
+
+    `free_memory_gb` is for one process, `free_host_gb` for all of them to read the base model.
+    """
     if needed.memory > free_memory_gb:
         parts = ", ".join(f"{name} {value:.1f}" for name, value in needed.parts.items() if value >= 0.05)
         tried = f"; {needed.served:.1f} GB to try the adapter on" if needed.served else ""
@@ -103,6 +133,13 @@ def refusal(
             "batch_size or max_length, gradient_checkpointing = true or another method (qlora needs "
             "least), or take a smaller base model or a larger machine."
         )
+    if needed.host > free_host_gb:
+        return (
+            f"the processes that train together with the method {method} need up to {needed.host:.1f} GB of "
+            f"the machine's memory, for each reads the base model, and {free_host_gb:.1f} GB are free. Give "
+            "the training fewer GPUs (RETRAINING_GPUS_PER_RUN, JOB_KUBERNETES_GPUS), or take a smaller base "
+            "model or a machine with more memory."
+        )
     if needed.disk > free_disk_gb:
         return (
             f"training with the method {method} needs about {needed.disk:.1f} GB in {where} for its "
@@ -111,19 +148,35 @@ def refusal(
     return None
 
 
-def _weights(plan: TrainingPlan, base: BaseModelShape, compute: int) -> float:
-    """Bytes of the base model as the method loads it."""
+def _held(plan: TrainingPlan, base: BaseModelShape, compute: int, processes: int) -> float:
+    """Bytes that one process has of the base model: its part, and whole what it computes with."""
+    layers, others = _weights(plan, base, compute)
+    if processes == 1:
+        return layers + others
+    if plan.method == "qlora":  # FSDP leaves four-bit weights whole
+        return layers + others / processes + others
+    return (layers + others) / processes + GATHERED_LAYERS * layers / base.layers + others
+
+
+def _read_by(processes: int, plan: TrainingPlan, base: BaseModelShape, compute: int) -> float:
+    """Bytes of the machine's memory that so many processes, each on a GPU, take to read the base model."""
+    read = 0 if plan.method == "qlora" else sum(_weights(plan, base, compute))  # that is quantised on the GPU
+    return processes * (read + RUNTIME_GB["cpu"] * GB)
+
+
+def _weights(plan: TrainingPlan, base: BaseModelShape, compute: int) -> tuple[float, float]:
+    """Bytes of the base model as the method loads it: of the decoder's linear layers, and of all else."""
+    others = base.parameters - base.linear_parameters
     match plan.method:
         case "full":  # trained in float32, or most steps would be rounded away
-            return FLOAT32 * base.parameters
+            return FLOAT32 * base.linear_parameters, FLOAT32 * others
         case "qlora":
             bits = 4 + 32 / NF4_BLOCK  # Dettmers et al. 2023, "QLoRA", section 3
             if plan.bnb_4bit_use_double_quant:
                 bits = 4 + 8 / NF4_BLOCK + 32 / (NF4_BLOCK * DOUBLE_QUANT_BLOCK)
-            others = base.parameters - base.linear_parameters
-            return base.linear_parameters * bits / 8 + compute * others
+            return base.linear_parameters * bits / 8, compute * others
         case "lora" | "fusion":
-            return compute * base.parameters
+            return compute * base.linear_parameters, compute * others
 
 
 def _per_token(plan: TrainingPlan, base: BaseModelShape, tokens: int, attention: Attention) -> float:

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from services.retraining.batch_order import batches
+from shared.training.steps import batches_of_each, largest_batch
 
 LENGTHS = [5 + number * 7 % 90 for number in range(203)]
 
@@ -51,3 +52,15 @@ def test_rows_of_a_length_go_together() -> None:
 def test_short_rows_do_not_all_come_first() -> None:
     means = [sum(LENGTHS[row] for row in batch) / len(batch) for batch in batches(LENGTHS, 16, 1, 13, 1)]
     assert means not in (sorted(means), sorted(means, reverse=True))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulated", "processes", "rows"),
+    [(16, 1, 1, 16), (16, 1, 4, 4), (16, 4, 4, 16), (16, 4, 3, 11), (3, 1, 2, 2), (1, 1, 4, 1)],
+)
+def test_the_largest_batch_of_a_process_is_known_before(
+    batch_size: int, accumulated: int, processes: int, rows: int
+) -> None:
+    parts = batches_of_each(accumulated, processes) * processes
+    made = batches([5] * 200, batch_size * accumulated, parts, 3, 1)
+    assert max(len(batch) for batch in made) == rows == largest_batch(batch_size, accumulated, processes)

@@ -6,13 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from services.retraining.room import PAGE, free_host_memory, why_no_room
+from services.retraining import room
+from services.retraining.room import PAGE, free_host_memory, free_memory_gb, why_no_room
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.defaults import plan
 from shared.training.device import Device
 from shared.training.section import Training
 
 MB = 1_000_000
+SHAPE = BaseModelShape(
+    layers=32,
+    hidden=4096,
+    intermediate=11008,
+    queries=4096,
+    keys=4096,
+    heads=32,
+    vocabulary=32000,
+    tied_embeddings=False,
+)
 
 
 @pytest.fixture
@@ -71,12 +82,39 @@ def test_a_limit_of_the_first_version_counts_too(machine: tuple[Path, Path]) -> 
     assert free_host_memory(proc, cgroups) == 800 * MB + 100 * PAGE
 
 
+def test_of_several_gpus_the_one_with_the_least_free_has_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    free = [20e9, 8e9, 30e9]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda gpu: (free[gpu], 40e9))
+    assert free_memory_gb("cuda", 3) == 8.0
+    assert free_memory_gb("cuda", 1) == 20.0
+
+
+def test_processes_that_train_together_are_refused_for_what_they_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan(Training(), 100, 3, 64, SHAPE.parameters, Device(kind="cuda", dtype="bfloat16"))
+    monkeypatch.setattr(room, "free_host_memory", lambda: 40e9)
+    for processes, is_refused in (("2", False), ("4", True)):
+        monkeypatch.setenv("WORLD_SIZE", processes)
+        reason = why_no_room(planned, SHAPE, 64, "sdpa", tmp_path, memory_gb=1000.0)
+        assert (reason is not None) is is_refused
+
+
+def test_a_fusion_is_the_first_processs_alone_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fusion = Training(method="fusion", adapters=("one", "two"))
+    planned = plan(fusion, 100, 3, 64, SHAPE.parameters, Device(kind="cuda", dtype="bfloat16"))
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    reason = why_no_room(planned, SHAPE, 64, "sdpa", tmp_path, memory_gb=12.0)
+    assert reason is not None
+    assert "weights 13." in reason
+
+
 def test_a_training_with_too_little_memory_is_refused_before_it_starts(tmp_path: Path) -> None:
-    shape = BaseModelShape.of({"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
-        "num_attention_heads": 32, "vocab_size": 32000})  # fmt: skip
-    assert shape is not None
-    planned = plan(Training(method="full"), 100, 3, 64, shape.parameters, Device())
-    reason = why_no_room(planned, shape, 64, "eager", tmp_path, memory_gb=24.0)
+    planned = plan(Training(method="full"), 100, 3, 64, SHAPE.parameters, Device())
+    reason = why_no_room(planned, SHAPE, 64, "eager", tmp_path, memory_gb=24.0)
     assert reason is not None
     assert "24.0 GB are free" in reason
     assert why_no_room(planned, None, 64, "eager", tmp_path, memory_gb=24.0) is None

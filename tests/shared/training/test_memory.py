@@ -118,6 +118,66 @@ def test_a_training_with_too_little_memory_or_disk_is_refused_with_the_number() 
     assert refusal("lora", needed, 80.0, 1000.0, "/run") is None
 
 
+def together(method: str, processes: int, **said: Any) -> Estimate:
+    """Of one of so many processes that train a 7B model, each on a GPU."""
+    gpu = Device(kind="cuda", dtype="bfloat16")
+    given = planned(LLAMA_7B, gpu, 512, method=method, **said)
+    return estimate(given, LLAMA_7B, 512, "sdpa", processes)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
+def test_processes_share_out_what_fsdp_does_and_each_has_the_rest(method: str) -> None:
+    """Every process has batches of its own here: as many are accumulated."""
+    said = {"batch_size": 4, "gradient_accumulation_steps": 4}
+    one, four = together(method, 1, **said), together(method, 4, **said)
+    for shared in ("gradients", "optimiser", "adapter"):
+        assert getattr(four, shared) == pytest.approx(getattr(one, shared) / 4)
+    for own in ("activations", "logits", "runtime", "disk"):
+        assert getattr(four, own) == getattr(one, own)
+
+
+def test_of_sharded_weights_a_process_has_its_part_and_what_it_computes_with() -> None:
+    others = 4 * (LLAMA_7B.parameters - LLAMA_7B.linear_parameters) / 1e9
+    layer = 4 * LLAMA_7B.linear_parameters / LLAMA_7B.layers / 1e9
+    copies = 2 * LLAMA_7B.linear_parameters / 1e9  # of autocast, for the backward pass
+    whole = 4 * LLAMA_7B.parameters / 1e9
+    assert together("full", 1).weights == pytest.approx(whole + copies)
+    assert together("full", 4).weights == pytest.approx(whole / 4 + others + 2 * layer + copies)
+
+
+def test_weights_of_four_bits_are_whole_on_every_gpu() -> None:
+    assert together("qlora", 4).weights > 0.5 * LLAMA_7B.linear_parameters / 1e9
+
+
+def test_a_step_of_one_batch_is_shared_out_by_rows() -> None:
+    assert together("lora", 4, batch_size=16).activations == pytest.approx(
+        together("lora", 1, batch_size=16).activations / 4
+    )
+
+
+def test_gpus_that_are_enough_in_sum_are_too_few_where_each_is_too_small() -> None:
+    said = {"batch_size": 16, "gradient_accumulation_steps": 4}
+    one, four = together("lora", 1, **said), together("lora", 4, **said)
+    assert four.memory > one.memory / 2
+    assert one.memory < 4 * 8.0
+    refused = refusal("lora", four, 8.0, 1000.0, "/run")
+    assert refused is not None
+    assert "8.0 GB are free" in refused
+
+
+def test_every_process_reads_the_base_model_into_the_machines_memory() -> None:
+    whole = LLAMA_7B.parameters / 1e9
+    assert together("lora", 1).host == 0
+    assert together("full", 4).host == pytest.approx(4 * (4 * whole + 0.75))
+    assert together("lora", 4).host == pytest.approx(4 * (2 * whole + 0.75))
+    assert together("qlora", 4).host == pytest.approx(4 * 0.75)  # quantised on the GPU
+    refused = refusal("full", together("full", 4), 1000.0, 1000.0, "/run", 100.0)
+    assert refused is not None
+    assert "need up to 110.8 GB of the machine's memory" in refused
+    assert "100.0 GB are free" in refused
+    assert refusal("full", together("full", 4), 1000.0, 1000.0, "/run", 111.0) is None
+
+
 def test_a_config_is_read_as_transformers_reads_it() -> None:
     llama = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
         "num_attention_heads": 32, "vocab_size": 32000}  # fmt: skip
