@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 from services.retraining.job_messages import TRAIN, TrainTask
+from shared.cpu_dtype import DType
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, FrozenAdapter, WorkloadAdded
 from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refusal, Result
@@ -32,6 +33,8 @@ from tests.services.retraining.tiny_base_model import ANSWERS, NAME, PROMPT, row
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ROWS, STEPS, CHECKPOINT_EVERY = 120, 48, 4
+DTYPE: DType = "float32"
+"""Also where the CPU computes in bfloat16: what is said of the bench is the same on every machine."""
 CHANCE = {"lora_dropout": 0.1, "neftune_noise_alpha": 5.0}
 """What draws random numbers at every step: they have to go on where they were, too."""
 
@@ -53,6 +56,8 @@ class Bench:
             STATE_FOLDER=str(self._root),
             BASE_MODELS=str(self._root / "models"),
             RETRAINING_CHECKPOINT_EVERY=str(CHECKPOINT_EVERY),
+            TUNELOOP_DTYPE=DTYPE,
+            CUDA_VISIBLE_DEVICES="",  # no GPU adds up twice in one order
         )
 
     def last_checkpoint(self, name: str) -> str:
