@@ -23,7 +23,9 @@ async def commands(workloads: Workloads) -> AsyncIterator[Commands]:
 
 
 async def test_the_latest_round_is_as_the_service_tells_it(commands: Commands, workloads: Workloads) -> None:
-    assert await commands.latest_round("tickets") == Round("promotion", True, "promoted", sentence="It is better")
+    assert await commands.latest_round("tickets") == Round(
+        "promotion", True, "promoted", sentence="It is better"
+    )
     await workloads.apply(*(corrected(f"p{n}", "refund") for n in range(6)))
     assert await commands.start_cycle("tickets", "ada", "a test") == (6, 6)
     latest = await commands.latest_round("tickets")
