@@ -210,6 +210,27 @@ async def test_a_renamed_label_makes_no_pair_differ_though_each_model_answers_by
     assert (pair.champion_answer, pair.candidate_answer, pair.differs) == ("Expat", "Expat", False)
 
 
+async def test_the_candidate_is_asked_by_its_own_contract_whatever_the_newest_definition_says(
+    service: RunningService, models: Parrot, files: Files
+) -> None:
+    trained_by = workload(answers={"MIT": " B", "BSD": " A", "GPL": " C"})
+    newest = workload(answers={"GPL": " B", "MIT": " C", "BSD": " A"})
+    definition = newest.definition.model_copy(update={"prompt": "Whose licence is this? {text}"})
+    newest = newest.model_copy(update={"revision": 2, "definition": definition})
+    first, second = (freeze_trained(files, name, seed, trained_by) for name, seed in (("1", 1), ("2", 2)))
+    for added in (trained_by, newest):
+        await service.handlers.on_workload_added(added)
+    await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
+    await service.handlers.on_candidate_evaluated(evaluated("second", first.name, adapter_files=second))
+    await log_prediction(service, 1, first.name)
+    await work_until_idle(shadow_of(service, models, files))
+    [pair] = service.consumed(ShadowPairRecorded)
+    [prompt] = models.asked
+    assert prompt.startswith("Permission is")
+    assert prompt.endswith("person number 1\nLicence:")
+    assert pair.candidate_answer == "MIT"  # by the newest tokens it would be GPL
+
+
 async def test_a_model_server_that_forgot_the_candidate_gets_it_again(
     service: RunningService, models: Parrot, files: Files
 ) -> None:
