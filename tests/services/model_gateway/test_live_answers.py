@@ -25,7 +25,8 @@ PROBES = (
     "12 34",
 )
 READDED: dict[str, WorkloadAdded] = {
-    "its labels in another order": added(revision=2, answers={"other": " C", "refund": " A", "outage": " B"}),
+    # each with the letter of its place, as version 0.1 gave them
+    "its labels in another order": added(revision=2, answers={"outage": " A", "refund": " B", "other": " C"}),
     "other tokens": added(revision=2, answers={"refund": " B", "outage": " C", "other": " A"}),
     "another prompt": added(revision=2, prompt="{text}\nWho answers this? "[:-1]),
     "one label more": added(
