@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from shared.events.envelope import now
 from shared.job_launcher import Launcher
 from shared.job_protocol import Order, Refusal, Result
 from shared.jobs.attempt import LEASE, Attempt, Crash, OnProgress, TakenOver
+from shared.jobs.gpus import leased_by_others
 from shared.jobs.job import Job, JobState
 from shared.jobs.limits import JobLimits
 from shared.jobs.table import JobTable
@@ -24,9 +26,15 @@ MOST_STARTS = 10
 """A job that was begun so often and never came to an end, not even a crash, takes its service down."""
 RETRY_SECONDS = 2.0  # after the first crash, and as much more after each further one
 GIVING_BACK_SECONDS = 3.0
+APART_SECONDS = 1.0
+"""Within it two processes that took the same GPU look again, by chance one of them sooner."""
 log = logging.getLogger(__name__)
 
 OnDone = Callable[[Job], Awaitable[None]]
+
+
+class GpuTaken(Exception):
+    """Another process of this host has leased a GPU that this one took at the same moment."""
 
 
 class JobExecution:
@@ -69,6 +77,9 @@ class JobExecution:
             self._failures.pop(job.job_id, None)
         except TakenOver:
             log.warning("%s job %s: another process has taken it over", job.kind, job.job_id)
+        except GpuTaken:
+            self.pauses[job.job_id] = now() + timedelta(seconds=random.uniform(0, APART_SECONDS))
+            log.info("%s job %s: another process was given its GPU too; again soon", job.kind, job.job_id)
         except Exception as error:
             failures = self._failures[job.job_id] = self._failures.get(job.job_id, 0) + 1
             pause = pause_seconds(failures)
@@ -104,6 +115,7 @@ class JobExecution:
             if (stored := await self._table.get(job.job_id)) and stored.state is not JobState.WANTED:
                 return stored
             await self._table.keep(job)
+            await self._has_its_gpus_alone(job)
             answer = await attempt.answer()
         except TakenOver:
             raise
@@ -118,6 +130,13 @@ class JobExecution:
             return job
         await attempt.clear_away()
         return await self._crashed(attempt.job, answer.reason)
+
+    async def _has_its_gpus_alone(self, job: Job) -> None:
+        """To be called once its lease is written: of two that took the same GPU the later one finds out, or
+        both do, and whoever does gives back. Raises GpuTaken.
+        """
+        if job.gpus and leased_by_others(await self._table.unpublished(), self.owner, now()) & {*job.gpus}:
+            raise GpuTaken
 
     async def _finish(self, job: Job, answer: Result | Refusal) -> Job:
         """Stores the answer, unless there is one, of another process or of who cancelled it: then that one

@@ -46,7 +46,7 @@ def work(order: Order, report: Report) -> Mapping[str, Any]:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "refuse":
                 raise Refused(str(argument))
-    return {"pid": os.getpid()}
+    return {"pid": os.getpid(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "")}
 
 
 if __name__ == "__main__":

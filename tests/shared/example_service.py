@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from shared.clickhouse import ClickHouse, connect
 from shared.job_launcher import ChildProcess, Launcher
 from shared.job_protocol import JobProgress
-from shared.jobs import Job, JobLimits, JobMetrics, JobRunner, JobTable
+from shared.jobs import Gpus, Job, JobLimits, JobMetrics, JobRunner, JobTable
 
 
 class ExampleService:
@@ -24,6 +24,7 @@ class ExampleService:
         at_once: int = 2,
         deadline_seconds: float = 60,
         launcher: Launcher | None = None,
+        gpus: tuple[str, ...] = (),
     ) -> None:
         self.registry = CollectorRegistry()
         self.table = JobTable(clickhouse, "retraining")
@@ -37,7 +38,7 @@ class ExampleService:
             self.table,
             launcher or ChildProcess("tests.shared.example_job"),
             folder,
-            JobLimits(at_once, {"example": timedelta(seconds=deadline_seconds)}),
+            JobLimits(at_once, {"example": timedelta(seconds=deadline_seconds)}, Gpus(gpus, {"example": 1})),
             JobMetrics(self.registry, "retraining"),
             self.on_progress,
             self.on_done,
