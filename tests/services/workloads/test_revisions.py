@@ -10,6 +10,8 @@ import pytest
 from services.workloads.store import WorkloadStore
 from shared.clickhouse import ClickHouse
 from shared.events import DatasetPublished, DatasetRefused, Verdict, WorkloadAdded
+from shared.model_server import ModelServer, ServerLimits
+from tests.servers.model import base_model_folder
 from tests.services.workloads.conftest import WHO, Workloads, body, definition, judged, minutes, rows
 
 TOML = """\
@@ -251,6 +253,30 @@ async def test_what_cannot_be_trained_is_said_before_training(
     labels = changes.get("labels", ["refund", "card", "parcel"])
     given = {"definition": definition(**changes), "rows": rows(labels, 30 if len(labels) < 9 else 2)}
     assert said in await complaint(workloads, given)
+
+
+async def test_where_the_server_states_no_limit_it_is_asked_whether_it_tells_so_many_labels(
+    workloads: Workloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As vLLM, whose cards say nothing of it."""
+
+    async def states_nothing(_: ModelServer) -> ServerLimits:
+        return ServerLimits()
+
+    monkeypatch.setattr(ModelServer, "limits", states_nothing)
+    labels = six_hundred_words()
+    said = await complaint(workloads, {"definition": definition(labels=labels), "rows": rows(labels, 2)})
+    assert "the model server does not tell the probabilities of 600 labels (" in said
+    assert "512" in said  # its own words
+
+
+def six_hundred_words() -> list[str]:
+    """Each is a token of the base model's, so that there is one for every label."""
+    vocabulary = json.loads((base_model_folder() / "tokenizer.json").read_text())["model"]["vocab"]
+    words = (token.removeprefix("Ġ") for token in vocabulary if token.startswith("Ġ"))
+    return [word for word in words if len(word) > 3 and word.isascii() and word.islower() and word.isalpha()][
+        :600
+    ]
 
 
 async def test_every_text_is_held_against_the_context_in_tokens(workloads: Workloads) -> None:
