@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import os
 import resource
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -98,18 +96,6 @@ def tokens_of(tokenizer: Any, answers: Mapping[str, str]) -> dict[str, int]:
 
 def digest_of_tokenizer(tokenizer: Any) -> str:
     return tokenizer_digest([tokenizer(probe, add_special_tokens=False)["input_ids"] for probe in PROBES])
-
-
-def digest(base_model: str) -> str | None:
-    """Over the names and contents of its weights' files; None where the base model is a hub's id."""
-    files = sorted(Path(base_model).glob("*.safetensors"))
-    if not files:
-        return None
-    total = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as content:
-            total.update(f"{file.name} {hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
-    return f"sha256:{total.hexdigest()}"
 
 
 def weights(base_model: str, device: Device, **loading: Any) -> Any:

@@ -15,6 +15,7 @@ from services.retraining.target_modules import why_no_targets
 from services.retraining.training_outcome import CannotTrain
 from services.retraining.training_rows import Example, Probe, TrainingRows, probes
 from services.retraining.validation_split import split
+from shared.adapters.base_model_digest import base_model_digest
 from shared.adapters.contract import AdapterContract
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.defaults import plan, seed, validated
@@ -96,7 +97,7 @@ def prepared(
         tokens,
         dataset_id=task.dataset.dataset_id,
         dataset_digest=task.dataset.train.digest,
-        base_model_digest=base_models.digest(base_model),
+        base_model_digest=base_model_digest(Path(base_model)),
         tokenizer_digest=base_models.digest_of_tokenizer(base.tokenizer),
         method=planned.method,
         training=planned.model_dump(mode="json"),

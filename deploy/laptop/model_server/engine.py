@@ -19,6 +19,7 @@ from deploy.laptop.model_server.beginnings import Beginning, Beginnings
 from deploy.laptop.model_server.lora_config import LoraConfig, refuse_another_base
 from deploy.laptop.model_server.low_rank import linear_layers, merged, read_weights, with_low_rank
 from deploy.laptop.model_server.sampling import next_token
+from shared.adapters.base_model_digest import base_model_digest
 
 _PACKED = "tuneloop_packed"
 _WARM_UP = Sampling(max_tokens=1, temperature=0)
@@ -108,6 +109,7 @@ class TransformersEngine:
         self.base = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), attn_implementation=_PACKED, local_files_only=True
         ).eval()
+        self._digest = base_model_digest(folder)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.max_model_len = int(self.base.config.max_position_embeddings)
         self.vocabulary = int(self.base.config.vocab_size)
@@ -142,7 +144,7 @@ class TransformersEngine:
         """
         files = AdapterFiles.read(folder)
         if files.contract is not None:
-            refuse_another_base(files.contract, served)
+            refuse_another_base(files.contract, served, self._digest)
         config = LoraConfig.read(files.config, highest_rank)
         return with_low_rank(self.base, read_weights(files.weights, config, linear_layers(self.base)))
 

@@ -66,15 +66,23 @@ class LoraConfig:
         return cls(rank, scale, str(config.get("base_model_name_or_path") or "another base model"))
 
 
-def refuse_another_base(contract: bytes, served: str) -> None:
-    """Raises BadAdapter if contract.json cannot be read or names another base model than the one served."""
+def refuse_another_base(contract: bytes, served: str, digest: str | None) -> None:
+    """Raises BadAdapter if contract.json cannot be read or names another base model than the one served.
+
+    `digest`: of the weights that are served; only where both state one are they compared.
+    """
     try:
-        wanted = AdapterContract.read(contract).base_model
+        said = AdapterContract.read(contract)
     except ValueError as error:
         raise BadAdapter(f"contract.json cannot be read by this version: {error}") from error
-    if wanted != served:
+    if said.base_model != served:
         raise BadAdapter(
-            f"it was trained on {wanted}, and this server serves {served}: load it where its own is"
+            f"it was trained on {said.base_model}, and this server serves {served}: load it where its own is"
+        )
+    if None not in (digest, said.base_model_digest) and digest != said.base_model_digest:
+        raise BadAdapter(
+            f"it was trained on other weights of {served} than this server serves: serve those, or train it "
+            "again"
         )
 
 

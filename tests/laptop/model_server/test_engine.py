@@ -18,6 +18,7 @@ from deploy.laptop.model_server.batching import Job, Sampling
 from deploy.laptop.model_server.engine import MASKED, TransformersEngine, _Memory, _Span
 from deploy.laptop.model_server.limits import HIGHEST_RANK
 from deploy.laptop.model_server.lora_config import BadAdapter
+from shared.adapters.base_model_digest import base_model_digest
 from shared.adapters.contract import CONTRACT_FILE
 from tests.servers.model import MODEL
 
@@ -306,20 +307,35 @@ def test_an_adapter_with_another_scale_is_read_as_peft_reads_it(
     assert torch.allclose(up[0] * 2, up[1])  # 8 / 4 and 8 / sqrt(4)
 
 
+CONTRACT = {
+    "workload": "tickets",
+    "revision": 1,
+    "prompt": "{text}:",
+    "labels": [{"label": name, "answer": f" {name}", "token": n} for n, name in enumerate("ab")],
+    "base_model": MODEL,
+    "dataset_id": "d",
+    "lora_r": 4,
+}
+
+
+def test_an_adapter_is_refused_if_its_base_model_had_other_weights_by_the_same_name(
+    engine: TransformersEngine, adapter_folders: tuple[Path, Path], base_folder: Path, tmp_path: Path
+) -> None:
+    folder = changed(adapter_folders[0], tmp_path / "x", {})
+    for digest in (base_model_digest(base_folder), None):
+        (folder / CONTRACT_FILE).write_text(json.dumps(CONTRACT | {"base_model_digest": digest}))
+        engine.read(folder, MODEL, HIGHEST_RANK)
+    other = f"sha256:{'0' * 64}"
+    (folder / CONTRACT_FILE).write_text(json.dumps(CONTRACT | {"base_model_digest": other}))
+    with pytest.raises(BadAdapter, match=f"trained on other weights of {MODEL} than this server serves"):
+        engine.read(folder, MODEL, HIGHEST_RANK)
+
+
 def test_an_adapter_is_refused_if_its_contract_names_another_base_model(
     engine: TransformersEngine, adapter_folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     folder = changed(adapter_folders[0], tmp_path / "x", {})
-    contract = {
-        "workload": "tickets",
-        "revision": 1,
-        "prompt": "{text}:",
-        "labels": [{"label": name, "answer": f" {name}", "token": n} for n, name in enumerate("ab")],
-        "base_model": MODEL,
-        "dataset_id": "d",
-        "lora_r": 4,
-    }
-    (folder / CONTRACT_FILE).write_text(json.dumps(contract))
+    (folder / CONTRACT_FILE).write_text(json.dumps(CONTRACT))
     engine.read(folder, MODEL, HIGHEST_RANK)
     with pytest.raises(BadAdapter, match=f"trained on {MODEL}, and this server serves Another"):
         engine.read(folder, "Another", HIGHEST_RANK)

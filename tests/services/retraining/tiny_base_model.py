@@ -8,6 +8,7 @@ from typing import Any
 
 from services.retraining.training_rows import Example
 from services.retraining.training_work import TrainingWork
+from shared.adapters.base_model_digest import base_model_digest
 from shared.adapters.contract import AdapterContract, ContractLabel
 from shared.cpu_dtype import DType
 from shared.training.defaults import plan
@@ -133,7 +134,7 @@ def contract(base: str, **said: Any) -> AdapterContract:
             for label, answer in ANSWERS.items()
         ),
         "base_model": NAME,
-        "base_model_digest": base_model.digest(base),
+        "base_model_digest": base_model_digest(Path(base)),
         "dataset_id": "d1",
         "lora_r": 4,
     }
