@@ -46,6 +46,9 @@ class LetterEngine:
         self.merges += 1
         return f"merged {weights}"
 
+    def unread(self, job: Job) -> int:
+        return len(job.prompt)
+
     def advance(self, weights: Any, jobs: Sequence[Job]) -> list[Token]:
         assert self.may_pass.wait(10)
         if any(job.prompt == (ord("!"),) for job in jobs):
