@@ -88,7 +88,7 @@ class RunStore:
             "(SELECT * FROM adapters FINAL)",
             "(SELECT *, adapter AS name FROM contracted_adapters_v1)",
         ):
-            rows = await self.clickhouse.rows(
+            rows = await self.clickhouse.published_rows(
                 f"SELECT name, uri, digest, base_model FROM {table} "
                 "WHERE workload = {workload:String} AND name IN {names:Array(String)}",
                 workload=workload,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from clickhouse_connect.driver.exceptions import DatabaseError
-
 from services.workloads.clickhouse_times import utc
 from services.workloads.progress import Waits
 from shared.alias_history import standing
@@ -126,10 +124,4 @@ class PublishedViews:
         return next(iter(await self.rows(sql, **parameters)), {})
 
     async def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        """A view whose owner has not started yet reads as empty."""
-        try:
-            return await self.clickhouse.rows(sql, **parameters)
-        except DatabaseError as error:
-            if "UNKNOWN_TABLE" in str(error):
-                return []
-            raise
+        return await self.clickhouse.published_rows(sql, **parameters)
