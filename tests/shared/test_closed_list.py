@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 CLOSED_LIST = {
     "adapters",
     "addresses",
+    "alias_history",
     "backoff",
     "die_with_parent",
     "redaction",
