@@ -8,22 +8,12 @@ import pytest
 
 from services.retraining import room
 from services.retraining.room import PAGE, free_host_memory, free_memory_gb, why_no_room
-from shared.training.base_model_shape import BaseModelShape
 from shared.training.defaults import plan
 from shared.training.device import Device
 from shared.training.section import Training
+from tests.shared.training.shapes import LLAMA_7B
 
 MB = 1_000_000
-SHAPE = BaseModelShape(
-    layers=32,
-    hidden=4096,
-    intermediate=11008,
-    queries=4096,
-    keys=4096,
-    heads=32,
-    vocabulary=32000,
-    tied_embeddings=False,
-)
 
 
 @pytest.fixture
@@ -93,11 +83,11 @@ def test_of_several_gpus_the_one_with_the_least_free_has_to_do(monkeypatch: pyte
 def test_processes_that_train_together_are_refused_for_what_they_read_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = plan(Training(), 100, 3, 64, SHAPE.parameters, Device(kind="cuda", dtype="bfloat16"))
+    planned = plan(Training(), 100, 3, 64, LLAMA_7B.parameters, Device(kind="cuda", dtype="bfloat16"))
     monkeypatch.setattr(room, "free_host_memory", lambda: 40e9)
     for processes, is_refused in (("2", False), ("4", True)):
         monkeypatch.setenv("WORLD_SIZE", processes)
-        reason = why_no_room(planned, SHAPE, 64, "sdpa", tmp_path, memory_gb=1000.0)
+        reason = why_no_room(planned, LLAMA_7B, 64, "sdpa", tmp_path, memory_gb=1000.0)
         assert (reason is not None) is is_refused
 
 
@@ -105,16 +95,16 @@ def test_a_fusion_is_the_first_processs_alone_however_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fusion = Training(method="fusion", adapters=("one", "two"))
-    planned = plan(fusion, 100, 3, 64, SHAPE.parameters, Device(kind="cuda", dtype="bfloat16"))
+    planned = plan(fusion, 100, 3, 64, LLAMA_7B.parameters, Device(kind="cuda", dtype="bfloat16"))
     monkeypatch.setenv("WORLD_SIZE", "4")
-    reason = why_no_room(planned, SHAPE, 64, "sdpa", tmp_path, memory_gb=12.0)
+    reason = why_no_room(planned, LLAMA_7B, 64, "sdpa", tmp_path, memory_gb=12.0)
     assert reason is not None
     assert "weights 13." in reason
 
 
 def test_a_training_with_too_little_memory_is_refused_before_it_starts(tmp_path: Path) -> None:
-    planned = plan(Training(method="full"), 100, 3, 64, SHAPE.parameters, Device())
-    reason = why_no_room(planned, SHAPE, 64, "eager", tmp_path, memory_gb=24.0)
+    planned = plan(Training(method="full"), 100, 3, 64, LLAMA_7B.parameters, Device())
+    reason = why_no_room(planned, LLAMA_7B, 64, "eager", tmp_path, memory_gb=24.0)
     assert reason is not None
     assert "24.0 GB are free" in reason
     assert why_no_room(planned, None, 64, "eager", tmp_path, memory_gb=24.0) is None

@@ -10,27 +10,7 @@ from shared.training.device import Device
 from shared.training.memory import Estimate, activations, estimate, refusal
 from shared.training.plan import TrainingPlan
 from shared.training.section import Training
-
-SMOLLM2 = BaseModelShape(
-    layers=30,
-    hidden=576,
-    intermediate=1536,
-    queries=9 * 64,
-    keys=3 * 64,
-    heads=9,
-    vocabulary=49152,
-    tied_embeddings=True,
-)
-LLAMA_7B = BaseModelShape(
-    layers=32,
-    hidden=4096,
-    intermediate=11008,
-    queries=4096,
-    keys=4096,
-    heads=32,
-    vocabulary=32000,
-    tied_embeddings=False,
-)
+from tests.shared.training.shapes import LLAMA_7B, SMOLLM2
 
 
 def planned(shape: BaseModelShape, device: Device, tokens: int, **said: Any) -> TrainingPlan:
