@@ -11,6 +11,8 @@ import pytest
 import yaml
 from compose_pydantic import ComposeSpecification
 
+from deploy.laptop.base_model import NAME as BASE_MODEL
+from deploy.laptop.vllm import ENVIRONMENT, vllm_command
 from deploy.signing_key import PRIVATE, PUBLIC
 from services.console.settings import Settings as ConsoleSettings
 from services.retraining.settings import Settings as RetrainingSettings
@@ -48,6 +50,29 @@ def test_training_and_the_model_server_have_a_gpu_each() -> None:
         ):
             gpus[name] = device["device_ids"]
     assert gpus == {"vllm": ["${VLLM_GPU:-0}"], "retraining": ["${RETRAINING_GPU:-1}"]}
+
+
+def options(words: list[str]) -> dict[str, str]:
+    """`--name=value` by name; of one that is only there, an empty value."""
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def test_vllm_is_started_as_on_a_laptop() -> None:
+    vllm = COMPOSE["services"]["vllm"]
+    model = f"/models/{BASE_MODEL}"
+    first, *given = vllm["command"]
+    _, _, _, *laptop = vllm_command(Path("python"), 8000, Path(model), BASE_MODEL)
+    of_the_image = {"--host", "--port"}
+    expected = {name: value for name, value in options(laptop).items() if name not in of_the_image}
+    expected["--gpu-memory-utilization"] = "${VLLM_GPU_SHARE:-0.9}"
+    assert options(given) | {"--model": first} == expected
+    of_a_cpu = {"VLLM_CPU_KVCACHE_SPACE"}
+    assert vllm["environment"] == {name: ENVIRONMENT[name] for name in ENVIRONMENT.keys() - of_a_cpu}
+
+
+def test_vllm_takes_the_highest_rank_that_retraining_gives() -> None:
+    given = options(COMPOSE["services"]["vllm"]["command"])
+    assert given["--max-lora-rank"] == str(RetrainingSettings.model_fields["lora_rank"].default)
 
 
 def test_the_image_for_a_gpu_runs_retraining_and_else_is_the_other_one() -> None:
