@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,21 @@ def test_its_kafka_is_the_one_of_docker_compose() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     service = WORKFLOW["jobs"]["apache-kafka"]["services"]["kafka"]
     assert service["image"] == compose["services"]["kafka"]["image"]
+
+
+def test_its_mlflow_is_of_the_version_whose_client_is_pinned() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    [client] = extras["mlflow"]
+    server = client.replace("mlflow-skinny", "mlflow")
+    assert any(str(step.get("run")).endswith(f"/pip install {server}") for step in steps("mlflow"))
+
+
+@pytest.mark.parametrize("job", ["vllm", "mlflow"])
+def test_a_job_tests_with_the_environment_that_it_makes(job: str) -> None:
+    *_, made, tested = steps(job)
+    [python] = tested["env"].values()
+    folder = python.removesuffix("/bin/python")
+    assert made["run"].startswith(f"python -m venv {folder} && {folder}/bin/pip install ")
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: str(form.stem))
