@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Coroutine
@@ -55,10 +56,17 @@ async def asking(
         yield WorkloadsClient(service), where
 
 
-def run(work: Coroutine[Any, Any, Ending | None], debug: bool, follower: Follower | None = None) -> None:
+def run(
+    work: Coroutine[Any, Any, Ending | None],
+    debug: bool,
+    follower: Follower | None = None,
+    *,
+    ends_in_json: bool = False,
+) -> None:
     """Runs it and says how it ended.
 
-    An expected error is one line and exit code 1. Ctrl-C leaves quietly: what was followed goes on by itself.
+    An expected error is one line and exit code 1; where the command is to end with a JSON line, that of
+    standard output is then `{"error": …}`. Ctrl-C leaves quietly: what was followed goes on by itself.
     """
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR)
     try:
@@ -74,6 +82,8 @@ def run(work: Coroutine[Any, Any, Ending | None], debug: bool, follower: Followe
             raise
         what_to_do = " Is it up? --url, TUNELOOP_URL or --data says which one is asked."
         said = f"{error}{what_to_do}" if isinstance(error, ServiceAway) else str(error)
+        if ends_in_json:
+            typer.echo(json.dumps({"error": said}))
         errors.print(said, style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     if end is not None:

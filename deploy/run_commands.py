@@ -68,7 +68,7 @@ def train(
             terminal.print(stages.summary(), highlight=False)
         return run_ending(found)
 
-    run(trained(), debug, follower)
+    run(trained(), debug, follower, ends_in_json=in_json)
 
 
 @run_app.command("list")

@@ -101,12 +101,15 @@ class Place:
     def serving(self) -> AbstractAsyncContextManager[str]:
         return serving(app_of(self.workloads.service), self.port)
 
-    async def start(self, *arguments: str, in_terminal: bool = False) -> Running:
+    async def start(
+        self, *arguments: str, in_terminal: bool = False, errors: int = asyncio.subprocess.STDOUT
+    ) -> Running:
+        """`errors`: where a pipe's standard error goes."""
         environment = os.environ | {"TUNELOOP_URL": self.url, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
         if not in_terminal:
             process = await asyncio.create_subprocess_exec(
                 *COMMAND, *arguments, cwd=self.folder, env=environment,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+                stdout=asyncio.subprocess.PIPE, stderr=errors,
             )  # fmt: skip
             return Running(process)
         ours, theirs = pty.openpty()
@@ -119,6 +122,10 @@ class Place:
 
     async def run(self, *arguments: str) -> tuple[int, str]:
         return await (await self.start(*arguments)).end()
+
+    async def standard_output(self, *arguments: str) -> tuple[int, str]:
+        """As `run`, of which a script reads nothing else."""
+        return await (await self.start(*arguments, errors=asyncio.subprocess.DEVNULL)).end()
 
     async def added(self) -> str:
         """Adds the workload and promotes its first model; the round's id."""
@@ -430,6 +437,21 @@ async def test_train_of_a_run_that_fails_ends_with_the_reason(place: Place, clic
     )
 
 
+async def test_train_in_json_of_a_run_that_fails_ends_with_its_line_and_exit_code_1(
+    place: Place, clickhouse: ClickHouse
+) -> None:
+    await trainable(place, clickhouse)
+    running = await place.start("train", "tickets", "--json", errors=asyncio.subprocess.DEVNULL)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (runs := (await place.workloads.client.get("/runs?workload=tickets")).json()):
+            await asyncio.sleep(0.05)
+    run_id, why = runs[0]["run_id"], "the loss of step 3 is nan"
+    await ran(place, clickhouse, run_id, "failed", reason=why)
+    code, output = await running.end()
+    told = json.loads(output)
+    assert (code, told["run_id"], told["state"], told["reason"]) == (1, run_id, "failed", why)
+
+
 async def test_ctrl_c_leaves_a_training_running_and_says_so_and_cancel_ends_it(
     place: Place, clickhouse: ClickHouse
 ) -> None:
@@ -467,6 +489,21 @@ async def test_what_cannot_be_trained_is_refused_in_one_line(place: Place, click
         assert len(output.strip().splitlines()) == 1
 
 
+async def test_train_in_json_of_what_is_refused_ends_with_its_reason_and_exit_code_1(place: Place) -> None:
+    await place.added()
+    for command, reason in (
+        (["nothing"], "There is no workload “nothing”"),
+        (["tickets"], "“tickets” has no dataset yet"),
+        (["tickets", "--set", "seed"], "write NAME=VALUE"),
+    ):
+        code, output = await place.standard_output("train", *command, "--json")
+        assert (code, len(output.splitlines())) == (1, 1)
+        assert reason in json.loads(output)["error"]
+    place.url = f"http://127.0.0.1:{free_port()}"
+    code, output = await place.standard_output("train", "tickets", "--json")
+    assert (code, "does not answer" in json.loads(output)["error"]) == (1, True)
+
+
 async def test_adapters_are_listed_and_one_is_shown_whole(place: Place, clickhouse: ClickHouse) -> None:
     code, output = await place.run("adapters", "list")
     assert (code, output.strip()) == (0, "No adapter yet. The first is trained when a workload is added.")
@@ -479,3 +516,21 @@ async def test_adapters_are_listed_and_one_is_shown_whole(place: Place, clickhou
     assert f"{ADAPTER.name}: 87 % of its rows were never seen" in output
     code, output = await place.run("adapters", "show", ADAPTER.name[:6])
     assert (code, json.loads(output)["plan"]) == (0, {"lora_r": 16})
+
+
+async def test_adapters_in_json_are_one_document_of_all_that_is_known_of_them(
+    place: Place, clickhouse: ClickHouse
+) -> None:
+    assert await place.standard_output("adapters", "list", "--json") == (0, "[]\n")
+    await place.added()
+    row = ADAPTER.model_dump() | {"workload": "tickets", "run_id": "r1", "method": "qlora", "dataset_id": "d"}
+    row |= {"plan": '{"lora_r": 16}', "train_rows": 50_000, "rows_seen": 6_400, "trained_at": NOON}
+    await clickhouse.insert("adapters_v1", [row, row | {"name": "parcels-v1", "workload": "parcels"}])
+    code, output = await place.standard_output("adapters", "list", "--json")
+    assert (code, {one["workload"] for one in json.loads(output)}) == (0, {"tickets", "parcels"})
+    code, output = await place.standard_output("adapters", "list", "--workload", "tickets", "--json")
+    [one] = json.loads(output)
+    assert (code, one) == (0, json.loads((await place.run("adapters", "show", ADAPTER.name))[1]))
+    assert (one["name"], one["rows_seen"]) == (ADAPTER.name, 6_400)
+    place.url = f"http://127.0.0.1:{free_port()}"
+    assert await place.standard_output("adapters", "list", "--json") == (1, "")
