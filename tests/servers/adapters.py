@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from shared.adapters.base_model_digest import base_model_digest
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
+from shared.adapters.tokenizer_digest import PROBES, tokenizer_digest
 from shared.events import FrozenAdapter, WorkloadAdded
 from shared.files import Files
 from tests.servers.model import MODEL, base_model_folder, lora_adapter
+from tests.shared.adapters.keys import sign
 
 
 @cache
@@ -54,3 +57,23 @@ def freeze_trained(
         (folder / CONTRACT_FILE).write_bytes((contract or contract_of(added)).written())
         before_freezing(folder)
         return files.freeze_adapter(name, folder, MODEL)
+
+
+def publish(
+    files: Files,
+    name: str,
+    seed: int,
+    added: WorkloadAdded,
+    private_key: Path,
+    base_digest: str | None = None,
+) -> FrozenAdapter:
+    """As retraining does it: with a contract that names weights and tokenizer, a card and a signature.
+
+    `base_digest`: of other weights than those it was trained on.
+    """
+    digests = {
+        "base_model_digest": base_digest or base_model_digest(base_model_folder()),
+        "tokenizer_digest": tokenizer_digest([token_ids(probe) for probe in PROBES]),
+    }
+    contract = contract_of(added).model_copy(update=digests)
+    return freeze_trained(files, name, seed, added, contract, partial(sign, private_key=private_key))

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from shared.adapters.signature import Verifier
+from shared.fields import FrozenAdapter
+from shared.files import Files
+from tests.servers.adapters import publish
 from tests.servers.model import (
     MODEL,
     base_model_folder,
@@ -16,18 +21,42 @@ from tests.servers.model import (
     model_server,
     vllm_server,
 )
+from tests.shared.adapters.example_contract import ADDED
+from tests.shared.adapters.keys import key_pair
 
 # As the server does for itself: torch's threads must not spin while other processes want the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Two adapters as retraining publishes them, and what they are proved by."""
+
+    files: Files
+    private_key: Path
+    verifier: Verifier
+    adapters: tuple[FrozenAdapter, FrozenAdapter]
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        first, second = map(self.files.adapter_folder, self.adapters)
+        return first, second
 
 
 class Client:
     """A server under test, and the adapters that lie ready for it."""
 
     def __init__(
-        self, url: str, folder: Path, adapters: tuple[Path, Path], *, vllm_cpu: bool = False
+        self,
+        url: str,
+        folder: Path,
+        adapters: tuple[Path, Path],
+        *,
+        is_vllm: bool = True,
+        vllm_cpu: bool = False,
     ) -> None:
         self.http = httpx.Client(base_url=url, timeout=120)
+        self.is_vllm = is_vllm
         self.vllm_cpu = vllm_cpu
         self.url = url
         self.folder = folder
@@ -73,10 +102,17 @@ def adapter_folders() -> tuple[Path, Path]:
     return lora_adapter(1), lora_adapter(2)
 
 
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    folder = tmp_path_factory.mktemp("published")
+    private, public = key_pair(folder)
+    files = Files((folder / "files").as_uri(), folder / "cache")
+    first, second = (publish(files, f"tickets-v{seed}", seed, ADDED, private) for seed in (1, 2))
+    return Published(files, private, Verifier(public), (first, second))
+
+
 @pytest.fixture(scope="session", params=["tuneloop", "vllm"])
-def server(
-    request: pytest.FixtureRequest, base_folder: Path, adapter_folders: tuple[Path, Path]
-) -> Iterator[Client]:
+def server(request: pytest.FixtureRequest, base_folder: Path, published: Published) -> Iterator[Client]:
     """Ours, and vLLM where VLLM_URL points at one or VLLM_PYTHON names an interpreter that has it.
 
     In ours only one adapter fits in memory, so that every change between two is one it has to make; vLLM has
@@ -84,12 +120,12 @@ def server(
     """
     if request.param == "tuneloop":
         with model_server("--max-loras", "1") as url:
-            yield Client(url, base_folder, adapter_folders)
+            yield Client(url, base_folder, published.folders, is_vllm=False)
     elif running := os.environ.get("VLLM_URL"):
-        yield Client(running, base_folder, adapter_folders)
+        yield Client(running, base_folder, published.folders)
     elif python := os.environ.get("VLLM_PYTHON"):
         with vllm_server(python, max_loras=2) as url:
-            yield Client(url, base_folder, adapter_folders, vllm_cpu=has_vllm_cpu(python))
+            yield Client(url, base_folder, published.folders, vllm_cpu=has_vllm_cpu(python))
     else:
         pytest.skip("vLLM is not here: VLLM_URL or VLLM_PYTHON would point at it")
 

@@ -15,8 +15,12 @@ import numpy
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.laptop.model_server.conftest import Client
-from tests.servers.model import MODEL
+from shared.adapters.loading import AdapterLoading
+from shared.model_server import ModelServer, ModelServerRefused
+from tests.laptop.model_server.conftest import Client, Published
+from tests.servers.adapters import contract_of, publish
+from tests.servers.model import MODEL, lora_adapter
+from tests.shared.adapters.example_contract import ADDED
 
 PROMPT = "Permission is hereby granted, free of charge, to any person obtaining a copy\nLicence:"
 ROUNDING = 0.25
@@ -113,6 +117,44 @@ def test_an_adapter_changes_the_answers_and_unloading_it_leaves_the_base_as_it_w
     assert server.score(PROMPT, allowed) == pytest.approx(before, abs=ROUNDING)
     gone = server.http.post("/v1/completions", json={"model": "guest", "prompt": PROMPT})
     assert gone.status_code == 404
+
+
+async def test_what_is_published_is_loaded_as_it_is_and_answers_as_its_bare_weights(
+    server: Client, published: Published
+) -> None:
+    """Contract, card and signature lie beside them, and change nothing."""
+    adapter = published.adapters[0]
+    assert {path.name for path in published.folders[0].iterdir()} == {
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "contract.json",
+        "model.sig",
+    }
+    async with ModelServer(server.url) as models:
+        contract = await AdapterLoading(published.files, models, published.verifier).load(adapter)
+        assert contract.token_of == contract_of(ADDED).token_of
+        prompt, tokens = contract.prompt_for("Where is my parcel?"), list(contract.token_of.values())
+        scored = await models.score(adapter.name, prompt, tokens)
+        await models.unload_adapter(adapter.name)
+    assert server.load("bare", lora_adapter(1)).status_code == 200
+    assert scored.logprobs == pytest.approx(server.score(prompt, tokens, model="bare"), abs=ROUNDING)
+    assert server.unload("bare").status_code == 200
+
+
+async def test_what_was_trained_on_other_weights_of_the_same_name_is_refused(
+    server: Client, published: Published, request: pytest.FixtureRequest
+) -> None:
+    if server.is_vllm:
+        reason = "vLLM reads no contract, and does not say which weights it serves"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    other = publish(published.files, "other", 1, ADDED, published.private_key, f"sha256:{'0' * 64}")
+    async with ModelServer(server.url) as models:
+        try:
+            with pytest.raises(ModelServerRefused, match="trained on other weights"):
+                await AdapterLoading(published.files, models, published.verifier).load(other)
+        finally:
+            await models.unload_adapter(other.name)
 
 
 def test_adapters_that_do_not_fit_into_memory_together_keep_their_own_answers(two_adapters: Client) -> None:
