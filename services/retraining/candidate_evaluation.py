@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from services.retraining.base_model_prompt import base_model_contract
+from services.retraining.base_model_prompt import Listed, base_model_contract, listing, what_fits
 from services.retraining.examiner import (
     Answer,
     Examiner,
@@ -20,6 +21,7 @@ from services.retraining.job_messages import EvaluateResult, EvaluateTask
 from services.retraining.scorecard import HELD_OUT, Judged, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
+from shared.adapters.contract import AdapterContract
 from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused
@@ -41,15 +43,13 @@ class Asked:
     questions: Sequence[Question]
     model: FrozenAdapter | str
     """A name is the untouched base model's."""
-    asked_by: Sequence[LabelContract]
-    """The way to ask, and for the base model, which has none of its own, what is tried where a text is too
-    long for it."""
+    asked_by: LabelContract
     answers: list[Answer] | None = None
     """Under the labels' names in what it is asked by."""
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.digest = questions_digest(self.questions, self.asked_by[0])
+        self.digest = questions_digest(self.questions, self.asked_by)
 
     @property
     def identity(self) -> str:
@@ -111,35 +111,40 @@ async def evaluate_candidate(
     )
     held_out = [question for question in everything if question.axis == HELD_OUT]
     contract = await loading.contract_of(task.trained.candidate)
-    asked_by = LabelContract.of(contract)
-    candidate = Asked(everything, task.trained.candidate, [asked_by])
-    base = Asked(held_out, contract.base_model, [base_model_contract(contract), asked_by])
+    candidate = Asked(everything, task.trained.candidate, LabelContract.of(contract))
     champion, refused = await _champion(task.champion, everything, loading)
-    # The candidate before its base model: loading it says in words if that is not served here.
+    count = Count(len(everything), report)
+    examiner = Examiner(loading, settings.at_once, settings.patience_seconds, count.one_more, count.waits)
+    with _refused_for_good():
+        # The candidate before its base model: loading it says in words if that is not served here.
+        await examiner.load(task.trained.candidate)
+        listed = await _listed(contract, held_out, examiner)
+    base = Asked(held_out, contract.base_model, base_model_contract(contract, listed))
     asked = [one for one in (champion, candidate, base) if one is not None]
     for one in asked:
         one.answers = _known(one, task.known, files)
     left = [one for one in asked if one.answers is None]
-    count = Count(sum(len(one.questions) for one in left), report)
-    examiner = Examiner(loading, settings.at_once, settings.patience_seconds, count.one_more, count.waits)
+    count.start_again(sum(len(one.questions) for one in left))
     if champion is not None and (refused := await _refusal(champion, examiner)):
         left = [one for one in left if one is not champion]
         count.start_again(sum(len(one.questions) for one in left))
         champion = None
-    try:
+    with _refused_for_good():
         for one in left:
             if one is not champion:
                 one.answers = await examiner.answers(one.questions, one.model, one.asked_by)
-    except ModelServerRefused as error:
-        raise Refused(f"the evaluation cannot go on: {error}") from error
     if too_long := candidate.too_long():
         raise Refused(
             f"{too_long} of {len(everything)} texts are too long for the candidate's own prompt. Shorten the "
             "prompt or the texts, or use a base model with a longer context."
         )
     rows = _judged(candidate, champion, base, added.definition)
-    aside = {"champion_refused": refused, "champion_too_long": champion.too_long() if champion else 0}
-    lacks = lacking(added.definition, champion.asked_by[0].token_of) if champion else []
+    aside = {
+        "champion_refused": refused,
+        "champion_too_long": champion.too_long() if champion else 0,
+        "base_model_untold": listed is Listed.NOTHING,
+    }
+    lacks = lacking(added.definition, champion.asked_by.token_of) if champion else []
     card = scorecard(rows, added.definition.labels, added.definition.promotion.golden_drop, lacks)
     evaluated = CandidateEvaluated(
         run_id=task.run_id,
@@ -157,6 +162,24 @@ async def evaluate_candidate(
     return EvaluateResult(evaluated=evaluated, answers=[_frozen(one, added.name, files) for one in left])
 
 
+async def _listed(contract: AdapterContract, held_out: Sequence[Question], examiner: Examiner) -> Listed:
+    """What the base model is told of its labels: all held-out rows are asked alike, the longest too."""
+    lists = {listed: listing(contract, listed) for listed in (Listed.NAMES, Listed.WORDS)}
+    prompts = [contract.prompt_for(question.text) for question in held_out]
+    counts = await examiner.tokens(contract.base_model, [*lists.values(), *prompts])
+    tokens = dict(zip(lists, counts, strict=False))  # the prompts' follow
+    longest = max(counts[len(lists) :], default=0)
+    return what_fits(tokens, longest, await examiner.context(contract.base_model))
+
+
+@contextmanager
+def _refused_for_good() -> Iterator[None]:
+    try:
+        yield
+    except ModelServerRefused as error:
+        raise Refused(f"the evaluation cannot go on: {error}") from error
+
+
 async def _champion(
     champion: FrozenAdapter | None, everything: Sequence[Question], loading: AdapterLoading
 ) -> tuple[Asked | None, str]:
@@ -167,7 +190,7 @@ async def _champion(
         contract = await loading.contract_of(champion)
     except (AdapterRefused, FileNotFoundError) as error:
         return None, _said_of(champion.name, error)
-    return Asked(everything, champion, [LabelContract.of(contract)]), ""
+    return Asked(everything, champion, LabelContract.of(contract)), ""
 
 
 async def _refusal(champion: Asked, examiner: Examiner) -> str:

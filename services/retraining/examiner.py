@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -19,12 +18,13 @@ from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import NotForThisServer
 from shared.backoff import SaysSeldom
 from shared.events import FrozenAdapter, WorkloadAdded
-from shared.label_scoring import LabelScoring, ScoredLabel
+from shared.label_scoring import LabelScoring
 from shared.model_server import ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
 
 PAUSE_SECONDS = 1.0
 NOT_TAKEN = (ModelServerDown, ModelServerRefused, NotForThisServer)
 """Why an adapter is not loaded, that another server may make good: it is waited for."""
+S = TypeVar("S")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Question:
 @dataclass(frozen=True)
 class Answer:
     label: str | None
-    """None: the text is too long for it, however it may be asked."""
+    """None: the text is too long for the way it is asked."""
     confidence: float
 
 
@@ -106,19 +106,45 @@ class Examiner:
         """
         await self._waiting(partial(self._loading.load, adapter), NOT_TAKEN)
 
+    async def context(self, base_model: str) -> int:
+        """Of a base model as it is served, in tokens.
+
+        Raises UnknownModel, and ModelServerDown when patience is over.
+        """
+        served = await self._waiting(self._loading.models.base_models, (ModelServerDown,))
+        if base_model not in served:
+            raise UnknownModel(base_model)
+        return served[base_model]
+
+    async def tokens(self, base_model: str, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text is to a base model, without special ones. Raises like `context`."""
+
+        async def counted(text: str) -> int:
+            ask = partial(self._loading.models.tokenize, base_model, text)
+            return len(await self._waiting(ask, (ModelServerDown,)))
+
+        return await self._of_each(texts, counted)
+
     async def answers(
-        self, asked: Sequence[Question], model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
+        self, asked: Sequence[Question], model: FrozenAdapter | str, asked_by: LabelContract
     ) -> list[Answer]:
         """One answer per question by an adapter, or by the base model of this name, under its own labels.
 
-        A text that is too long for one way of asking is asked the next way. Raises like `load`.
+        Raises like `load`.
         """
         if isinstance(model, FrozenAdapter):
             await self.load(model)
+        return await self._of_each(asked, lambda question: self._answer(question, model, asked_by))
+
+    async def _of_each(self, all_: Sequence[S], ask: Callable[[S], Awaitable[T]]) -> list[T]:
+        """In their order, many at a time."""
         slots = asyncio.Semaphore(self._at_once)
-        under_way = [
-            asyncio.create_task(self._answer(question, model, asked_by, slots)) for question in asked
-        ]
+
+        async def in_turn(one: S) -> T:
+            async with slots:
+                return await ask(one)
+
+        under_way = [asyncio.create_task(in_turn(one)) for one in all_]
         try:
             return await asyncio.gather(*under_way)
         finally:  # once one cannot be answered, nobody waits for the others
@@ -126,11 +152,7 @@ class Examiner:
                 task.cancel()
 
     async def _answer(
-        self,
-        question: Question,
-        model: FrozenAdapter | str,
-        asked_by: Sequence[LabelContract],
-        slots: asyncio.Semaphore,
+        self, question: Question, model: FrozenAdapter | str, asked_by: LabelContract
     ) -> Answer:
         async def ask() -> Answer:
             try:
@@ -141,8 +163,7 @@ class Examiner:
                 await self._load_again(model)
                 return await self._scored(question, model, asked_by)
 
-        async with slots:
-            answer = await self._waiting(ask, (ModelServerDown,))
+        answer = await self._waiting(ask, (ModelServerDown,))
         self._on_answer()
         return answer
 
@@ -153,13 +174,14 @@ class Examiner:
                 await self.load(adapter)
 
     async def _scored(
-        self, question: Question, model: FrozenAdapter | str, asked_by: Sequence[LabelContract]
+        self, question: Question, model: FrozenAdapter | str, asked_by: LabelContract
     ) -> Answer:
         name = model if isinstance(model, str) else model.name
-        for contract in asked_by:
-            with suppress(PromptTooLong):
-                return _answer(await self._scoring.answer(name, contract, question.text))
-        return Answer(None, 0.0)
+        try:
+            scored = await self._scoring.answer(name, asked_by, question.text)
+        except PromptTooLong:
+            return Answer(None, 0.0)
+        return Answer(scored.answer.label, scored.answer.confidence)
 
     async def _waiting(self, ask: Callable[[], Awaitable[T]], for_now: tuple[type[Exception], ...]) -> T:
         clock = asyncio.get_running_loop().time
@@ -174,7 +196,3 @@ class Examiner:
                     log.warning("the evaluation waits, for %.0f s at most: %s", until - clock(), error)
                     self._on_wait(str(error))
                 await asyncio.sleep(PAUSE_SECONDS)
-
-
-def _answer(scored: ScoredLabel) -> Answer:
-    return Answer(scored.answer.label, scored.answer.confidence)

@@ -66,6 +66,19 @@ class Scorecard(Part):
     champion_refused: Sentence = ""
     """Why nobody may ask the adapter that answers: the candidate was then evaluated without a champion."""
 
+    base_model_untold: bool = False
+    """Its labels leave no room for the longest text: it was asked without a list of them."""
+
+    @property
+    def about_base_model(self) -> str:
+        """What to know of its figure where that says little, else nothing."""
+        if not self.base_model_untold:
+            return ""
+        return (
+            "It was asked without a list of its labels, for which its context has no room beside the longest "
+            "text, so this figure says little."
+        )
+
     @property
     def compared_on(self) -> str:
         """What to know where the candidate is not compared with the champion on all rows, else nothing."""

@@ -92,6 +92,17 @@ def test_labels_that_the_champion_lacks_are_said_beside_the_comparison(
     assert sentence in page(tmp_path, replace(results, evaluated=lacking))
 
 
+def test_a_base_model_that_was_told_no_labels_is_said_beside_its_figure(
+    tmp_path: Path, results: Results
+) -> None:
+    sentence = "It was asked without a list of its labels"
+    assert sentence not in page(tmp_path, results)
+    assert results.evaluated is not None
+    card = results.evaluated.scorecard.model_copy(update={"base_model_untold": True})
+    untold = results.evaluated.model_copy(update={"scorecard": card})
+    assert sentence in page(tmp_path, replace(results, evaluated=untold))
+
+
 def test_it_loads_nothing_from_anywhere(tmp_path: Path, results: Results) -> None:
     shown = page(tmp_path, results)
     loaded = re.findall(r"""(?:src|href)\s*=\s*["'](?!#)([^"']+)""", shown)

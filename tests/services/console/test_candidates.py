@@ -22,12 +22,20 @@ VERDICT = page_queries.Judged("r1", "d1", "c1", "x", "y", "PROMOTE", "better", e
 SHADOWED = Snapshot(definition(), champion="x", runs=[RUN], evaluations=[CARD], pairs=[PAIRS])
 
 
-def test_a_candidate_s_page_says_which_labels_the_champion_lacks() -> None:
-    def shown(card: Scorecard) -> str:
-        row = candidate_rows(SHADOWED)[0]
-        empty: dict[str, Any] = {"guardrails": [], "bars": [], "confusions": [], "links": [], "figures": None}
-        return make_render(lambda: NOW)("candidate.html", workload="tickets", row=row, card=card, **empty)
+def shown(card: Scorecard) -> str:
+    """A candidate's page."""
+    row = candidate_rows(SHADOWED)[0]
+    empty: dict[str, Any] = {"guardrails": [], "bars": [], "confusions": [], "links": [], "figures": None}
+    return make_render(lambda: NOW)("candidate.html", workload="tickets", row=row, card=card, **empty)
 
+
+def test_a_candidate_s_page_says_where_its_base_model_was_told_no_labels() -> None:
+    sentence = "It was asked without a list of its labels"
+    assert sentence not in shown(CARD.scorecard)
+    assert sentence in shown(CARD.scorecard.model_copy(update={"base_model_untold": True}))
+
+
+def test_a_candidate_s_page_says_which_labels_the_champion_lacks() -> None:
     assert "the champion was not trained on" not in shown(CARD.scorecard)
     lacking = CARD.scorecard.model_copy(update={"champion_lacks": ["address_change"]})
     assert "the champion was not trained on &#34;address_change&#34;" in shown(lacking)

@@ -55,6 +55,7 @@ from tests.servers.adapters import contract_of, freeze_trained
 from tests.servers.model import MODEL, ROOT, base_model_folder, lora_adapter, model_server
 from tests.servers.views import views_as_tables
 from tests.services.retraining.tiny_base_model import tiny_base_model
+from tests.services.workloads.test_label_words import DISEASES, words
 from tests.shared.adapters.keys import key_pair, sign
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -335,10 +336,12 @@ async def test_a_champion_that_the_model_server_does_not_take_for_a_moment_is_wa
 ) -> None:
     champion = freeze_trained(files, "t-v1", 1, workload_added(files))
     async with ModelServer(models_url) as models:
-        served, another = models.base_models, [{"another-model": 2048}]
+        served, asked = models.base_models, 0
 
         async def changing() -> dict[str, int]:
-            return another.pop() if another else await served()
+            nonlocal asked
+            asked += 1  # for the candidate, for its base model's context, and then for the champion
+            return {"another-model": 2048} if asked == 3 else await served()
 
         monkeypatch.setattr(models, "base_models", changing)
         loading = AdapterLoading(files, models)
@@ -436,17 +439,64 @@ async def test_a_champion_that_is_lost_halfway_is_compared_with_nothing_and_coun
     assert (said[-1].done, said[-1].total) == (everything + 6, everything + 6)
 
 
-async def test_a_text_too_long_for_one_way_of_asking_is_asked_the_next_way(
-    models_url: str, files: Files
-) -> None:
+async def test_a_text_too_long_for_the_way_it_is_asked_has_no_answer(models_url: str, files: Files) -> None:
     own = LabelContract.of(contract_of(workload_added(files)))
     longer = replace(own, before="Read this with care. " * 4000)
     question = Question("held_out", 0, "where is my parcel", "a")
     async with ModelServer(models_url) as models:
         examiner = Examiner(AdapterLoading(files, models), 1, 0.0, lambda: None, lambda why: None)
-        [plain] = await examiner.answers([question], MODEL, [own])
-        assert await examiner.answers([question], MODEL, [longer, own]) == [plain]
-        assert await examiner.answers([question], MODEL, [longer]) == [Answer(None, 0.0)]
+        [answer] = await examiner.answers([question], MODEL, own)
+        assert answer.label in own.token_of
+        assert await examiner.answers([question], MODEL, longer) == [Answer(None, 0.0)]
+
+
+class Told(ModelServer):
+    """The server, with another context perhaps; it keeps how the base model was asked."""
+
+    def __init__(self, url: str, context: int) -> None:
+        super().__init__(url)
+        self._context = context
+        self.prompts: list[str] = []
+
+    async def base_models(self) -> dict[str, int]:
+        return {name: min(context, self._context) for name, context in (await super().base_models()).items()}
+
+    async def score(self, model: str, prompt: str, allowed: Sequence[int]) -> Scored:
+        if model == MODEL:
+            self.prompts.append(prompt)
+        return await super().score(model, prompt, allowed)
+
+
+@pytest.mark.parametrize("context", [8192, 300])
+async def test_of_150_labels_the_base_model_is_told_the_words_or_the_scorecard_says_that_it_is_told_none(
+    models_url: str, files: Files, context: int
+) -> None:
+    added = workload_added(files)
+    answers = words(DISEASES[:150])
+    definition = added.definition.model_copy(update={"labels": tuple(answers)})
+    added = added.model_copy(update={"definition": definition, "answers": answers})
+    made = [{"text": f"It hurts, {n}", "label": list(answers)[n], "prediction_id": None} for n in range(6)]
+    held_out = files.freeze_rows("held-out", made)
+    task = EvaluateTask(
+        run_id="r1",
+        added=added,
+        dataset=dataset(files, 1).model_copy(update={"held_out": held_out, "golden": held_out}),
+        trained=trained(files, freeze_trained(files, "t-v1", 1, added), 1),
+        champion=None,
+        known=[],
+    )
+    async with Told(models_url, context) as models:
+        result = await evaluate_candidate(task, AdapterLoading(files, models), Settings(), lambda row: None)
+    card = result.evaluated.scorecard
+    assert card.base_model.n == len(models.prompts) == 6
+    listed = ", ".join(answer.strip() for answer in answers.values())
+    if context == 8192:
+        assert all(prompt.startswith(f"Answer with one of these:\n{listed}\n\n") for prompt in models.prompts)
+        assert (card.base_model_untold, card.about_base_model) == (False, "")
+    else:
+        assert set(models.prompts) == {f"{row['text']}\nTopic:" for row in made}
+        assert card.base_model_untold
+        assert "asked without a list of its labels" in card.about_base_model
 
 
 class LessRoom(ModelServer):
