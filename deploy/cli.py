@@ -64,7 +64,11 @@ def up(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Start everything and keep it running until Ctrl-C. Data survive in the data folder."""
+    """Start everything and keep it running until Ctrl-C. Data survive in the data folder.
+
+    Where TUNELOOP_VLLM_PYTHON names an interpreter that has vLLM, that one answers in place of the CPU model
+    server.
+    """
     from deploy.demo.install import install_demo
     from deploy.laptop.laptop import LaptopSettings, start_laptop
 

@@ -51,6 +51,7 @@ class Place:
     fsync: bool = False
     vllm: Path | None = None
     """An interpreter whose vLLM serves in place of our model server."""
+    vllm_gpu_share: str = ""
 
     @property
     def passwords(self) -> Path:
@@ -139,7 +140,9 @@ def _models(place: Place, where: Addresses) -> Child:
     model = place.models / BASE_MODEL
     if place.vllm is None:
         return _server("models", place, is_ready, "--model", str(model), "--served-model-name", BASE_MODEL)
-    command = vllm_command(place.vllm, place.ports["models"], model, BASE_MODEL)
+    command = vllm_command(
+        place.vllm, place.ports["models"], model, BASE_MODEL, gpu_share=place.vllm_gpu_share
+    )
     environment = {**ENVIRONMENT, **VLLM_ENVIRONMENT}
     return Child("models", command, is_ready, environment, patience_seconds=PATIENCE_SECONDS)
 

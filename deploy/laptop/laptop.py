@@ -26,10 +26,11 @@ from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_port
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.secret_file import ensure_secret
 from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
-from deploy.laptop.vllm import vllm_python
+from deploy.laptop.vllm import GPU_SHARE, left_to_the_cpu, vllm_python
 from deploy.signing_key import new_private_key, public_part
 from shared.addresses import Addresses
 from shared.files import write_atomically
+from shared.job_launcher import gpus_to_share_out
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
 
@@ -118,7 +119,10 @@ async def _place_and_addresses(
 ) -> tuple[Place, Addresses]:
     ports = _ports(settings, data)
     vllm = vllm_python(os.environ)
-    place = Place(data, await _models_folder(data, ports, on_step), ports, settings.fsync, vllm)
+    if "models" in ports and (said := left_to_the_cpu(vllm, gpus_to_share_out())):
+        on_step(NOTE, said)
+    models = await _models_folder(data, ports, on_step)
+    place = Place(data, models, ports, settings.fsync, vllm, os.environ.get(GPU_SHARE, ""))
     password = ensure_passwords(place.passwords).tuneloop
     subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
     signing_key = ensure_secret(place.signing_key, new_private_key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from deploy.laptop.errors import LaptopError
@@ -11,6 +11,9 @@ from deploy.laptop.model_server.limits import HIGHEST_RANK, MOST_LOGPROBS
 from shared.loopback import IPV4
 
 SETTING = "TUNELOOP_VLLM_PYTHON"
+GPU_SHARE = "VLLM_GPU_SHARE"
+"""As in compose: of a GPU's memory, so that trainings on the same one have the rest. By itself it takes
+nearly all."""
 ENVIRONMENT = {
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
     "VLLM_NO_USAGE_STATS": "1",
@@ -38,8 +41,23 @@ def vllm_python(environment: Mapping[str, str]) -> Path | None:
     return python
 
 
-def vllm_command(python: Path, port: int, model: Path, name: str, at_once: int = AT_ONCE) -> list[str]:
-    """`name`: of the base model in the folder `model`. `at_once`: adapters in one batch."""
+def left_to_the_cpu(python: Path | None, gpus: Collection[str]) -> str:
+    """What is to be said where answers come from the CPU though there is a GPU; else nothing."""
+    if python is not None or not gpus:
+        return ""
+    return (
+        f"There is a GPU, and answers come from the CPU model server: {SETTING} names an interpreter that "
+        "has vLLM (docs/operate.md#vllm)"
+    )
+
+
+def vllm_command(
+    python: Path, port: int, model: Path, name: str, at_once: int = AT_ONCE, gpu_share: str = ""
+) -> list[str]:
+    """`name`: of the base model in the folder `model`. `at_once`: adapters in one batch.
+
+    `gpu_share`: of the GPU's memory, a number up to 1; as much as vLLM takes by itself where it is empty.
+    """
     options = {
         "host": IPV4,  # who reaches the port can load any folder's adapter
         "port": port,
@@ -51,6 +69,8 @@ def vllm_command(python: Path, port: int, model: Path, name: str, at_once: int =
         "max-cpu-loras": KEPT,
         "max-lora-rank": HIGHEST_RANK,
     }
+    if gpu_share:
+        options["gpu-memory-utilization"] = gpu_share
     # Not the command `vllm`: that of the CPU build looks for a package of this name and ends.
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--enable-lora"]
     return command + [f"--{option}={value}" for option, value in options.items()]

@@ -12,7 +12,7 @@ import yaml
 from compose_pydantic import ComposeSpecification
 
 from deploy.laptop.base_model import NAME as BASE_MODEL
-from deploy.laptop.vllm import ENVIRONMENT, vllm_command
+from deploy.laptop.vllm import ENVIRONMENT, GPU_SHARE, vllm_command
 from deploy.signing_key import PRIVATE, PUBLIC
 from services.console.settings import Settings as ConsoleSettings
 from services.retraining.settings import Settings as RetrainingSettings
@@ -61,10 +61,10 @@ def test_vllm_is_started_as_on_a_laptop() -> None:
     vllm = COMPOSE["services"]["vllm"]
     model = f"/models/{BASE_MODEL}"
     first, *given = vllm["command"]
-    _, _, _, *laptop = vllm_command(Path("python"), 8000, Path(model), BASE_MODEL)
+    share = f"${{{GPU_SHARE}:-0.9}}"
+    _, _, _, *laptop = vllm_command(Path("python"), 8000, Path(model), BASE_MODEL, gpu_share=share)
     of_the_image = {"--host", "--port"}
     expected = {name: value for name, value in options(laptop).items() if name not in of_the_image}
-    expected["--gpu-memory-utilization"] = "${VLLM_GPU_SHARE:-0.9}"
     assert options(given) | {"--model": first} == expected
     of_a_cpu = {"VLLM_CPU_KVCACHE_SPACE"}
     assert vllm["environment"] == {name: ENVIRONMENT[name] for name in ENVIRONMENT.keys() - of_a_cpu}

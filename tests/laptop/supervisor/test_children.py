@@ -9,7 +9,7 @@ import pytest
 
 from deploy.laptop.children import Place, addresses, children, started_here
 from deploy.laptop.errors import LaptopError
-from deploy.laptop.vllm import SETTING, vllm_python
+from deploy.laptop.vllm import SETTING, left_to_the_cpu, vllm_python
 from shared.flow import FLOW
 
 PORTS = {"kafka": 1, "clickhouse": 2, "models": 3, "gateway": 4, "services": 5}
@@ -67,6 +67,21 @@ def test_vllm_takes_the_place_of_the_model_server_where_an_interpreter_is_named(
     assert models.command[:3] == [str(python), "-m", "vllm.entrypoints.openai.api_server"]
     assert {"--port=3", "--max-logprobs=512", "--max-lora-rank=64", "--host=127.0.0.1"} <= set(models.command)
     assert models.environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
+
+
+def test_vllm_takes_the_share_of_a_gpu_that_it_is_given(tmp_path: Path) -> None:
+    def options(share: str) -> list[str]:
+        place = Place(tmp_path, tmp_path / "models", PORTS, vllm=tmp_path / "python", vllm_gpu_share=share)
+        command = children(place, addresses(place, {}, "pw", "key"))[2].command
+        return [word for word in command if word.startswith("--gpu")]
+
+    assert options("0.5") == ["--gpu-memory-utilization=0.5"]
+    assert options("") == []
+
+
+def test_a_gpu_that_answers_nothing_is_said_with_what_to_set() -> None:
+    assert left_to_the_cpu(None, ()) == left_to_the_cpu(Path("python"), ("0",)) == ""
+    assert f"{SETTING} names an interpreter that has vLLM" in left_to_the_cpu(None, ("0",))
 
 
 def test_an_interpreter_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:

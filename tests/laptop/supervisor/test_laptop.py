@@ -103,11 +103,14 @@ async def test_a_base_model_that_cannot_be_made_stops_it_before_a_server_starts(
     monkeypatch.setenv("TUNELOOP_CACHE", "/proc/nowhere")
     settings.data.mkdir()
     (settings.data / "models").write_text("a file where the folder should be")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     steps: list[tuple[str, str]] = []
     with pytest.raises(LaptopError, match=f"The base model cannot be made: .*{settings.data}/models"):
         async with start_laptop(settings, lambda *step: steps.append(step)):
             pass
-    assert any("TUNELOOP_CACHE=FOLDER" in words for name, words in steps if name == NOTE)
+    notes = [words for name, words in steps if name == NOTE]
+    assert any("TUNELOOP_CACHE=FOLDER" in words for words in notes)
+    assert any("TUNELOOP_VLLM_PYTHON names an interpreter" in words for words in notes)
     assert [log.name for log in (settings.data / "logs").iterdir()] == ["base-model.log"]
 
 
