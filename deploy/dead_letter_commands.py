@@ -43,7 +43,7 @@ def list_letters(
 
     async def show() -> None:
         async with asking(context, data) as (workloads, _):
-            narrowed = Narrowed(topic, service, _utc(since))
+            narrowed = Narrowed(topic, service, since)
             found = await WaitingClient(workloads.service).listed(narrowed, limit)
         if in_json:
             typer.echo(as_json(found.model_dump(mode="json")))
@@ -94,9 +94,7 @@ def replay(
     debug: Debug = False,
 ) -> None:
     """Publish them again where they came from. Ids stay, so that nothing is counted twice."""
-    _decide(
-        context, data, debug, "replay", "replayed", ids, Narrowed(topic, service, _utc(since)), reason, yes
-    )
+    _decide(context, data, debug, "replay", "replayed", ids, Narrowed(topic, service, since), reason, yes)
 
 
 @dead_letter_app.command("drop")
@@ -112,7 +110,7 @@ def drop(
     debug: Debug = False,
 ) -> None:
     """Let them go: they are listed no more, and Kafka forgets them when their retention is over."""
-    _decide(context, data, debug, "drop", "dropped", ids, Narrowed(topic, service, _utc(since)), reason, yes)
+    _decide(context, data, debug, "drop", "dropped", ids, Narrowed(topic, service, since), reason, yes)
 
 
 def _decide(
@@ -159,10 +157,6 @@ def _read_from(found: dict[str, Any]) -> str:
 
 def _text(part: dict[str, str]) -> str:
     return part["text"] if "text" in part else f"{part['base64']} (base64)"
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _say(words: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from deploy.workloads_client import SAYS_WHO
 from shared.service_client import ServiceClient
+from shared.times import utc
 
 
 class SetApart(BaseModel):
@@ -55,14 +56,14 @@ class DeadLetters(BaseModel):
 
 @dataclass(frozen=True)
 class Narrowed:
-    """Which dead letters are meant; None is any."""
+    """Which dead letters are meant; None is any. `since` without a zone is in UTC."""
 
     topic: str | None = None
     service: str | None = None
     since: datetime | None = None
 
     def said(self) -> dict[str, str]:
-        since = self.since.isoformat() if self.since else None
+        since = utc(self.since).isoformat() if self.since else None
         said = {"topic": self.topic, "service": self.service, "since": since}
         return {name: value for name, value in said.items() if value is not None}
 

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from services.console import page_queries
-from services.console.views import Row, Views, utc
+from services.console.views import Row, Views
 from shared.events import Evidence, Guardrail, Scorecard
+from shared.times import utc
 
 
 class CandidateViews:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.console import page_queries
-from services.console.views import Row, Views, millis, number, utc
+from services.console.views import Row, Views, millis, number
 from shared.events import DatasetCounts, Rate
 from shared.intervals import wilson
+from shared.times import utc
 
 
 class CycleViews:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.console import page_queries
-from services.console.views import Row, Views, millis, number, utc
+from services.console.views import Row, Views, millis, number
 from shared.events import Rate
 from shared.intervals import wilson
+from shared.times import utc
 
 IS_AUDITED = """prediction_id IN (
     SELECT prediction_id FROM flags_v1 WHERE workload = {workload:String} AND reason = 'audit'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from shared.clickhouse import ClickHouse
 from shared.events import DatasetPublished, DatasetRefused, FrozenFile
 from shared.fields import Part
+from shared.times import utc
 
 IDS_PER_QUERY = 1000
 
@@ -99,13 +100,13 @@ class DatasetStore:
                 row
                 | {
                     "cycle_id": row["cycle_id"] or None,
-                    "cutoff": _utc(row["cutoff"]),
+                    "cutoff": utc(row["cutoff"]),
                     "train": _file("train", row),
                     "golden": _file("golden", row),
                     "held_out": _file("held_out", row),
                     "manifest": {"uri": row["manifest_uri"], "digest": row["manifest_digest"], "rows": 1},
                     "counts": row,
-                    "published_at": _utc(row["published_at"]),
+                    "published_at": utc(row["published_at"]),
                 }
             )
             return DatasetVersion(
@@ -143,7 +144,3 @@ def _columns(name: str, file: FrozenFile) -> dict[str, Any]:
 
 def _file(name: str, row: Mapping[str, Any]) -> FrozenFile:
     return FrozenFile(uri=row[f"{name}_uri"], digest=row[f"{name}_digest"], rows=row[f"{name}_rows"])
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.failure_clustering.cluster_life import Known
 from services.failure_clustering.names import Text
 from shared.clickhouse import ClickHouse
 from shared.events import Cluster, ClusterStatus, CycleStarted
+from shared.times import milliseconds, utc
 from shared.workload import Workload
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class FailureStore:
             FROM clusters FINAL WHERE workload = {{workload:String}} AND cut < {CUTOFF}
             ORDER BY cut DESC, cluster_id LIMIT 1 BY cluster_id""",
             workload=workload,
-            cutoff=_milliseconds(before),
+            cutoff=milliseconds(before),
         )
         members = await self._clickhouse.rows(
             """SELECT cluster_id, groupArray(prediction_id) AS ids FROM cluster_members FINAL
@@ -99,7 +100,7 @@ class FailureStore:
             )
             for row in rows
         ]
-        return known, _utc(last) if last else None
+        return known, utc(last) if last else None
 
     async def keep_clustered(self, clustered: Clustered, members: Iterable[Mapping[str, Any]]) -> None:
         """The clusters and who belongs to them; `members` are the rows of the event's list of failures."""
@@ -125,11 +126,3 @@ class FailureStore:
                 for member in members
             ],
         )
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

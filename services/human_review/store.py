@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from services.human_review.agreement import Opinion, State
 from services.human_review.items import Kind, OpenItem, QueuedItem
 from shared.clickhouse import ClickHouse
 from shared.events import PredictionCorrected, ReviewGiven
+from shared.times import utc
 
 MOST_WAITING = 1000
 IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
@@ -57,7 +58,7 @@ class ReviewStore:
         opinions: dict[str, list[Opinion]] = defaultdict(list)
         for row in rows:
             opinions[row["prediction_id"]].append(
-                Opinion(row["review_id"], row["reviewer"], row["right_answer"], _utc(row["given_at"]))
+                Opinion(row["review_id"], row["reviewer"], row["right_answer"], utc(row["given_at"]))
             )
         return opinions
 
@@ -83,7 +84,7 @@ class ReviewStore:
         )
         return {
             str(row["prediction_id"]): Prediction(
-                _utc(row["predicted_at"]), row["adapter"], row["answer"], _share(row["confidence"])
+                utc(row["predicted_at"]), row["adapter"], row["answer"], _share(row["confidence"])
             )
             for row in rows
         }
@@ -150,7 +151,7 @@ class ReviewStore:
         items = [
             OpenItem(
                 prediction_id=row["prediction_id"],
-                predicted_at=_utc(row["predicted_at"]),
+                predicted_at=utc(row["predicted_at"]),
                 kind=Kind(row["kind"]),
                 options=tuple(row["options"]),
                 answer=row["answer"],
@@ -187,10 +188,6 @@ class ReviewStore:
             )
             for row in rows
         }
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _share(single_precision: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from services.prediction_logging.columns import of_feedback, of_predictions
 from services.prediction_logging.first_writes import Key
@@ -12,6 +12,7 @@ from services.prediction_logging.meeting import Waiting
 from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
 from shared.events import FeedbackGiven, PredictionFlagged, PredictionLogged
+from shared.times import utc
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class PredictionStore:
                 row["workload"],
                 row["feedback_id"],
                 row["is_negative"],
-                _utc(row["given_at"]),
+                utc(row["given_at"]),
             )
             for row in rows
         ]
@@ -121,7 +122,7 @@ class PredictionStore:
             Stored(
                 prediction_id=row["prediction_id"],
                 workload=row["workload"],
-                predicted_at=_utc(row["predicted_at"]),
+                predicted_at=utc(row["predicted_at"]),
                 adapter=row["adapter"],
                 answer=row["answer"],
                 confidence=row["confidence"],
@@ -150,7 +151,3 @@ class PredictionStore:
             "SELECT workload, count() AS n FROM unmatched_feedback_v1 GROUP BY workload"
         )
         return {row["workload"]: int(row["n"]) for row in rows}
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.shadow_deployment.champion_history import AliasRevision, Kind
-from services.shadow_deployment.clickhouse_times import utc
 from shared.events import FrozenAdapter
+from shared.times import utc
 
 
 def row_of(revision: AliasRevision) -> dict[str, Any]:

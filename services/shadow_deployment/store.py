@@ -9,7 +9,7 @@ from typing import Any
 
 from services.shadow_deployment.alias_rows import history_of, row_of
 from services.shadow_deployment.champion_history import AliasRevision
-from services.shadow_deployment.clickhouse_times import to_the_millisecond, utc
+from services.shadow_deployment.clickhouse_times import to_the_millisecond
 from services.shadow_deployment.pair import Pair
 from shared.clickhouse import ClickHouse
 from shared.events import (
@@ -20,6 +20,7 @@ from shared.events import (
     RollbackRequested,
     ShadowPairRecorded,
 )
+from shared.times import utc
 
 
 class ShadowStore:

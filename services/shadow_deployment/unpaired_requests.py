@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from services.shadow_deployment.clickhouse_times import to_the_millisecond, utc
+from services.shadow_deployment.clickhouse_times import to_the_millisecond
 from shared.clickhouse import ClickHouse
 from shared.events import CandidateEvaluated
+from shared.times import utc
 
 CLOCKS_DIFFER = timedelta(hours=1)
 """Requests after the cutoff arrive after it, but by this much where an app's clock is ahead."""

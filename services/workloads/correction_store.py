@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from services.workloads.clickhouse_times import milliseconds, utc
 from shared.clickhouse import ClickHouse
 from shared.events import PredictionCorrected, PredictionFlagged
+from shared.times import milliseconds, utc
 
 # Times are bound in milliseconds: as DateTime parameters they would lose what is below a second.
 _AT = "fromUnixTimestamp64Milli({%s:Int64}, 'UTC')"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from shared.events.envelope import Record
+from shared.times import utc
 
 Headers = Sequence[tuple[str, bytes | None]]
 OWN_HEADERS = "dead_letter_"
@@ -99,7 +100,7 @@ def _moment(said: str, timestamp_ms: int) -> datetime:
         moment = datetime.fromisoformat(said)
     except ValueError:
         return datetime.fromtimestamp(max(timestamp_ms, 0) / 1000, UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return utc(moment)
 
 
 def undecided(letters: Iterable[DeadLetter], decided: Iterable[str]) -> list[DeadLetter]:

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from services.workloads.adapter_states import Alias
-from services.workloads.clickhouse_times import utc
 from services.workloads.published_views import PublishedViews
 from shared.events import Rate, Scorecard
 from shared.fields import FrozenAdapter
+from shared.times import utc
 
 MOST = 500
 

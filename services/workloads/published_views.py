@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.workloads.clickhouse_times import utc
 from services.workloads.progress import Waits
 from shared.alias_history import standing
 from shared.clickhouse import ClickHouse
 from shared.events import Rate, Scorecard
 from shared.intervals import wilson
+from shared.times import utc
 
 NO_LIMIT = 2**31
 

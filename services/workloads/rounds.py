@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from services.workloads.clickhouse_times import milliseconds
 from services.workloads.progress import Progress, Waits
 from services.workloads.published_views import PublishedViews
 from services.workloads.round_progress import (
@@ -21,6 +20,7 @@ from services.workloads.round_progress import (
 from services.workloads.store import WorkloadStore
 from shared.events import TrainingProgressed
 from shared.service import Clock
+from shared.times import milliseconds
 
 LOOK_AGAIN_SECONDS = 2.0  # at what no event tells, while somebody follows it
 

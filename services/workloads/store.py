@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from services.workloads.clickhouse_times import utc
 from services.workloads.round_progress import Kind, Round, Stage
 from shared.clickhouse import ClickHouse
 from shared.events import CycleStarted, TrainingRequested, WorkloadAdded
+from shared.times import utc
 
 
 class WorkloadStore:

@@ -14,6 +14,8 @@ from urllib.parse import unquote
 
 import fsspec
 
+from shared.times import utc
+
 EXTRAS = {"s3": "s3", "s3a": "s3"}
 PAUSE_SECONDS = 2.0
 
@@ -105,7 +107,7 @@ class Store:
             written: datetime = self._ask(lambda: self._filesystem.modified(path))
         except FileNotFoundError:
             return datetime.now(UTC)
-        return written if written.tzinfo else written.replace(tzinfo=UTC)
+        return utc(written)
 
     def remove(self, path: str) -> None:
         """A file, or all files below a folder; what is gone already is fine."""

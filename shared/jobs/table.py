@@ -11,6 +11,7 @@ from typing import Any
 from shared.clickhouse import ClickHouse
 from shared.events.envelope import now
 from shared.jobs.job import Job, JobState
+from shared.times import utc
 
 NO_TIME = datetime.fromtimestamp(0, UTC)
 PAST_RENEWALS = 1000
@@ -77,7 +78,7 @@ def _job(row: Mapping[str, Any]) -> Job:
         kind=row["kind"],
         workload=row["workload"],
         task=json.loads(row["task"]),
-        wanted_at=_utc(row["wanted_at"]),
+        wanted_at=utc(row["wanted_at"]),
         state=JobState(row["state"]),
         attempts=row["attempts"],
         result=json.loads(row["result"]) if row["result"] else None,
@@ -91,9 +92,5 @@ def _job(row: Mapping[str, Any]) -> Job:
 
 
 def _moment(stored: datetime) -> datetime | None:
-    moment = _utc(stored)
+    moment = utc(stored)
     return None if moment == NO_TIME else moment
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

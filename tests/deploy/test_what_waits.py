@@ -97,4 +97,5 @@ def test_waiting_is_what_is_a_minute_old() -> None:
 
 def test_narrowed_says_only_what_was_given() -> None:
     assert Narrowed().said() == {}
-    assert Narrowed("t", None, NOON).said() == {"topic": "t", "since": "2026-01-01T12:00:00+00:00"}
+    for since in (NOON, NOON.replace(tzinfo=None)):
+        assert Narrowed("t", None, since).said() == {"topic": "t", "since": "2026-01-01T12:00:00+00:00"}

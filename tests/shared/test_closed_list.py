@@ -47,6 +47,7 @@ CLOSED_LIST = {
     "clickhouse",
     "time_left",
     "time_ordered_ids",
+    "times",
     "topics",
     "training",
     "uuid7",
