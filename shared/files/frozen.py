@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from shared.fields import FrozenAdapter, FrozenFile
 from shared.files.adapter_cache import AdapterCache, files_in
 from shared.files.manifest import DigestMismatch, files_of, folder_digest, manifest, sha256
-from shared.files.store import Store
+from shared.files.store import PARTIAL, Store
 
-MANIFEST, UNFINISHED = ".manifest.json", ".unfinished"
+ADAPTERS, MANIFEST, UNFINISHED = "adapters", ".manifest.json", ".unfinished"
 JOB_PATIENCE_SECONDS = 300.0
 """For an object store that does not answer: nobody waits for a job, and a few crashes end it for good."""
 LEFTOVER_AGE = timedelta(days=1)  # no upload takes so long
@@ -80,30 +80,44 @@ class Files:
         return self._store.read(f"{self._store.root}/{below}")
 
     def freeze_adapter(self, name: str, folder: Path, base_model: str) -> FrozenAdapter:
-        """Copies an adapter's folder to `adapters/<name>-<digest8>`; that is the adapter's name for ever."""
+        """Copies an adapter's folder to `adapters/<name>-<digest8>`; that is the adapter's name for ever.
+
+        The same files give the same adapter, and make it whole again if it was damaged. Raises
+        FilesUnreachable.
+        """
         files = files_in(folder)
         digest = folder_digest(files)
         full_name = f"{name}-{digest[7:15]}"
-        uri = f"adapters/{full_name}"
+        uri = f"{ADAPTERS}/{full_name}"
         target = f"{self._store.root}/{uri}"
+        self._remove_leftovers()
         if self._store.is_folder:
             self._move_in(folder, files, target)
         else:
             self._upload(folder, files, target)
         return FrozenAdapter(name=full_name, uri=uri, digest=digest, base_model=base_model)
 
-    def _move_in(self, folder: Path, files: Iterable[str], target: str) -> None:
-        if not self._store.exists(target):
-            partial = f"{target}.{uuid.uuid4().hex}.partial"
-            for name in sorted(files):
-                self._store.put(folder / name, f"{partial}/{name}")
+    def _move_in(self, folder: Path, files: Mapping[str, str], target: str) -> None:
+        """Killed half-way nothing of it is seen: the next try begins anew, and its rest goes a day later."""
+        if files_in(Path(target)) == files:
+            return
+        partial, damaged = (f"{target}.{uuid.uuid4().hex}{PARTIAL}" for _ in range(2))
+        for name in sorted(files):
+            self._store.put(folder / name, f"{partial}/{name}")
+        try:
             self._store.move_folder(partial, target)
+        except OSError:  # something is there
+            if files_in(Path(target)) == files:  # another process was faster
+                self._store.remove(partial)
+                return
+            self._store.move_folder(target, damaged)
+            self._store.move_folder(partial, target)
+            self._store.remove(damaged)
 
     def _upload(self, folder: Path, files: Mapping[str, str], target: str) -> None:
         """Killed half-way it does not count, because it has no manifest: the next try writes over it, and if
         there is none it is removed a day later."""
-        self._remove_leftovers(target.rpartition("/")[0])
-        if self._store.exists(f"{target}{MANIFEST}"):
+        if self._is_uploaded(files, target):
             return
         self._store.write(f"{target}{UNFINISHED}", b"")
         for name in sorted(files):
@@ -111,7 +125,19 @@ class Files:
         self._store.write(f"{target}{MANIFEST}", manifest(files))
         self._store.remove(f"{target}{UNFINISHED}")
 
-    def _remove_leftovers(self, adapters: str) -> None:
+    def _is_uploaded(self, files: Mapping[str, str], target: str) -> bool:
+        """By its manifest, and by every object that it names."""
+        try:
+            files_of(self._store.read(f"{target}{MANIFEST}"), target, folder_digest(files))
+        except (FileNotFoundError, DigestMismatch):
+            return False
+        return all(self._holds(f"{target}/{name}", digest) for name, digest in files.items())
+
+    def _remove_leftovers(self) -> None:
+        """Of copies that were killed, and that nobody tried again."""
+        adapters = f"{self._store.root}/{ADAPTERS}"
+        for partial in self._store.older_than(LEFTOVER_AGE, adapters, PARTIAL):
+            self._store.remove(partial)
         for mark in self._store.older_than(LEFTOVER_AGE, adapters, UNFINISHED):
             target = mark.removesuffix(UNFINISHED)
             if not self._store.exists(f"{target}{MANIFEST}"):

@@ -18,6 +18,8 @@ from shared.times import utc
 
 EXTRAS = {"s3": "s3", "s3a": "s3"}
 PAUSE_SECONDS = 2.0
+PARTIAL = ".partial"
+"""How ends what is not in its place yet, or no more."""
 
 T = TypeVar("T")
 
@@ -67,7 +69,7 @@ class Store:
         if not self.is_folder:
             self._ask(lambda: self._filesystem.pipe_file(path, content))
             return
-        partial = f"{path}.{uuid.uuid4().hex}.partial"
+        partial = f"{path}.{uuid.uuid4().hex}{PARTIAL}"
         self._filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
         self._filesystem.pipe_file(partial, content)
         self._filesystem.mv(partial, path)
@@ -79,9 +81,9 @@ class Store:
         self._ask(lambda: self._filesystem.put_file(str(local), path))
 
     def move_folder(self, path: str, to: str) -> None:
-        """In one step: only a folder of this machine can do that."""
+        """In one step: only a folder of this machine can do that. Raises OSError if something is there."""
         assert self.is_folder
-        self._filesystem.mv(path, to, recursive=True)
+        Path(path).rename(to)
 
     def fetch(self, path: str, local: Path) -> None:
         """Raises FileNotFoundError, FilesUnreachable."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from shared.events import FrozenAdapter, FrozenFile
-from shared.files import DigestMismatch, Files
+from shared.files import DigestMismatch, Files, frozen
+from shared.files.store import Store
 
 ROWS = [{"text": "ä"}, {"text": "b"}]
 ODD_NAMES = ["with a blank", "50%", "100%25", "a#b", "für", "what?", "a%20b ü#"]
@@ -122,6 +128,132 @@ def test_rows_that_are_whole_are_not_written_again(tmp_path: Path) -> None:
     before = path.stat()
     files.freeze_rows("rows", ROWS)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+CONFIG = "adapter_config.json"
+
+
+def of_three(adapter: Path) -> dict[str, bytes]:
+    (adapter / CONFIG).write_text("{}")
+    (adapter / "more").mkdir()
+    (adapter / "more" / "README.md").write_text("what it is")
+    return contents(adapter)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+DAMAGES = ("changed", "gone", "emptied", "one too many")
+
+
+@pytest.mark.parametrize(
+    ("place", "damage"),
+    [*product(("folder", "object store"), DAMAGES), ("object store", "no manifest")],
+)
+def test_an_adapter_frozen_again_is_whole_whatever_became_of_its_files(
+    tmp_path: Path, adapter: Path, memory: str, place: str, damage: str
+) -> None:
+    whole, root = of_three(adapter), (tmp_path / "files").as_uri() if place == "folder" else memory
+    lora = Files(root, tmp_path / "cache").freeze_adapter("t", adapter, "small")
+    filesystem, path = fsspec.core.url_to_fs(f"{root}/{lora.uri}")
+    match damage:
+        case "changed":
+            filesystem.pipe_file(f"{path}/{CONFIG}", b"{")
+        case "gone":
+            filesystem.rm_file(f"{path}/{CONFIG}")
+        case "emptied":
+            for each in filesystem.find(path):
+                filesystem.pipe_file(each, b"")
+        case "one too many":
+            filesystem.pipe_file(f"{path}/more.json", b"{}")
+        case "no manifest":
+            filesystem.pipe_file(f"{path}.manifest.json", b"{")
+    files = Files(root, tmp_path / "another cache")
+    assert files.freeze_adapter("t", adapter, "small") == lora
+    assert contents(files.adapter_folder(lora)) == whole
+    if place == "folder":
+        assert [each.name for each in (tmp_path / "files" / "adapters").iterdir()] == [lora.name]
+
+
+def test_an_adapter_that_is_whole_is_not_written_again(tmp_path: Path, adapter: Path) -> None:
+    files = Files(tmp_path.as_uri(), tmp_path / "cache")
+    path = tmp_path / files.freeze_adapter("t", adapter, "small").uri
+    before = path.stat()
+    files.freeze_adapter("t", adapter, "small")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_of_two_that_freeze_the_same_adapter_at_once_none_harms_the_other(
+    tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, files = of_three(adapter), Files((tmp_path / "files").as_uri(), tmp_path / "cache")
+    move = Store.move_folder
+
+    def another_was_faster(self: Store, path: str, to: str) -> None:
+        monkeypatch.setattr(Store, "move_folder", move)
+        files.freeze_adapter("t", adapter, "small")
+        move(self, path, to)
+
+    monkeypatch.setattr(Store, "move_folder", another_was_faster)
+    lora = files.freeze_adapter("t", adapter, "small")
+    assert contents(files.adapter_folder(lora)) == whole
+    assert [each.name for each in (tmp_path / "files" / "adapters").iterdir()] == [lora.name]
+
+
+def freeze_and_die(root: str, adapter: str, steps: int) -> None:
+    """Is killed after so many steps that change something on the disk."""
+    left = steps
+
+    def counted(step: Callable[..., object]) -> Callable[..., object]:
+        def or_death(*arguments: object) -> object:
+            nonlocal left
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left -= 1
+            return step(*arguments)
+
+        return or_death
+
+    for kind, step in ((Store, "put"), (Path, "rename"), (Store, "remove")):
+        setattr(kind, step, counted(getattr(kind, step)))
+    Files(root, Path(adapter) / "cache").freeze_adapter("t", Path(adapter), "small")
+
+
+@pytest.mark.parametrize(("was_damaged", "steps"), [*product([False], range(4)), *product([True], range(7))])
+def test_killed_at_any_step_nothing_half_written_is_to_be_seen_and_the_next_try_completes_it(
+    tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch, steps: int, was_damaged: bool
+) -> None:
+    whole, root = of_three(adapter), tmp_path / "files"
+    lora = Files((tmp_path / "elsewhere").as_uri(), tmp_path).freeze_adapter("t", adapter, "small")
+    if was_damaged:
+        (root / lora.uri).mkdir(parents=True)
+        (root / lora.uri / CONFIG).write_text("{")
+    killed = multiprocessing.get_context("spawn").Process(
+        target=freeze_and_die, args=(root.as_uri(), str(adapter), steps)
+    )
+    killed.start()
+    killed.join(60)
+    assert killed.exitcode == -signal.SIGKILL
+    is_over = steps == 6  # after three files, a try, the damaged one aside and the new one in its place
+
+    files = Files(root.as_uri(), tmp_path / "cache")
+    seen = {each.name for each in (root / "adapters").glob("*") if not each.name.endswith(".partial")}
+    assert seen <= {lora.name}
+    if is_over:
+        assert contents(files.adapter_folder(lora)) == whole
+    else:
+        with pytest.raises((FileNotFoundError, DigestMismatch)) as refused:
+            files.adapter_folder(lora)
+        assert was_damaged or refused.type is FileNotFoundError
+    assert files.freeze_adapter("t", adapter, "small") == lora
+    assert contents(files.adapter_folder(lora)) == whole
+
+    monkeypatch.setattr(frozen, "LEFTOVER_AGE", timedelta(seconds=-1))  # a day later
+    files.freeze_adapter("t", adapter, "small")
+    assert [each.name for each in (root / "adapters").iterdir()] == [lora.name]
 
 
 @pytest.mark.parametrize("uri", ["nowhere.jsonl", "file:///no/where.jsonl", "../outside.jsonl"])
