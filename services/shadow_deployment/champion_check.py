@@ -85,11 +85,10 @@ class ChampionCheck:
         """None: it cannot be known now."""
         now = self.clock()
         try:
-            if is_loaded:
-                self._has_contract_or_gets_none(champion)
-                await self.loading.contract_of(champion)
-            else:
-                await self.load(champion)
+            self._has_contract_or_gets_none(champion)
+            await self.loading.contract_of(champion, as_stored=True)
+            if not is_loaded:
+                await self.loading.load(champion)
         except (*FOR_NOW, FileNotFoundError) as error:
             return refused(champion, now, str(error), before)
         except AdapterRefused as error:
@@ -116,7 +115,7 @@ class ChampionCheck:
             return None
         name, copies = back.champion.name, await self.store.contracted(workload)
         try:
-            await self.loading.contract_of(copies.get(name, back.champion))
+            await self.loading.contract_of(copies.get(name, back.champion), as_stored=True)
         except (AdapterRefused, OSError):
             return None
         return name

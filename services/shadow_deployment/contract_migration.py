@@ -114,7 +114,8 @@ class ContractMigration:
         added = trained_revision(self.workloads.revisions(event.workload), event)
         if added is None:
             raise CannotBeGiven(f"no revision of {event.workload} has its base model. Train anew")
-        folder = await asyncio.to_thread(self.files.adapter_folder, event.candidate)
+        # By what the store has: where files are away, a copy would pass for an adapter without a contract.
+        folder = await asyncio.to_thread(self.files.adapter_folder, event.candidate, as_stored=True)
         settings = json.loads((folder / "adapter_config.json").read_text("utf-8"))
         training = added.definition.training
         return AdapterContract.of(

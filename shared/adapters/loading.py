@@ -35,13 +35,13 @@ class AdapterLoading:
     verifier: Verifier | None = None
     """None: this installation loads what is not signed."""
 
-    async def contract_of(self, adapter: FrozenAdapter) -> AdapterContract:
+    async def contract_of(self, adapter: FrozenAdapter, *, as_stored: bool = False) -> AdapterContract:
         """What the adapter's own files say, once they are proved to be those that were frozen and signed.
 
-        Raises Tampered, NotSigned, NoContract, NotAsAnnounced, and for now: FileNotFoundError,
-        FilesUnreachable.
+        `as_stored`: those that an object store has, and not only the copy on this machine. Raises Tampered,
+        NotSigned, NoContract, NotAsAnnounced, and for now: FileNotFoundError, FilesUnreachable.
         """
-        _, contract = await asyncio.to_thread(self._proved, adapter)
+        _, contract = await asyncio.to_thread(self._proved, adapter, as_stored=as_stored)
         return contract
 
     async def load(self, adapter: FrozenAdapter) -> AdapterContract:
@@ -59,9 +59,9 @@ class AdapterLoading:
             proof.is_fresh = False
         return contract
 
-    def _proved(self, adapter: FrozenAdapter) -> tuple[Path, AdapterContract]:
+    def _proved(self, adapter: FrozenAdapter, *, as_stored: bool = False) -> tuple[Path, AdapterContract]:
         try:
-            folder = self.files.adapter_folder(adapter)
+            folder = self.files.adapter_folder(adapter, as_stored=as_stored)
         except DigestMismatch as error:
             raise Tampered(f"{error}. Restore its files, or train it again.") from error
         if self.verifier is not None:

@@ -26,29 +26,37 @@ class AdapterCache:
         self._folder = folder
         self._most_bytes = most_bytes
 
-    def folder_of(self, adapter: FrozenAdapter, fetch: Callable[[Path], None]) -> Path:
+    def folder_of(
+        self, adapter: FrozenAdapter, fetch: Callable[[Path], None], *, as_stored: bool = False
+    ) -> Path:
         """Checked each time; what `fetch` brings is checked before it counts. Raises what it raises, and
-        DigestMismatch."""
+        DigestMismatch.
+
+        `as_stored`: it is fetched in any case, because whether the store still has it is the question.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         kept = self._folder / adapter.name
         with self._alone_with(adapter.name):
-            if not kept.is_dir() or folder_digest(files_in(kept)) != adapter.digest:
-                self._fetch(adapter, kept, fetch)
+            is_whole = folder_digest(files_in(kept)) == adapter.digest
+            if as_stored or not is_whole:
+                self._fetch(adapter, None if is_whole else kept, fetch)
             os.utime(kept)
         self._drop_oldest(kept)
         return kept
 
-    def _fetch(self, adapter: FrozenAdapter, kept: Path, fetch: Callable[[Path], None]) -> None:
-        """What a kill left of an earlier try is nobody's, because the lock is ours."""
+    def _fetch(self, adapter: FrozenAdapter, to: Path | None, fetch: Callable[[Path], None]) -> None:
+        """To nowhere if that is None, and checked all the same. What a kill left of an earlier try is
+        nobody's, because the lock is ours."""
         partial = self._folder / f".{adapter.name}.partial"
-        for leftover in (partial, kept):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             fetch(partial)
             if folder_digest(files_in(partial)) != adapter.digest:
                 raise DigestMismatch(f"adapter {adapter.name} at {adapter.uri} does not have its digest")
-            partial.rename(kept)
+            if to is not None:
+                shutil.rmtree(to, ignore_errors=True)
+                partial.rename(to)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -101,17 +102,17 @@ class Files:
         """Killed half-way nothing of it is seen: the next try begins anew, and its rest goes a day later."""
         if files_in(Path(target)) == files:
             return
-        partial, damaged = (f"{target}.{uuid.uuid4().hex}{PARTIAL}" for _ in range(2))
+        whole, damaged = (f"{target}.{uuid.uuid4().hex}{PARTIAL}" for _ in range(2))
         for name in sorted(files):
-            self._store.put(folder / name, f"{partial}/{name}")
+            self._store.put(folder / name, f"{whole}/{name}")
         try:
-            self._store.move_folder(partial, target)
+            self._store.move_folder(whole, target)
         except OSError:  # something is there
             if files_in(Path(target)) == files:  # another process was faster
-                self._store.remove(partial)
+                self._store.remove(whole)
                 return
             self._store.move_folder(target, damaged)
-            self._store.move_folder(partial, target)
+            self._store.move_folder(whole, target)
             self._store.remove(damaged)
 
     def _upload(self, folder: Path, files: Mapping[str, str], target: str) -> None:
@@ -136,22 +137,25 @@ class Files:
     def _remove_leftovers(self) -> None:
         """Of copies that were killed, and that nobody tried again."""
         adapters = f"{self._store.root}/{ADAPTERS}"
-        for partial in self._store.older_than(LEFTOVER_AGE, adapters, PARTIAL):
-            self._store.remove(partial)
+        for left in self._store.older_than(LEFTOVER_AGE, adapters, PARTIAL):
+            self._store.remove(left)
         for mark in self._store.older_than(LEFTOVER_AGE, adapters, UNFINISHED):
             target = mark.removesuffix(UNFINISHED)
             if not self._store.exists(f"{target}{MANIFEST}"):
                 self._store.remove(target)
             self._store.remove(mark)
 
-    def adapter_folder(self, adapter: FrozenAdapter) -> Path:
+    def adapter_folder(self, adapter: FrozenAdapter, *, as_stored: bool = False) -> Path:
         """A local folder with the adapter's files, checked.
 
-        Raises DigestMismatch, FileNotFoundError, FilesUnreachable.
+        Of an object store it is this machine's copy, which may outlive what it was copied from. `as_stored`
+        proves that as well; so does, always, a model server that reads the store itself. Raises
+        DigestMismatch, FileNotFoundError, FilesUnreachable.
         """
         path = self._path(adapter.uri)
         if not self._store.is_folder:
-            return self._cache.folder_of(adapter, lambda partial: self._fetch(adapter, path, partial))
+            fetch = partial(self._fetch, adapter, path)
+            return self._cache.folder_of(adapter, fetch, as_stored=as_stored or bool(self._models_folder))
         local = Path(path)
         if not local.is_dir():
             raise FileNotFoundError(f"adapter {adapter.name} is not at {path}")
@@ -171,7 +175,7 @@ class Files:
             return here
         return Path(self._models_folder + path.removeprefix(self._store.root))
 
-    def _fetch(self, adapter: FrozenAdapter, path: str, partial: Path) -> None:
+    def _fetch(self, adapter: FrozenAdapter, path: str, to: Path) -> None:
         """Without a manifest it is one of 0.2, if anything: its digest says whether all of it is there."""
         if self._store.exists(f"{path}{UNFINISHED}") and not self._store.exists(f"{path}{MANIFEST}"):
             raise FileNotFoundError(f"adapter {adapter.name} at {path} is not complete: it is being uploaded")
@@ -184,7 +188,7 @@ class Files:
         if not names:
             raise FileNotFoundError(f"adapter {adapter.name} is not at {path}")
         for name in names:
-            self._store.fetch(f"{path}/{name}", partial / name)
+            self._store.fetch(f"{path}/{name}", to / name)
 
     def _path(self, uri: str) -> str:
         """Where it lies in the store; where it ought to lie if it is not there."""

@@ -187,6 +187,34 @@ def test_a_changed_object_is_refused_and_a_changed_copy_is_fetched_again(
     assert not list((tmp_path / "other" / "adapters").glob("[!.]*"))
 
 
+@pytest.mark.parametrize("harm", ["changed", "gone"])
+def test_what_the_store_has_is_proved_where_that_is_asked_or_the_model_server_reads_it_there(
+    root: str, tmp_path: Path, adapter: Path, harm: str
+) -> None:
+    files, store = Files(root, tmp_path / "cache"), Store(root)
+    lora = files.freeze_adapter("t", adapter, "small")
+    mounted = Files(root, tmp_path / "cache", "/mnt/bucket/files")
+    folder = files.adapter_folder(lora)
+    inode = folder.stat().st_ino
+    assert files.adapter_folder(lora, as_stored=True) == mounted.adapter_folder(lora) == folder
+    assert folder.stat().st_ino == inode, "whoever reads a copy that is right is not disturbed"
+
+    config = f"{store.root}/{lora.uri}/adapter_config.json"
+    if harm == "changed":
+        store.write(config, b"changed")
+    else:
+        store.remove(f"{store.root}/{lora.uri}")
+        store.remove(f"{store.root}/{lora.uri}.manifest.json")
+    error = DigestMismatch if harm == "changed" else FileNotFoundError
+    with pytest.raises(error):
+        files.adapter_folder(lora, as_stored=True)
+    with pytest.raises(error):
+        mounted.adapter_folder(lora)
+    assert contents(files.adapter_folder(lora)) == contents(adapter), "a server that reads the copy may"
+    files.freeze_adapter("t", adapter, "small")
+    assert files.adapter_folder(lora, as_stored=True) == mounted.adapter_folder(lora) == folder
+
+
 def fetch_in_a_process(root: str, cache: str, adapter: dict[str, str], results: object) -> None:
     folder = Files(root, Path(cache)).adapter_folder(FrozenAdapter.model_validate(adapter))
     results.put((str(folder), sorted(contents(folder))))  # type: ignore[attr-defined]

@@ -169,9 +169,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     read: list[str] = []
     prove = Files.adapter_folder
 
-    def proving(files: Files, adapter: FrozenAdapter) -> Path:
+    def proving(files: Files, adapter: FrozenAdapter, **how: bool) -> Path:
         read.append(adapter.digest)
-        return prove(files, adapter)
+        return prove(files, adapter, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(Files, "adapter_folder", proving)

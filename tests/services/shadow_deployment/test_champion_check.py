@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from shared.events import CandidateEvaluated, CandidateJudged, FrozenAdapter, ModelPromoted, Verdict
@@ -101,6 +103,34 @@ async def test_a_lost_champion_is_said_with_what_to_do_until_it_is_there_again(
     shutil.copytree(kept, stored)
     await look(service, models, files)
     assert await lost(service) == []
+
+
+@pytest.fixture
+def object_store(tmp_path: Path) -> Iterator[Files]:
+    yield Files("memory://files", tmp_path / "cache")
+    fsspec.filesystem("memory").rm("/", recursive=True)
+
+
+@pytest.mark.parametrize("fault", ["changed", "gone"])
+async def test_a_champion_is_proved_by_what_the_object_store_has_and_not_by_the_copy_of_this_machine(
+    service: RunningService, models: Parrot, object_store: Files, fault: str
+) -> None:
+    champion = await promoted(service, object_store, "now", 2)
+    await look(service, models, object_store)
+    stored, path = fsspec.core.url_to_fs(f"memory://files/{champion.uri}")
+    card = stored.cat_file(f"{path}/README.md")
+    if fault == "changed":
+        stored.pipe_file(f"{path}/README.md", b"Changed in the store.")
+    else:
+        stored.rm(path, recursive=True)
+    await look(service, models, object_store, minutes=11)
+    [reason] = await lost(service)
+    assert champion.name in models.adapters, "it answers on, until it is forgotten"
+    assert reason.startswith(f"{champion.name} is champion and is lost: ")
+    if fault == "changed":
+        stored.pipe_file(f"{path}/README.md", card)
+        await look(service, models, object_store)
+        assert await lost(service) == []
 
 
 async def test_a_loss_is_not_forgotten_by_a_restart_and_ends_with_the_rollback_to_a_good_one(
