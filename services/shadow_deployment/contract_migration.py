@@ -83,12 +83,13 @@ class ContractMigration:
 
     async def _why_not_now(self, event: CandidateEvaluated) -> Exception | None:
         """None: it has a contract, or can get none."""
-        adapter, workload, now = event.candidate, event.workload, time.monotonic()
-        if (failure := self._failures.not_yet(adapter.name, now)) is not None:
+        adapter, workload = event.candidate, event.workload
+        if (failure := self._failures.not_yet(adapter.name, time.monotonic())) is not None:
             return failure
         try:
             await self._give(event)
         except FOR_NOW as error:
+            now = time.monotonic()  # not before it was tried: that may take longer than the pause
             self._failures.failed(adapter.name, error, now)
             said = f"{adapter.name} has no contract yet, and cannot answer: {error}"
             if self._says[adapter.name].is_due(said, now):
