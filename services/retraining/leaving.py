@@ -105,7 +105,7 @@ def files(folder: Path, contract: AdapterContract, highest_rank: int) -> list[st
         config = json.loads((folder / CONFIG).read_text("utf-8"))
         weights = load_file(folder / WEIGHTS)
     except UnsafeFiles as error:
-        return [str(error)]
+        return [error.what]
     except (OSError, ValueError, SafetensorError) as error:
         return [f"its files cannot be read: {error}"]
     found = []

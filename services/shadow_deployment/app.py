@@ -72,8 +72,8 @@ def sealing(signing_key: str, verifier: Verifier) -> Callable[[Path], None]:
             return
         if verifier.is_on:
             raise NotSigned(
-                "ADAPTERS_PUBLIC_KEY asks for a signature, and there is no key to sign with. Set "
-                f"{SIGNING_KEY} to that of retraining, and start shadow_deployment again"
+                "ADAPTERS_PUBLIC_KEY asks for a signature, and there is no key to sign with",
+                mend=f"set {SIGNING_KEY} to that of retraining and start shadow_deployment again",
             )
         verifier.verify(folder)
 

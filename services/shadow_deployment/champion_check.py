@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from services.shadow_deployment.champion_history import AliasRevision, way_back
 from services.shadow_deployment.contract_migration import ContractMigration
-from services.shadow_deployment.lost_champion import Finding, refused, sentence
+from services.shadow_deployment.lost_champion import REFUSED, Finding, refused, sentence
 from services.shadow_deployment.store import ShadowStore
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused, NotForThisServer
@@ -53,7 +53,7 @@ class ChampionCheck:
     def why_lost(self, workload: str, champion: str) -> str:
         """Why that champion can be loaded no more; empty: as far as is known it can."""
         found = self._found.get(workload)
-        if found is None or not found.is_lost or found.champion.name != champion:
+        if found is None or not found.is_lost or found.adapter.name != champion:
             return ""
         return found.refusal
 
@@ -69,7 +69,7 @@ class ChampionCheck:
         if not history:
             return
         champion, before = history[-1].champion, self._found.get(workload)
-        if before is not None and before.champion != champion:
+        if before is not None and before.adapter != champion:
             before = None
         is_loaded = champion.name in loaded
         if before is not None and is_loaded and before.is_fresh(self.clock()):
@@ -89,10 +89,8 @@ class ChampionCheck:
             await self.loading.contract_of(champion, as_stored=True)
             if not is_loaded:
                 await self.loading.load(champion)
-        except (*FOR_NOW, FileNotFoundError) as error:
-            return refused(champion, now, str(error), before)
-        except AdapterRefused as error:
-            return Finding(champion, now, str(error), is_lost=True)
+        except REFUSED as error:
+            return refused(champion, now, error, before.since if before else None)
         except (ModelServerDown, OSError) as error:
             log.warning("whether %s can be loaded is not known: %s", champion.name, error)
             return None
@@ -100,14 +98,14 @@ class ChampionCheck:
 
     async def _tell(self, workload: str, history: list[AliasRevision], found: Finding) -> None:
         said = ""
-        if found.refusal and not found.is_lost:
+        if found.error is not None and not found.is_lost:
             return  # nothing is known anew, and it may have been lost before this process began
         if found.is_lost:
             said = sentence(workload, found, await self._way_back(workload, history))
             if self._says[workload].is_due(said, time.monotonic()):
                 log.error("%s: %s", workload, said)
-        if said != await self.store.lost_champion(workload, found.champion):
-            await self.store.keep_lost_champion(workload, found.champion, said, found.at)
+        if said != await self.store.lost_champion(workload, found.adapter):
+            await self.store.keep_lost_champion(workload, found.adapter, said, found.at)
 
     async def _way_back(self, workload: str, history: Sequence[AliasRevision]) -> str | None:
         """The champion that a rollback would bring back, if its files are good."""

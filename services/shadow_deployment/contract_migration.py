@@ -134,7 +134,8 @@ class ContractMigration:
             if len(found) != 1:
                 raise OtherTokens(
                     f"the model server reads the answer {added.answers[label]!r} as {len(found)} tokens: it "
-                    f"does not serve the {base_model} it was trained on. Serve that, or train anew"
+                    f"does not serve the {base_model} it was trained on",
+                    mend="serve that",
                 )
             tokens[label] = found[0]
         return tokens

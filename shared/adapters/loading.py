@@ -63,25 +63,25 @@ class AdapterLoading:
         try:
             folder = self.files.adapter_folder(adapter, as_stored=as_stored)
         except DigestMismatch as error:
-            raise Tampered(f"{error}. Restore its files, or train it again.") from error
+            raise Tampered(str(error), mend="restore its files") from error
         if self.verifier is not None:
             self.verifier.verify(folder)
         try:
             contract = AdapterContract.read((folder / CONTRACT_FILE).read_bytes())
         except FileNotFoundError:
             raise NoContract(
-                f"adapter {adapter.name} has no {CONTRACT_FILE}, so nobody knows how it is to be asked. "
-                "Train it again; a champion of version 0.1 or 0.2 gets one from shadow_deployment."
+                f"adapter {adapter.name} has no {CONTRACT_FILE}, so nobody knows how it is to be asked; a "
+                "champion of version 0.1 or 0.2 gets one from shadow_deployment"
             ) from None
         except ValueError as error:
             raise NoContract(
-                f"the {CONTRACT_FILE} of adapter {adapter.name} cannot be read by this version: {error}. "
-                "Update tuneloop, or train it again."
+                f"the {CONTRACT_FILE} of adapter {adapter.name} cannot be read by this version: {error}",
+                mend="update tuneloop",
             ) from error
         if contract.base_model != adapter.base_model:
             raise NotAsAnnounced(
                 f"adapter {adapter.name} was announced for {adapter.base_model}, and its contract says "
-                f"{contract.base_model}. Train it again."
+                f"{contract.base_model}"
             )
         return folder, contract
 
@@ -90,7 +90,9 @@ class AdapterLoading:
         if contract.base_model not in served:
             raise AnotherBase(
                 f"adapter {adapter.name} was trained on {contract.base_model}, and the model server serves "
-                f"{', '.join(sorted(served)) or 'no base model'}. Serve its base model, or train on that one."
+                f"{', '.join(sorted(served)) or 'no base model'}",
+                mend="serve its base model",
+                train="train on that one",
             )
 
 
@@ -115,8 +117,9 @@ async def _fits(adapter: FrozenAdapter, contract: AdapterContract, server: Serve
     rank = (await server.limits()).max_lora_rank
     if rank is not None and contract.lora_r > rank:
         raise RankTooHigh(
-            f"adapter {adapter.name} has rank {contract.lora_r}, and the model server takes up to "
-            f"{rank}. Start it with a higher max_lora_rank, or train with a lower lora_r."
+            f"adapter {adapter.name} has rank {contract.lora_r}, and the model server takes up to {rank}",
+            mend="start it with a higher max_lora_rank",
+            train="train with a lower lora_r",
         )
     answers = [each.answer for each in contract.labels]
     tokens = await asyncio.gather(*(server.tokenize(contract.base_model, each) for each in answers))
@@ -124,8 +127,8 @@ async def _fits(adapter: FrozenAdapter, contract: AdapterContract, server: Serve
         if found != [label.token]:
             raise OtherTokens(
                 f"adapter {adapter.name} answers {label.label!r} by token {label.token} "
-                f"({label.answer!r}), which this model server's tokenizer reads as {found}. Serve the "
-                f"{contract.base_model} it was trained with."
+                f"({label.answer!r}), which this model server's tokenizer reads as {found}",
+                mend=f"serve the {contract.base_model} it was trained with",
             )
     if contract.tokenizer_digest is None:
         return
@@ -133,5 +136,6 @@ async def _fits(adapter: FrozenAdapter, contract: AdapterContract, server: Serve
     if await served_tokenizer_digest(tokenize) != contract.tokenizer_digest:
         raise OtherTokens(
             f"adapter {adapter.name} was trained with another tokenizer than the model server has for "
-            f"{contract.base_model}. Serve the one it was trained with, or train it again."
+            f"{contract.base_model}",
+            mend="serve the one it was trained with",
         )

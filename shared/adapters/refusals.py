@@ -1,10 +1,26 @@
-"""Why an adapter is not loaded. Each message says what to do."""
+"""Why an adapter is not loaded. Each message says what to do; whoever knows more to do says both as one."""
 
 from __future__ import annotations
 
+TRAIN = "train it anew"
+
 
 class AdapterRefused(Exception):
-    """This adapter must not answer. Its files say so, and no server will change that."""
+    """This adapter must not answer. Its files say so, and no server will change that.
+
+    `what` is wrong with it; `mend`, what brings it back, if anything does; `train`, what brings another one.
+    """
+
+    def __init__(self, what: str, *, mend: str = "", train: str = TRAIN) -> None:
+        super().__init__(f"{what}. {advice(mend, train)}")
+        self.what, self.mend, self.train = what, mend, train
+
+
+def advice(*ways_out: str) -> str:
+    """One sentence, of each way out that is there: "Restore its files, or train it anew." """
+    *others, last = (way for way in ways_out if way)
+    said = f"{', '.join(others)}, or {last}" if others else last
+    return f"{said[0].upper()}{said[1:]}."
 
 
 class NoContract(AdapterRefused):

@@ -64,8 +64,8 @@ class Verifier:
         signature = folder / SIGNATURE_FILE
         if not signature.exists():
             raise NotSigned(
-                f"{folder.name} is not signed, and ADAPTERS_PUBLIC_KEY asks for it. Train it anew with "
-                f"{RETRAINING_SIGNING_KEY} set."
+                f"{folder.name} is not signed, and ADAPTERS_PUBLIC_KEY asks for it",
+                train=f"train it anew with {RETRAINING_SIGNING_KEY} set",
             )
         for name, key in self._keys(self._public_key):
             try:
@@ -76,14 +76,13 @@ class Verifier:
                 if not str(error).startswith("Key mismatch"):
                     why = str(error) or type(error).__name__
                     raise Tampered(
-                        f"{folder.name} is not what was signed ({name}): {why}. Restore its files, or train "
-                        "it anew."
+                        f"{folder.name} is not what was signed ({name}): {why}", mend="restore its files"
                     ) from error
             else:
                 return
         raise NotSigned(
-            f"{folder.name} is signed by a key that ADAPTERS_PUBLIC_KEY does not hold. If it is to be "
-            "trusted, put its public key there; else train it anew."
+            f"{folder.name} is signed by a key that ADAPTERS_PUBLIC_KEY does not hold",
+            mend="put its public key there if it is to be trusted",
         )
 
     def _keys(self, public_key: Path) -> Iterator[tuple[str, verifying.Config]]:
@@ -152,11 +151,11 @@ def refuse_unsafe_files(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise UnsafeFiles(f"{folder.name} holds {name}, which is a link or no file. Train it anew.")
+            raise UnsafeFiles(f"{folder.name} holds {name}, which is a link or no file")
         if path.is_file() and path.suffix not in SAFE_SUFFIXES and name != SIGNATURE_FILE:
             raise UnsafeFiles(
                 f"{folder.name} holds {name}. Weights are safetensors only, and beside them stand "
-                f"{', '.join(SAFE_SUFFIXES[1:])}: other kinds may run code in who loads them."
+                f"{', '.join(SAFE_SUFFIXES[1:])}: other kinds may run code in who loads them"
             )
 
 

@@ -92,11 +92,11 @@ async def test_a_lost_champion_is_said_with_what_to_do_until_it_is_there_again(
         await look(service, models, files, minutes=11)
         [reason] = await lost(service)
         assert reason.startswith(f"{champion.name} is champion and is lost: ")
-        if before is None:
-            assert reason.endswith(f". Train anew (tuneloop train {WORKLOAD}).")
-        else:
-            back = f"Roll back to {before.name} (tuneloop rollback {WORKLOAD})"
-            assert reason.endswith(f". {back}, or train anew (tuneloop train {WORKLOAD}).")
+        ways = [] if fault == "never taken" else ["restore its files"]
+        ways += [f"roll back to {before.name} (tuneloop rollback {WORKLOAD})"] if before else []
+        *others, last = [*ways, f"train it anew (tuneloop train {WORKLOAD})"]
+        todo = f"{', '.join(others)}, or {last}" if others else last
+        assert reason.endswith(f". {todo[0].upper()}{todo[1:]}.")
         assert f"{WORKLOAD}: {reason}" in caplog.text
 
     shutil.rmtree(stored, ignore_errors=True)

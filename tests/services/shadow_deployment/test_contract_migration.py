@@ -247,7 +247,7 @@ async def test_an_adapter_whose_answers_are_not_one_token_on_this_server_gets_no
     await work_until_idle(shadow_of(service, models, files))
     assert [event.champion for event in service.consumed(ModelPromoted)] == [old]
     assert f"{old.name} has no contract yet" in caplog.text
-    assert "Serve that, or train anew" in caplog.text
+    assert "Serve that, or train it anew" in caplog.text
 
 
 @pytest.mark.parametrize("fault", ["another base", "another tokenizer", "it refuses", "its files are away"])

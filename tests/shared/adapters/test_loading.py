@@ -98,7 +98,7 @@ async def test_a_contract_that_was_changed_after_it_was_frozen_is_refused(
 
 async def test_an_adapter_that_never_had_a_contract_is_refused(models: ModelServer, files: Files) -> None:
     adapter = files.freeze_adapter("old", lora_adapter(1), MODEL)
-    await refused(AdapterLoading(files, models), adapter, NoContract, "Train it again")
+    await refused(AdapterLoading(files, models), adapter, NoContract, "Train it anew")
 
 
 async def test_a_contract_that_this_version_cannot_read_is_none(
