@@ -9,22 +9,21 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from services.shadow_deployment.champion_history import AliasRevision, way_back
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.lost_champion import REFUSED, Finding, refused, sentence
 from services.shadow_deployment.store import ShadowStore
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.refusals import AdapterRefused, NotForThisServer
+from shared.adapters.refusals import AdapterRefused
 from shared.backoff import SaysSeldom
 from shared.events import FrozenAdapter
-from shared.model_server import ModelServerDown, ModelServerRefused, UnknownModel
+from shared.model_server import ModelServerDown
 from shared.projections import Workloads
 from shared.service import Clock
 
-FOR_NOW = (NotForThisServer, ModelServerRefused, UnknownModel)
-"""Why a model server does not take an adapter, that another server may make good."""
 LOOK_SECONDS = 300.0
 """How often to look whether a champion is loaded; one that is not is loaded, or is lost."""
 
@@ -41,15 +40,6 @@ class ChampionCheck:
     _found: dict[str, Finding] = field(default_factory=dict)
     _says: defaultdict[str, SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
 
-    async def load(self, champion: FrozenAdapter) -> None:
-        """Raises like `AdapterLoading.load`, and why it has no contract while it waits for one."""
-        self._has_contract_or_gets_none(champion)
-        await self.loading.load(champion)
-
-    def _has_contract_or_gets_none(self, champion: FrozenAdapter) -> None:
-        if (error := self.contracts.waiting.get(champion.name)) is not None:
-            raise error
-
     def why_lost(self, workload: str, champion: str) -> str:
         """Why that champion can be loaded no more; empty: as far as is known it can."""
         found = self._found.get(workload)
@@ -60,40 +50,61 @@ class ChampionCheck:
     async def look(self, loaded: Collection[str]) -> None:
         """At every workload's champion that was not looked at lately; `loaded` is on the model server."""
         for added in self.workloads.all():
-            if not added.is_retired:
-                await self.look_at(added.name, loaded)
+            history = [] if added.is_retired else await self.store.history(added.name)
+            if not history or self._is_proved(added.name, history[-1].champion, loaded):
+                continue
+            try:
+                await self._look(added.name, history, loaded)
+            except (ModelServerDown, OSError) as error:
+                log.warning("whether %s can be loaded is not known: %s", history[-1].champion.name, error)
 
-    async def look_at(self, workload: str, loaded: Collection[str]) -> None:
-        """As `look`, at the champion of one."""
-        history = await self.store.history(workload)
-        if not history:
-            return
-        champion, before = history[-1].champion, self._found.get(workload)
-        if before is not None and before.adapter != champion:
-            before = None
-        is_loaded = champion.name in loaded
-        if before is not None and is_loaded and before.is_fresh(self.clock()):
-            return
-        found = await self._looked_at(champion, before, is_loaded=is_loaded)
-        if found is not None:
-            self._found[workload] = found
-            await self._tell(workload, history, found)
+    async def look_at(
+        self, workload: str, loaded: Collection[str], refused_since: datetime | None = None
+    ) -> Finding:
+        """As `look`, at the champion that one has, and in any case.
 
-    async def _looked_at(
-        self, champion: FrozenAdapter, before: Finding | None, *, is_loaded: bool
-    ) -> Finding | None:
-        """None: it cannot be known now."""
-        now = self.clock()
+        `refused_since` is when somebody else found it refused. Raises ModelServerDown and OSError while
+        nothing can be known.
+        """
+        return await self._look(workload, await self.store.history(workload), loaded, refused_since)
+
+    async def _look(
+        self,
+        workload: str,
+        history: list[AliasRevision],
+        loaded: Collection[str],
+        refused_since: datetime | None = None,
+    ) -> Finding:
+        champion = history[-1].champion
+        before = self._before(workload, champion)
+        if before is None:
+            was_lost = bool(await self.store.lost_champion(workload, champion))
+            before = Finding(champion, self.clock(), is_lost=was_lost)
+        if refused_since is not None:
+            before = replace(before, since=min(before.since or refused_since, refused_since))
+        found = await self._looked_at(before, is_loaded=champion.name in loaded)
+        self._found[workload] = found
+        await self._tell(workload, history, found)
+        return found
+
+    def _is_proved(self, workload: str, champion: FrozenAdapter, loaded: Collection[str]) -> bool:
+        before = self._before(workload, champion)
+        return before is not None and champion.name in loaded and before.is_fresh(self.clock())
+
+    def _before(self, workload: str, champion: FrozenAdapter) -> Finding | None:
+        found = self._found.get(workload)
+        return found if found is not None and found.adapter == champion else None
+
+    async def _looked_at(self, before: Finding, *, is_loaded: bool) -> Finding:
+        champion, now = before.adapter, self.clock()
         try:
-            self._has_contract_or_gets_none(champion)
+            if (error := self.contracts.waiting.get(champion.name)) is not None:
+                raise error  # why it has no contract while it waits for one
             await self.loading.contract_of(champion, as_stored=True)
             if not is_loaded:
                 await self.loading.load(champion)
         except REFUSED as error:
-            return refused(champion, now, error, before.since if before else None)
-        except (ModelServerDown, OSError) as error:
-            log.warning("whether %s can be loaded is not known: %s", champion.name, error)
-            return None
+            return refused(before, now, error)
         return Finding(champion, now)
 
     async def _tell(self, workload: str, history: list[AliasRevision], found: Finding) -> None:

@@ -40,15 +40,14 @@ class Finding:
         return self.error is None and now - self.at < PROVED
 
 
-def refused(adapter: FrozenAdapter, now: datetime, error: Exception, since: datetime | None) -> Finding:
-    """What an error of REFUSED makes of it. Its own files condemn it at once.
-
-    `since` is when it was first refused for what may pass, if it was.
-    """
+def refused(before: Finding, now: datetime, error: Exception) -> Finding:
+    """What an error of REFUSED makes of it. Its own files condemn it at once. What is lost is so until it can
+    be loaded."""
     if not isinstance(error, MAY_PASS):
-        return Finding(adapter, now, error, is_lost=True)
-    since = since or now
-    return Finding(adapter, now, error, since, is_lost=now - since >= PATIENCE)
+        return Finding(before.adapter, now, error, is_lost=True)
+    since = before.since or now
+    is_lost = before.is_lost or now - since >= PATIENCE
+    return Finding(before.adapter, now, error, since, is_lost)
 
 
 def sentence(workload: str, found: Finding, way_back: str | None) -> str:

@@ -7,16 +7,17 @@ import logging
 import math
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.shadow_deployment.candidate_waits import CandidateWaits
-from services.shadow_deployment.champion_check import FOR_NOW, LOOK_SECONDS, ChampionCheck
+from services.shadow_deployment.champion_check import LOOK_SECONDS, ChampionCheck
 from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.judging import Judging
-from services.shadow_deployment.lost_champion import PATIENCE
+from services.shadow_deployment.lost_champion import MAY_PASS, Finding, refused
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.unpaired_requests import Request, UnpairedRequests
@@ -59,6 +60,8 @@ class Shadow:
     """Workload → the run whose candidate is loaded, and how that is asked."""
     _failures: Failures = field(default_factory=Failures)
     """Runs whose candidate the model server did not take."""
+    _found: dict[str, Finding] = field(default_factory=dict)
+    """Run → its candidate whose files are away."""
     _says: dict[str, SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
     _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Workload → requests that the model server will not take; tried again after a restart."""
@@ -116,10 +119,8 @@ class Shadow:
         if candidate.champion is None:
             await self._judge_without_champion(candidate)
             return False
-        if await self._is_judged_for_a_loss(candidate, candidate.champion):
-            return False
         asked_by = await self._prepare(candidate, added)
-        if asked_by is None:
+        if asked_by is None or await self._is_judged_for_a_loss(candidate, candidate.champion):
             return False
         limit, requests = await self._room(candidate, added), list[Request]()
         if limit:
@@ -140,21 +141,15 @@ class Shadow:
         history = await self.store.history(candidate.workload)
         if not history or self._failures.not_yet(candidate.run_id, time.monotonic()) is not None:
             return
-        champion, refusal = history[-1].champion, ""
-        try:
-            await self.champions.load(champion)
-        except FOR_NOW as error:
-            if self.clock() - candidate.evaluated_at < PATIENCE:
-                await self._wait(candidate, error)
-                return
-            refusal = str(error)
-        except CannotUseKeys as error:
-            await self._wait(candidate, error)
+        refused_since = candidate.evaluated_at if candidate.scorecard.champion_refused else None
+        found = await self._look_at_champion(candidate, await self.models.loaded(), refused_since)
+        if found is None:
             return
-        except (AdapterRefused, FileNotFoundError) as error:
-            refusal = str(error)
+        if found.error is not None and not found.is_lost:
+            await self._wait(candidate, found.error)
+            return
         self._failures.went_well(candidate.run_id)
-        await self.judging.without_champion(candidate, champion, refusal)
+        await self.judging.without_champion(candidate, found.adapter, found.refusal)
 
     async def _is_judged_for_a_loss(self, candidate: CandidateEvaluated, champion: str) -> bool:
         """Where a lost champion answers no more requests, there is nothing to wait for in the shadow.
@@ -166,12 +161,24 @@ class Shadow:
         loaded = await self.models.loaded()
         if champion in loaded:
             return False
-        await self.champions.look_at(candidate.workload, loaded)
-        if not (refusal := self.champions.why_lost(candidate.workload, champion)):
-            return False
-        history = await self.store.history(candidate.workload)
-        await self.judging.without_champion(candidate, history[-1].champion, refusal)
+        found = await self._look_at_champion(candidate, loaded)
+        if found is None or not found.is_lost:
+            return found is None
+        await self.judging.without_champion(candidate, found.adapter, found.refusal)
         return True
+
+    async def _look_at_champion(
+        self,
+        candidate: CandidateEvaluated,
+        loaded: Collection[str],
+        refused_since: datetime | None = None,
+    ) -> Finding | None:
+        """None: it cannot be known now, and the candidate waits."""
+        try:
+            return await self.champions.look_at(candidate.workload, loaded, refused_since)
+        except OSError as error:
+            await self._wait(candidate, error)
+            return None
 
     async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
         """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind.
@@ -190,10 +197,16 @@ class Shadow:
             adapter = copies.get(candidate.candidate.name, candidate.candidate)
             asked_by = LabelContract.of(await self.loading.load(adapter))
         except (Tampered, FileNotFoundError) as error:
+            now = self.clock()
+            found = refused(self._found.get(candidate.run_id) or Finding(adapter, now), now, error)
+            if not found.is_lost:
+                self._found[candidate.run_id] = found
+                await self._wait(candidate, error)
+                return None
             reason = f"Its files are not those that were evaluated: {error}"
             await self.judging.reject(candidate, reason, promotion)
             return None
-        except (*FOR_NOW, CannotUseKeys) as error:
+        except (*MAY_PASS, CannotUseKeys) as error:
             await self._wait(candidate, error)
             return None
         except AdapterRefused as error:
@@ -201,6 +214,7 @@ class Shadow:
             await self.judging.reject(candidate, reason, promotion)
             return None
         self._failures.went_well(candidate.run_id)
+        self._found.pop(candidate.run_id, None)
         await self.publish(*await self.store.pair_events(candidate.workload, candidate.run_id))
         self._prepared[candidate.workload] = (candidate.run_id, asked_by)
         return asked_by

@@ -360,7 +360,12 @@ async def test_a_candidate_without_champion_is_judged_alone_only_if_the_champion
     await service.handlers.on_workload_added(workload())
     await service.handlers.on_candidate_evaluated(evaluated("first", None, adapter_files=first, minutes=0))
     await service.handlers.on_candidate_evaluated(evaluated("second", None, adapter_files=second))
-    await work_until_idle(shadow_of(service, models, files, verifier=Verifier(public)))
+    shadow = shadow_of(service, models, files, verifier=Verifier(public))
+    await work_until_idle(shadow)
+    if fault == "it is gone":
+        assert len(service.consumed(CandidateJudged)) == 1, "it may be away for a while"
+        service.now += timedelta(minutes=10)
+        await until_judged(service, shadow, 2)
     judged, promoted = service.consumed(CandidateJudged)[-1], service.consumed(ModelPromoted)[-1]
     if fault == "none":
         assert judged.verdict is Verdict.HOLD
@@ -448,7 +453,13 @@ async def test_without_the_files_that_were_evaluated_the_candidate_is_rejected(
     await service.with_champion()
     broken = adapter(frozen.name, uri=frozen.uri if fault == "other files" else f"{frozen.uri}-gone")
     await service.handlers.on_candidate_evaluated(evaluated("second", adapter_files=broken))
-    await shadow_of(service, models, files).work_once()
+    shadow = shadow_of(service, models, files)
+    await shadow.work_once()
+    if fault == "no files":
+        (waits,) = await waiting(service)
+        assert waits["why"].startswith("adapter second"), "they may be away for a while"
+        service.now += timedelta(minutes=10)
+        await until_judged(service, shadow, 2)
     judged = service.consumed(CandidateJudged)[-1]
     assert judged.verdict is Verdict.REJECT
     assert judged.reason.startswith("Its files are not those that were evaluated: adapter second")
