@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ def train_answers(build: Callable[[], Any], tokenizer: Any, work: TrainingWork) 
     """
     model = build()
     trained, weights = _train(model, tokenizer, work)
-    gc.collect()  # the trainer, which holds AdamW's moments: what follows needs the room
+    base_model.release_memory()  # the trainer's, which holds AdamW's moments: what follows needs the room
     if processes.count() > 1:
         torch.distributed.barrier()  # nobody leaves while another still asks for its part
         torch.distributed.destroy_process_group()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
@@ -103,6 +104,7 @@ def weights(base_model: str, device: Device, **loading: Any) -> Any:
 
     `loading` goes to from_pretrained as it is.
     """
+    release_memory()
     try:
         return AutoModelForCausalLM.from_pretrained(
             base_model,
@@ -136,6 +138,15 @@ def placed(model: Any, device: Device) -> Any:
         if torch.cuda.mem_get_info()[0] > ROOM * size:
             return model.to("cuda")
     return model
+
+
+def release_memory() -> None:
+    """Gives back what an earlier model had: it lives on in cycles, and then in the allocators' hands."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's own
+        trim(0)
 
 
 def peak_memory_gb(device: Device) -> float:
