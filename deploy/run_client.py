@@ -38,6 +38,8 @@ class Run(BaseModel):
     final_loss: float
     eval_loss: float | None
     seconds: float
+    peak_memory_gb: float | None
+    estimated_memory_gb: float | None
     warnings: list[str]
     reason: str
     requested_by: str

@@ -24,8 +24,8 @@ class CandidateViews:
             "SELECT run_id, dataset_id, ifNull(cycle_id, '') AS cycle, candidate, state, steps, "
             "final_loss, seconds, "
             "reason, changed_at, method, requested_by, training, plan, train_rows, rows_seen, eval_loss, "
-            "warnings FROM runs_v1 WHERE workload = {workload:String} ORDER BY changed_at "
-            "DESC LIMIT 100",
+            "warnings, peak_memory_gb, estimated_memory_gb FROM runs_v1 WHERE workload = {workload:String} "
+            "ORDER BY changed_at DESC LIMIT 100",
             workload=workload,
         )
         return [
@@ -48,6 +48,8 @@ class CandidateViews:
                 row["rows_seen"],
                 row["eval_loss"],
                 row["warnings"],
+                row["peak_memory_gb"],
+                row["estimated_memory_gb"],
             )
             for row in rows
         ]

@@ -97,6 +97,8 @@ class Run:
     rows_seen: int | None = None
     eval_loss: float | None = None
     warnings: Sequence[str] = ()
+    peak_memory_gb: float | None = None
+    estimated_memory_gb: float | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def run_figures(run: page_queries.Run) -> RunFigures:
         ("Final loss", f"{run.final_loss:.3f}" if run.steps else ""),
         ("Eval loss", "" if run.eval_loss is None else f"{run.eval_loss:.3f}"),
         ("Time", f"{run.seconds:,.0f} s" if run.seconds else ""),
+        ("Memory", _memory(run)),
     ]
     settings = run.plan or run.training or {}
     return RunFigures(
@@ -48,6 +49,13 @@ def seen(run: page_queries.Run) -> str:
     if run.rows_seen < run.train_rows:
         return f"{run.rows_seen:,} of {run.train_rows:,}, {percent(run.rows_seen / run.train_rows)}"
     return f"{run.rows_seen:,}, {run.rows_seen / run.train_rows:.1f} times each of {run.train_rows:,}"
+
+
+def _memory(run: page_queries.Run) -> str:
+    if run.peak_memory_gb is None:
+        return ""
+    before = run.estimated_memory_gb
+    return f"{run.peak_memory_gb:.1f} GB at most" + (f", {before:.1f} estimated" if before else "")
 
 
 def _said(value: Any) -> str:

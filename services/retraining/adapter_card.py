@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from services.retraining.training_outcome import Trained
+from services.retraining.training_outcome import MemoryTaken, Trained
 from shared.events import DatasetPublished
 from shared.training.plan import TrainingPlan
 from shared.workload import Workload
@@ -23,11 +23,13 @@ def adapter_card(
     dataset: DatasetPublished,
     plan: TrainingPlan,
     trained: Trained,
+    memory: MemoryTaken,
     warnings: Sequence[str],
 ) -> str:
     """The README.md of an adapter, with the header that model hubs read."""
     credit = f"\n## Credit\n\n{workload.credit}\n" if workload.credit else ""
     eval_loss = "" if trained.eval_loss is None else f", {trained.eval_loss:.3f} on validation rows"
+    estimated = "" if memory.estimated is None else f", {memory.estimated:.2f} estimated before"
     warned = "".join(f"- **{warning}**\n" for warning in warnings)
     noted = "".join(f"- {note}\n" for note in trained.notes)
     settings = "\n".join(
@@ -51,6 +53,7 @@ trained by tuneloop to answer with one of {len(workload.labels)} labels, each on
 - training: {trained.steps} of {plan.max_steps} steps, {trained.rows_seen} rows read in all; the weights are
   those of step {trained.best_step}
 - final loss {trained.final_loss:.3f}{eval_loss}
+- memory: {memory.peak:.2f} GB at most{estimated}
 - the rows were redacted automatically before training; see the dataset's manifest for how
 {noted}{warned}
 ## Settings

@@ -55,8 +55,6 @@ def _train(model: Any, tokenizer: Any, work: TrainingWork) -> tuple[Trained, Map
     started = first_start(work.folder)
     plan = work.plan
     set_seed(plan.seed)
-    if plan.device.kind == "cuda":
-        torch.cuda.reset_peak_memory_stats()
     rows = [_tokens(example, tokenizer) for example in work.examples]
     checkpoint = last_whole_checkpoint(work.folder / "checkpoints")
     steps = ended_at(checkpoint, plan.early_stopping_patience) or plan.max_steps
@@ -94,7 +92,6 @@ def _train(model: Any, tokenizer: Any, work: TrainingWork) -> tuple[Trained, Map
         rows_seen=rows_seen(done, len(rows), plan.batch_size, plan.gradient_accumulation_steps),
         seconds=time.time() - started,
         min_grad_norm=min(entry["grad_norm"] for entry in history if "grad_norm" in entry),
-        peak_memory_gb=base_model.peak_memory_gb(plan.device),
     )
     return trained, kept(work.folder, best) if best != done else whole_weights(model)
 

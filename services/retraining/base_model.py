@@ -6,8 +6,6 @@ import ctypes
 import gc
 import logging
 import os
-import resource
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +29,6 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 ROOM = 1.3
 """Times the weights: they, and what a few rows take."""
-MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(frozen=True)
@@ -132,8 +129,7 @@ def this_device() -> Device:
 def placed(model: Any, device: Device) -> Any:
     """The model on the device if it has room for it; else where it is, which is the CPU."""
     if device.kind == "cuda":
-        gc.collect()
-        torch.cuda.empty_cache()  # what an earlier model had is not free before
+        release_memory()
         size = sum(weight.numel() * weight.element_size() for weight in model.parameters())
         if torch.cuda.mem_get_info()[0] > ROOM * size:
             return model.to("cuda")
@@ -147,13 +143,6 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc's own
         trim(0)
-
-
-def peak_memory_gb(device: Device) -> float:
-    """Of the device: the process's resident memory where that is the CPU."""
-    if device.kind == "cuda":
-        return float(torch.cuda.max_memory_allocated()) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT / 1e9
 
 
 def _missing(base_model: str) -> BaseModelMissing:

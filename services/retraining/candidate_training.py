@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from services.retraining.adapter_card import adapter_card, adapter_name
 from services.retraining.job_messages import TrainResult, TrainTask
 from services.retraining.methods import method_named
+from services.retraining.room import peak_memory_gb
 from services.retraining.settings import Settings
-from services.retraining.training_outcome import BaseModelMissing, CannotTrain, Trained
+from services.retraining.training_outcome import BaseModelMissing, CannotTrain, MemoryTaken, Trained
 from services.retraining.training_rows import PromptTooLong
 from services.retraining.training_warnings import warnings
 from services.retraining.training_work import TrainingWork
@@ -78,7 +79,9 @@ def train_candidate(
     except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
         raise Refused(str(error)) from error
     said = warnings(ready.plan, len(ready.examples), trained.rows_seen, ready.cut)
-    return _frozen(task, ready, trained, said, work.adapter_folder, files, settings)
+    estimated = ready.needed.memory if ready.needed else None
+    memory = MemoryTaken(peak_memory_gb(ready.plan.device.kind), estimated)
+    return _frozen(task, ready, trained, memory, said, work.adapter_folder, files, settings)
 
 
 def _let_go(ready: Prepared, trained: Trained, work: TrainingWork) -> None:
@@ -106,6 +109,7 @@ def _frozen(
     task: TrainTask,
     ready: Prepared,
     trained: Trained,
+    memory: MemoryTaken,
     said: tuple[str, ...],
     adapter: Path,
     files: Files,
@@ -113,7 +117,8 @@ def _frozen(
 ) -> TrainResult:
     """The adapter with its card and its signature, where nobody changes it again."""
     workload, dataset = task.added.definition, task.dataset
-    (adapter / "README.md").write_text(adapter_card(workload, dataset, ready.plan, trained, said), "utf-8")
+    card = adapter_card(workload, dataset, ready.plan, trained, memory, said)
+    (adapter / "README.md").write_text(card, "utf-8")
     if settings.signing_key:
         sign(adapter, settings.signing_key, RETRAINING_SIGNING_KEY)
     return TrainResult(
@@ -136,6 +141,8 @@ def _frozen(
             warnings=said,
             plan=ready.contract.training,
             seconds=trained.seconds,
+            peak_memory_gb=memory.peak,
+            estimated_memory_gb=memory.estimated,
             trained_at=now(),
         )
     )

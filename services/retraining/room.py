@@ -1,8 +1,9 @@
-"""The door to what is free here: memory within the container's limit, and disk."""
+"""The door to what is free here, memory within the container's limit and disk, and to what was taken."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from services.retraining import processes
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.device import Kind
-from shared.training.memory import GB, Attention, estimate, refusal
+from shared.training.memory import GB, Attention, Estimate, estimate, refusal
 from shared.training.plan import TrainingPlan
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
@@ -18,25 +19,43 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def why_no_room(
-    plan: TrainingPlan,
-    base: BaseModelShape | None,
-    tokens: int,
-    attention: Attention,
-    folder: Path,
-    memory_gb: float | None = None,
+    plan: TrainingPlan, needed: Estimate, folder: Path, memory_gb: float | None = None
 ) -> str | None:
-    """Why the training of rows of at most `tokens` must not start here; None if it may.
+    """Why the training that needs so much must not start here; None if it may.
 
     `memory_gb` stands for what the device has free, which is looked up if it is left out. Of several GPUs the
-    one with the least has to do. A model of unknown shape is not counted.
+    one with the least has to do.
     """
-    if base is None:
-        return None
-    together = 1 if plan.method == "fusion" else processes.count()  # the first process fuses alone
-    needed = estimate(plan, base, tokens, attention, together)
-    memory = free_memory_gb(plan.device.kind, together) if memory_gb is None else memory_gb
+    memory = free_memory_gb(plan.device.kind, _together(plan)) if memory_gb is None else memory_gb
     disk = shutil.disk_usage(folder).free / GB
     return refusal(plan.method, needed, memory, disk, str(folder), free_host_memory() / GB)
+
+
+def needs(
+    plan: TrainingPlan, base: BaseModelShape | None, tokens: int, attention: Attention
+) -> Estimate | None:
+    """What the training of rows of at most `tokens` will take here; None for a model of unknown shape."""
+    return None if base is None else estimate(plan, base, tokens, attention, _together(plan))
+
+
+def _together(plan: TrainingPlan) -> int:
+    """Processes of this training: a fusion is the first one's alone."""
+    return 1 if plan.method == "fusion" else processes.count()
+
+
+def peak_memory_gb(kind: Kind) -> float:
+    """The most that this process has taken so far: of its GPU, or resident in the machine's memory.
+
+    Of a GPU it is what torch's allocator held, without CUDA's own context.
+    """
+    if kind == "cuda":
+        import torch
+
+        return float(torch.cuda.max_memory_reserved()) / GB
+    try:
+        return _field(PROC / "self" / "status", "VmHWM:") * 1024 / GB
+    except (OSError, ValueError):  # no Linux, which counts here whoever started this process; macOS: bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GB
 
 
 def free_memory_gb(kind: Kind, gpus: int = 1) -> float:

@@ -228,5 +228,7 @@ def _what_came_of(trained: CandidateTrained) -> dict[str, Any]:
         "final_loss": trained.final_loss,
         "eval_loss": trained.eval_loss,
         "seconds": trained.seconds,
+        "peak_memory_gb": trained.peak_memory_gb,
+        "estimated_memory_gb": trained.estimated_memory_gb,
         "warnings": list(trained.warnings),
     }

@@ -20,11 +20,20 @@ class Trained:
     seconds: float
     """From the first start of this training, restarts included."""
     min_grad_norm: float
-    peak_memory_gb: float
     notes: tuple[str, ...] = ()
     """How the adapter was made, where there is more to say than the settings: sentences for its card."""
     lora_r: int | None = None
     """The adapter's rank where it is not the plan's."""
+
+
+@dataclass(frozen=True)
+class MemoryTaken:
+    """Gigabytes (1e9 bytes) of the device, or of the machine where that is the CPU."""
+
+    peak: float
+    """Measured: the most that the training's process had, from its start until the adapter was tried."""
+    estimated: float | None
+    """Counted before it began; None for a base model of unknown shape."""
 
 
 class BaseModelMissing(Exception):

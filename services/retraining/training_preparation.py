@@ -10,7 +10,7 @@ from typing import Any
 from services.retraining import base_model as base_models
 from services.retraining.fusion_parts import with_its_adapters
 from services.retraining.job_messages import TrainTask
-from services.retraining.room import why_no_room
+from services.retraining.room import needs, why_no_room
 from services.retraining.target_modules import why_no_targets
 from services.retraining.training_outcome import CannotTrain
 from services.retraining.training_rows import Example, Probe, TrainingRows, probes
@@ -19,6 +19,7 @@ from shared.adapters.base_model_digest import base_model_digest
 from shared.adapters.contract import AdapterContract
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.defaults import plan, seed, validated
+from shared.training.memory import Estimate
 from shared.training.plan import TrainingPlan
 
 Row = Mapping[str, Any]
@@ -29,6 +30,8 @@ class Prepared:
     base_model: str
     """A folder, or a hub's id."""
     plan: TrainingPlan
+    needed: Estimate | None
+    """None for a base model of unknown shape."""
     contract: AdapterContract
     train_rows: Sequence[Row]
     examples: Sequence[Example]
@@ -88,7 +91,8 @@ def prepared(
     if reason := why_no_targets(planned.target_modules, base.linear_layers):
         raise CannotTrain(reason)
     shape = BaseModelShape.of(base.config.to_dict())
-    if reason := why_no_room(planned, shape, longest, base_models.attention(planned.device), folder):
+    needed = needs(planned, shape, longest, base_models.attention(planned.device))
+    if needed and (reason := why_no_room(planned, needed, folder)):
         raise CannotTrain(reason)
     examples, cut = training_rows.examples(train_rows, planned.max_length)
     validation, cut_there = training_rows.examples(validation_rows, planned.max_length)
@@ -104,5 +108,13 @@ def prepared(
         lora_r=planned.lora_r,
     )
     return Prepared(
-        base_model, planned, contract, train_rows, examples, validation_rows, validation, cut + cut_there
+        base_model,
+        planned,
+        needed,
+        contract,
+        train_rows,
+        examples,
+        validation_rows,
+        validation,
+        cut + cut_there,
     )

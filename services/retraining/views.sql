@@ -3,14 +3,15 @@
 CREATE OR REPLACE VIEW runs_v1 AS
 SELECT
     run_id, workload, dataset_id, cycle_id, candidate, state, steps, final_loss, seconds, reason, changed_at,
-    requested_by, training, method, plan, train_rows, rows_seen, eval_loss, warnings
+    requested_by, training, method, plan, train_rows, rows_seen, eval_loss, warnings,
+    peak_memory_gb, estimated_memory_gb
 FROM runs FINAL;
 
 -- Every adapter there is. Which one answers is for the owner of the alias to say.
 CREATE OR REPLACE VIEW adapters_v1 AS
 SELECT
     workload, name, run_id, uri, digest, base_model, method, plan, dataset_id, cycle_id, train_rows, rows_seen, steps,
-    final_loss, eval_loss, seconds, warnings, trained_at
+    final_loss, eval_loss, seconds, warnings, trained_at, peak_memory_gb, estimated_memory_gb
 FROM adapters FINAL;
 
 CREATE OR REPLACE VIEW scorecards_v1 AS

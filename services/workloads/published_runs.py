@@ -41,6 +41,8 @@ class Run:
     final_loss: float
     eval_loss: float | None
     seconds: float
+    peak_memory_gb: float | None
+    estimated_memory_gb: float | None
     warnings: list[str]
     reason: str
     requested_by: str
@@ -62,6 +64,8 @@ class Adapter:
     final_loss: float
     eval_loss: float | None
     seconds: float
+    peak_memory_gb: float | None
+    estimated_memory_gb: float | None
     warnings: list[str]
     trained_at: datetime
 

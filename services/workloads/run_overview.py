@@ -106,6 +106,8 @@ def _requested(event: TrainingRequested) -> Run:
         final_loss=0.0,
         eval_loss=None,
         seconds=0.0,
+        peak_memory_gb=None,
+        estimated_memory_gb=None,
         warnings=[],
         reason="",
         requested_by=event.requested_by,

@@ -92,6 +92,8 @@ class RunState(BaseModel):
     final_loss: float
     eval_loss: float | None
     seconds: float
+    peak_memory_gb: float | None
+    estimated_memory_gb: float | None
     warnings: list[str]
     reason: str
     requested_by: str
@@ -122,6 +124,8 @@ class AdapterShown(BaseModel):
     final_loss: float
     eval_loss: float | None
     seconds: float
+    peak_memory_gb: float | None
+    estimated_memory_gb: float | None
     plan: dict[str, Any] | None
 
     @classmethod

@@ -130,6 +130,10 @@ class CandidateTrained(UpToCutoff):
     """What its owner should know, a sentence each."""
     plan: Annotated[dict[str, Any], Field(max_length=MOST_ITEMS)] | None = None
     """Every setting that ran, with its value."""
+    peak_memory_gb: Annotated[Number, Field(ge=0)] | None = None
+    """The most that its process took, in 1e9 bytes: of its GPU, or of the machine's memory."""
+    estimated_memory_gb: Annotated[Number, Field(ge=0)] | None = None
+    """The same as it was counted before the training began; None for a base model of unknown shape."""
     seconds: Number
     trained_at: Moment
 

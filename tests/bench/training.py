@@ -77,6 +77,7 @@ def ours(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
     from services.retraining import base_model
     from services.retraining.batch_order import batches
     from services.retraining.methods.lora import train
+    from services.retraining.room import peak_memory_gb
 
     trained_on, judged = examples(arguments.rows)
     base = base_model.describe(arguments.base_model)
@@ -99,13 +100,14 @@ def ours(arguments: argparse.Namespace, folder: Path, turns: Turns) -> None:
             on_step=on_step,
         )
     )
+    peak = peak_memory_gb(settings.device.kind)
     weights = base_model.weights(arguments.base_model, settings.device)
     model = PeftModel.from_pretrained(weights, folder / "adapter").to(settings.device.kind).eval()
     turns.tell(
         {
             "eval_loss": answer_loss(model, encoded(base, judged)),
             "min_grad_norm": trained.min_grad_norm,
-            "peak_memory_gb": trained.peak_memory_gb,
+            "peak_memory_gb": peak,
         }
     )
 

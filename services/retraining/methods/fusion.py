@@ -86,7 +86,6 @@ def fuse(work: TrainingWork) -> Trained:
         rows_seen=0,
         seconds=time.time() - started,
         min_grad_norm=0.0,
-        peak_memory_gb=base_model.peak_memory_gb(plan.device),
         lora_r=model.peft_config[FUSED].r,
         notes=(f"fused by {plan.combination} out of {', '.join(plan.adapters)}",),
     )

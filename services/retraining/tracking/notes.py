@@ -107,6 +107,8 @@ def _trained(event: CandidateTrained) -> RunNote:
         "rows_seen": event.rows_seen,
         "epochs_seen": event.epochs_seen,
         "training_seconds": event.seconds,
+        "peak_memory_gb": event.peak_memory_gb,
+        "estimated_memory_gb": event.estimated_memory_gb,
     }
     return RunNote(
         event.workload,

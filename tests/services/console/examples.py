@@ -319,6 +319,8 @@ def _cycles(now: datetime) -> dict[str, list[Row]]:
                 "steps": 60,
                 "final_loss": 0.61,
                 "seconds": 119.0,
+                "peak_memory_gb": 2.31,
+                "estimated_memory_gb": 2.64,
                 "method": "lora",
                 "plan": '{"method": "lora", "lora_r": 16, "learning_rate": 0.002, "max_steps": 60}',
                 "train_rows": 320 + 114 * (version - 1),

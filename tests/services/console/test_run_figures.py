@@ -11,7 +11,7 @@ from tests.services.console.examples import NOW
 RUN = page_queries.Run(
     "r1", "d1", "c1", "x", "evaluated", 60, 0.612, 119.0, "", NOW, "qlora", "ada",
     {"method": "qlora"}, {"method": "qlora", "learning_rate": 2e-4, "target_modules": ["q", "v"]},
-    400, 960, 0.655, ["few rows"],
+    400, 960, 0.655, ["few rows"], 2.31, 2.64,
 )  # fmt: skip
 
 
@@ -25,6 +25,7 @@ def test_a_run_says_its_method_what_it_saw_its_losses_and_every_setting() -> Non
         "Final loss": "0.612",
         "Eval loss": "0.655",
         "Time": "119 s",
+        "Memory": "2.3 GB at most, 2.6 estimated",
     }
     assert dict(figures.settings) == {"method": "qlora", "learning_rate": "0.0002", "target_modules": "q, v"}
     assert (list(figures.warnings), figures.is_under_way) == (["few rows"], False)
@@ -33,7 +34,7 @@ def test_a_run_says_its_method_what_it_saw_its_losses_and_every_setting() -> Non
 def test_what_has_not_run_yet_shows_what_was_asked_for() -> None:
     waiting = replace(
         RUN, state="training", method="", plan=None, steps=0, seconds=0.0, rows_seen=None, train_rows=0,
-        eval_loss=None, requested_by="",
+        eval_loss=None, requested_by="", peak_memory_gb=None,
     )  # fmt: skip
     figures = run_figures(waiting)
     assert dict(figures.lines) == {
@@ -42,6 +43,10 @@ def test_what_has_not_run_yet_shows_what_was_asked_for() -> None:
     }
     assert figures.settings == [("method", "qlora")]
     assert figures.is_under_way
+
+
+def test_a_model_of_unknown_shape_has_a_peak_and_no_estimate() -> None:
+    assert ("Memory", "2.3 GB at most") in run_figures(replace(RUN, estimated_memory_gb=None)).lines
 
 
 def test_rows_that_were_never_seen_are_told_as_a_share() -> None:

@@ -115,7 +115,13 @@ def test_a_candidate_carries_its_method_and_what_there_is_to_say_of_it(
         "best_step": contract.training["best_step"],
         "rows_seen": trained.rows_seen,
     }
-    assert noted in (folder / "README.md").read_text()
+    card = (folder / "README.md").read_text()
+    assert noted in card
+    assert trained.peak_memory_gb is not None
+    assert trained.estimated_memory_gb is not None
+    assert trained.peak_memory_gb > 0.1
+    said = f"{trained.peak_memory_gb:.2f} GB at most, {trained.estimated_memory_gb:.2f} estimated before"
+    assert said in card
 
 
 def assert_scaled_as_shown(trained: CandidateTrained, config: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from services.retraining import room
-from services.retraining.room import PAGE, free_host_memory, free_memory_gb, why_no_room
+from services.retraining.room import PAGE, free_host_memory, free_memory_gb, needs, why_no_room
 from shared.training.defaults import plan
 from shared.training.device import Device
 from shared.training.section import Training
@@ -87,7 +89,9 @@ def test_processes_that_train_together_are_refused_for_what_they_read_together(
     monkeypatch.setattr(room, "free_host_memory", lambda: 40e9)
     for processes, is_refused in (("2", False), ("4", True)):
         monkeypatch.setenv("WORLD_SIZE", processes)
-        reason = why_no_room(planned, LLAMA_7B, 64, "sdpa", tmp_path, memory_gb=1000.0)
+        needed = needs(planned, LLAMA_7B, 64, "sdpa")
+        assert needed is not None
+        reason = why_no_room(planned, needed, tmp_path, memory_gb=1000.0)
         assert (reason is not None) is is_refused
 
 
@@ -97,14 +101,27 @@ def test_a_fusion_is_the_first_processs_alone_however_many_there_are(
     fusion = Training(method="fusion", adapters=("one", "two"))
     planned = plan(fusion, 100, 3, 64, LLAMA_7B.parameters, Device(kind="cuda", dtype="bfloat16"))
     monkeypatch.setenv("WORLD_SIZE", "4")
-    reason = why_no_room(planned, LLAMA_7B, 64, "sdpa", tmp_path, memory_gb=12.0)
+    needed = needs(planned, LLAMA_7B, 64, "sdpa")
+    assert needed is not None
+    reason = why_no_room(planned, needed, tmp_path, memory_gb=12.0)
     assert reason is not None
     assert "weights 13." in reason
 
 
 def test_a_training_with_too_little_memory_is_refused_before_it_starts(tmp_path: Path) -> None:
     planned = plan(Training(method="full"), 100, 3, 64, LLAMA_7B.parameters, Device())
-    reason = why_no_room(planned, LLAMA_7B, 64, "eager", tmp_path, memory_gb=24.0)
+    needed = needs(planned, LLAMA_7B, 64, "eager")
+    assert needed is not None
+    reason = why_no_room(planned, needed, tmp_path, memory_gb=24.0)
     assert reason is not None
     assert "24.0 GB are free" in reason
-    assert why_no_room(planned, None, 64, "eager", tmp_path, memory_gb=24.0) is None
+    assert needs(planned, None, 64, "eager") is None  # of unknown shape
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system counts otherwise")
+def test_the_peak_is_this_processs_and_not_that_of_who_started_it() -> None:
+    large = b"x" * 400 * MB
+    asked = "from services.retraining.room import peak_memory_gb; print(peak_memory_gb('cpu'))"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, check=True, text=True).stdout
+    assert len(large) > 0
+    assert 0.01 < float(said) < 0.3

@@ -716,6 +716,9 @@ async def test_a_training_that_is_asked_for_becomes_a_run_of_its_own_on_the_same
     newest = adapters[1]
     assert (newest["method"], json.loads(newest["plan"])["lora_r"]) == ("lora", 2)
     assert (newest["rows_seen"], newest["warnings"]) == (asked.rows_seen, list(asked.warnings))
+    for stored in (newest, runs[asked.run_id]):
+        assert stored["peak_memory_gb"] == asked.peak_memory_gb is not None
+        assert stored["estimated_memory_gb"] == asked.estimated_memory_gb is not None
 
 
 async def test_a_dataset_is_trained_by_the_revision_it_was_made_of_though_that_comes_later(

@@ -411,13 +411,14 @@ async def test_train_follows_its_run_until_it_is_evaluated_and_ends_with_one_jso
     run_id = await under_way(place, running)
     await ran(
         place, clickhouse, run_id, "evaluated", candidate="tickets-v2", method="lora", train_rows=60,
-        rows_seen=40, warnings=["20 rows were never seen"],
+        rows_seen=40, warnings=["20 rows were never seen"], peak_memory_gb=2.25, estimated_memory_gb=2.5,
     )  # fmt: skip
     code, output = await running.end()
     assert code == 0
     told = json.loads(output.splitlines()[-1])
     assert (told["run_id"], told["state"], told["candidate"]) == (run_id, "evaluated", "tickets-v2")
     assert (told["rows_seen"], told["warnings"]) == (40, ["20 rows were never seen"])
+    assert (told["peak_memory_gb"], told["estimated_memory_gb"]) == (2.25, 2.5)
     asked = [event for event in place.workloads.published if isinstance(event, TrainingRequested)]
     assert not asked  # the outbox has not been looked at yet; it publishes what the answer stands for
     await place.workloads.publish_all()
@@ -509,13 +510,16 @@ async def test_adapters_are_listed_and_one_is_shown_whole(place: Place, clickhou
     assert (code, output.strip()) == (0, "No adapter yet. The first is trained when a workload is added.")
     row = ADAPTER.model_dump() | {"workload": "tickets", "run_id": "r1", "method": "qlora", "dataset_id": "d"}
     row |= {"plan": '{"lora_r": 16}', "train_rows": 50_000, "rows_seen": 6_400, "trained_at": NOON}
-    await clickhouse.insert("adapters_v1", [row | {"warnings": ["87 % of its rows were never seen"]}])
+    row |= {"warnings": ["87 % of its rows were never seen"], "peak_memory_gb": 2.25}
+    await clickhouse.insert("adapters_v1", [row])
     code, output = await place.run("adapters", "list")
     assert code == 0
     assert "6,400 of 50,000" in output
     assert f"{ADAPTER.name}: 87 % of its rows were never seen" in output
     code, output = await place.run("adapters", "show", ADAPTER.name[:6])
-    assert (code, json.loads(output)["plan"]) == (0, {"lora_r": 16})
+    shown = json.loads(output)
+    assert (code, shown["plan"]) == (0, {"lora_r": 16})
+    assert (shown["peak_memory_gb"], shown["estimated_memory_gb"]) == (2.25, None)
 
 
 async def test_adapters_in_json_are_one_document_of_all_that_is_known_of_them(

@@ -59,6 +59,8 @@ def trained(number: int) -> CandidateTrained:
         warnings=("Twice.",),
         plan={"lora_r": 16, "device": {"kind": "cpu"}, "target_modules": "all-linear"},
         seconds=9.5,
+        peak_memory_gb=2.25,
+        estimated_memory_gb=2.5,
         trained_at=AT + timedelta(seconds=5),
     )
 

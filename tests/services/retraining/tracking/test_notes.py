@@ -40,6 +40,7 @@ def test_the_plan_becomes_parameters_and_what_was_measured_becomes_metrics() -> 
     assert note.params["device.kind"] == "cpu"
     assert note.params["base_model"] == "small"
     assert (note.metrics["best_eval_loss"], note.metrics["rows_seen"], note.step) == (0.5, 48, 4)
+    assert (note.metrics["peak_memory_gb"], note.metrics["estimated_memory_gb"]) == (2.25, 2.5)
     assert note.tags["tuneloop.adapter"] == adapter(1).name
     assert note.tags["tuneloop.warnings"] == "Twice."
 
