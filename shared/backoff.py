@@ -49,6 +49,10 @@ class Failures:
         """Until it is due; 0 if it is now."""
         return max(0.0, self._of[name][1] - now) if name in self._of else 0.0
 
+    def last(self, name: str) -> Exception | None:
+        """Its last failure, if nothing went well since."""
+        return self._of[name][2] if name in self._of else None
+
     def not_yet(self, name: str, now: float) -> Exception | None:
         """Its last failure, while it is too early to try it again."""
-        return self._of[name][2] if self.seconds_left(name, now) else None
+        return self.last(name) if self.seconds_left(name, now) else None

@@ -70,6 +70,10 @@ class AliasSwitch:
     def look_again(self) -> None:
         self._wake.set()
 
+    def failure(self, adapter: FrozenAdapter) -> Exception | None:
+        """Why it could not be loaded the last time; None: nothing is known against it."""
+        return self._failures.last(adapter.digest)
+
     async def run_for_ever(self) -> None:
         while True:
             self._wake.clear()
@@ -127,6 +131,7 @@ class AliasSwitch:
         except AdapterRefused as error:
             log.error("%s: REFUSED as champion, the old one stays: %s", event.workload, error)
             self._refused[event.workload] = event.revision
+            self._failures.failed(adapter.digest, error, time.monotonic())
             self.metrics.switches.labels(event.workload, "refused").inc()
             return None
         self._failures.went_well(adapter.digest)

@@ -20,6 +20,7 @@ from shared.events import PredictionLogged, WorkloadAdded
 from shared.label_scoring import LabelScoring
 from shared.labels import LabelAnswer
 from shared.model_server import ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.problems import Problem
 from shared.service import Clock
 from shared.subject_ids import subject_id
 from shared.time_ordered_ids import time_ordered_id
@@ -103,15 +104,15 @@ class Answering:
             raise refusals.model_server_refused() from error
         except (UnknownModel, AdapterRefused, OSError) as error:
             self._say(logging.ERROR, workload.name, f"the champion cannot be loaded again: {error}")
-            raise refusals.champion_not_loaded(workload.name) from error
+            raise _not_there(workload.name, error) from error
         finally:
             self.metrics.model_seconds.labels(workload.name).observe(time.perf_counter() - began)
 
     async def _by_champion(self, workload: WorkloadAdded, text: str) -> Scored:
         serving = self.alias.serving.get(workload.name)
         if serving is None:
-            if self.alias.champions.of(workload.name) is not None:
-                raise refusals.champion_not_loaded(workload.name)
+            if (wanted := self.alias.champions.of(workload.name)) is not None:
+                raise _not_there(workload.name, self.alias_switch.failure(wanted))
             raise refusals.no_champion(workload.name)
         try:
             return await self._score(serving, text)
@@ -131,3 +132,12 @@ class Answering:
         """Seldom: every request may bring the same trouble."""
         if self._says[level, workload].is_due(what, time.monotonic()):
             log.log(level, "%s: %s", workload, what)
+
+
+def _not_there(workload: str, error: Exception | None) -> Problem:
+    """Being loaded is only what nobody refuses: not its own files, that may be away, and no model server."""
+    if isinstance(error, AdapterRefused):
+        return refusals.champion_refused(workload, error.what)
+    if isinstance(error, ModelServerRefused | OSError) and not isinstance(error, TimeoutError):
+        return refusals.champion_refused(workload, str(error).rstrip("."))
+    return refusals.champion_not_loaded(workload)

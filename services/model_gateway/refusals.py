@@ -8,6 +8,9 @@ from shared.problems import Problem, come_again
 
 _KEY = "Idempotency-Key"
 _NO_MODEL = "model_not_found"
+_REFUSED = "champion_refused"
+REFUSED_SECONDS = 60
+"""At least so often a champion that could not be loaded again is tried."""
 
 
 def unknown_workload(known: Iterable[str]) -> Problem:
@@ -55,6 +58,17 @@ def no_champion(workload: str) -> Problem:
 def champion_not_loaded(workload: str) -> Problem:
     return come_again(
         "Loading", f"The champion of {workload} is being loaded. Try again in a moment.", seconds=1
+    )
+
+
+def champion_refused(workload: str, why: str) -> Problem:
+    """`why`: what is wrong with it, without an end. Nobody but an operator mends that."""
+    return come_again(
+        "Champion refused",
+        f"The champion of {workload} cannot be loaded, and nothing answers in its place: {why}. Whoever "
+        f"operates this has to restore it, or to roll back (tuneloop rollback {workload}).",
+        seconds=REFUSED_SECONDS,
+        code=_REFUSED,
     )
 
 

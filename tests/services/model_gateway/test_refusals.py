@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from services.model_gateway.champion_alias import ChampionAlias
 from shared.events import now
 from shared.fields import FrozenAdapter
+from shared.model_server import ModelServer
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, contract, promoted
 
 JSON = {"content-type": "application/json"}
@@ -243,7 +245,52 @@ async def test_a_champion_whose_files_were_changed_is_refused_loudly(
     await gateway.apply(added(), promoted(adapter))
     assert "REFUSED" in caplog.text
     assert 'alias_switches_total{outcome="refused",workload="tickets"} 1.0' in gateway.metrics()
-    assert (await gateway.ask()).status_code == 503
+    await said_to_be_refused(gateway, "does not have its digest")
+
+
+async def said_to_be_refused(gateway: Gateway, why: str) -> None:
+    """And not to be loading: nobody is told to come back in a second."""
+    answer = await gateway.ask()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert (answer.json()["code"], answer.json()["error"]["code"]) == ("champion_refused",) * 2
+    assert why in answer.json()["detail"]
+    assert "roll back (tuneloop rollback tickets)" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone"])
+async def test_a_champion_that_its_server_forgot_and_whose_files_are_lost_is_not_said_to_be_loading(
+    gateways: Gateways,
+    adapter: FrozenAdapter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: str,
+) -> None:
+    async def nothing(_: ModelServer) -> set[str]:
+        return set()
+
+    monkeypatch.setattr(ModelServer, "loaded", nothing)
+    stored = tmp_path / "files" / adapter.uri
+    if harm == "changed":
+        (stored / "adapter_config.json").write_text('{"r": 999}')
+    else:
+        shutil.rmtree(stored)
+    forgets = http("404 Not Found", '{"error": {"message": "no such model"}}')
+    async with sick_server(forgets) as url:
+        gateway = await over(gateways, url, adapter)
+        await said_to_be_refused(gateway, "does not have its digest" if harm == "changed" else "is not at")
+
+
+async def test_a_champion_that_nobody_refuses_is_being_loaded(
+    gateways: Gateways, adapter: FrozenAdapter
+) -> None:
+    gateway = await gateways()
+    await gateway.apply(added(), promoted(adapter))
+    answer = await gateway.ask()
+    assert (answer.status_code, answer.headers["retry-after"], answer.json()["title"]) == (
+        503,
+        "1",
+        "Loading",
+    )
 
 
 async def test_a_retired_workload_is_neither_listed_nor_answered(gateways: Gateways) -> None:

@@ -78,7 +78,7 @@ async def test_a_first_champion_that_is_not_signed_opens_nothing(
 ) -> None:
     gateway = await gateways(emptied)
     await gateway.apply(added(), promoted(freeze_trained(files, "tickets-2", 2, added())))
-    assert (await gateway.ask()).status_code == 503
+    assert "is not signed, and ADAPTERS_PUBLIC_KEY asks for it" in (await gateway.ask()).json()["detail"]
 
 
 async def test_a_champion_that_was_tampered_with_since_is_not_loaded_again_when_the_server_forgot_it(
@@ -90,7 +90,8 @@ async def test_a_champion_that_was_tampered_with_since_is_not_loaded_again_when_
     (tmp_path / "files" / good.uri / "README.md").write_text("Changed in the store.")
     async with ModelServer(emptied) as models:
         await models.unload_adapter(good.name)
-        assert (await gateway.ask()).status_code == 503
+        answer = await gateway.ask()
+        assert (answer.status_code, answer.json()["code"]) == (503, "champion_refused")
         assert good.name not in await models.loaded()
 
 
