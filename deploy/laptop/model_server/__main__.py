@@ -70,12 +70,16 @@ class ModelServerProcess:
             if copies is None:
                 copies = copies_that_fit(psutil.virtual_memory().available, engine.bytes_of_a_copy())
             limits = Limits(copies, options.max_lora_rank)
-            self._serving = Serving(engine, options.served_model_name, limits)
+            self._serving = Serving(engine, options.served_model_name, limits, self._fail)
             log.info("%s is ready (%s)", self._options.served_model_name, dtype)
         except Exception as error:
             log.error("the model in %s cannot be loaded: %s", self._options.model, error)
-            self._failed = True
-            self._server.stop()
+            self._fail()
+
+    def _fail(self) -> None:
+        """Ends the process, which its supervisor starts anew."""
+        self._failed = True
+        self._server.stop()
 
 
 def main() -> int:

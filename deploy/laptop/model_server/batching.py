@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -84,6 +85,13 @@ class Busy(Exception):
     """Too many requests wait already. Try again in a moment."""
 
 
+class WorkerDied(Exception):
+    """The thread that asks the model has ended by an error. Only another process answers again."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the model is asked no more ({type(error).__name__}): the server starts anew")
+
+
 def next_pass(
     jobs: Sequence[Job], unread: Callable[[Job], int], most_tokens: int = TOKENS_PER_PASS
 ) -> list[Job]:
@@ -107,13 +115,18 @@ def next_pass(
 class Worker:
     """The one thread that asks the model. A job that fails takes no other with it."""
 
-    def __init__(self, engine: Engine, *, most_unfinished: int = MOST_UNFINISHED) -> None:
+    def __init__(
+        self, engine: Engine, *, on_death: Callable[[], None], most_unfinished: int = MOST_UNFINISHED
+    ) -> None:
+        """`on_death` is called should the thread end by an error of its own: nobody is answered then."""
         self._engine = engine
+        self._on_death = on_death
         self._most_unfinished = most_unfinished
         self._arrived: deque[Job] = deque()
         self._running: list[Job] = []
         self._change = threading.Condition()
         self._stopping = False
+        self._died: BaseException | None = None
         self._clock = 0
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
 
@@ -129,8 +142,10 @@ class Worker:
         return not self._thread.is_alive()
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Takes all of them or raises Busy."""
+        """Takes all of them, or raises Busy or WorkerDied."""
         with self._change:
+            if self._died is not None:
+                raise WorkerDied(self._died)
             if len(self._arrived) + len(self._running) + len(jobs) > self._most_unfinished:
                 raise Busy(f"{self._most_unfinished} requests are waiting already")
             self._arrived.extend(jobs)
@@ -143,6 +158,24 @@ class Worker:
             return begun, len(self._running) - begun + len(self._arrived)
 
     def _work(self) -> None:
+        try:
+            self._answer_until_told_to_stop()
+        except BaseException as error:
+            log.exception("the thread that asks the model has ended; nothing is answered any more")
+            self._end_all(error)
+            self._on_death()
+
+    def _end_all(self, error: BaseException) -> None:
+        """Nobody waits for an answer that never comes, and nobody else begins to."""
+        with self._change:
+            self._died = error
+            unfinished = [*self._running, *self._arrived]
+            self._running, self._arrived = [], deque()
+        for job in unfinished:
+            with suppress(InvalidStateError):  # cancelled meanwhile
+                job.answer.set_exception(WorkerDied(error))
+
+    def _answer_until_told_to_stop(self) -> None:
         in_company = False
         while self._take(in_company):
             jobs = next_pass(self._running, self._engine.unread)

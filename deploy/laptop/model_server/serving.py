@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deploy.laptop.model_server.adapters import Adapters, AlreadyLoaded, NoAdapter
-from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Worker
+from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Worker, WorkerDied
 from deploy.laptop.model_server.limits import Limits
 from deploy.laptop.model_server.lora_config import BadAdapter
 from deploy.laptop.model_server.protocol import Refusal
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 class Serving:
     """One base model with its adapters, ready to answer. For one event loop."""
 
-    def __init__(self, engine: TransformersEngine, name: str, limits: Limits) -> None:
+    def __init__(
+        self, engine: TransformersEngine, name: str, limits: Limits, on_death: Callable[[], None]
+    ) -> None:
+        """`on_death`: see Worker."""
         self.engine = engine
         self.name = name
         self.limits = limits
         read = partial(engine.read, served=name, highest_rank=limits.max_lora_rank)
         self.adapters: Adapters[Any] = Adapters(read, engine.merge, limits.max_loras)
-        self.worker = Worker(engine)
+        self.worker = Worker(engine, on_death=on_death)
         self.worker.start()
 
     def stop(self, timeout_seconds: float) -> bool:
@@ -102,15 +105,17 @@ class Serving:
         jobs = [Job(weights, tuple(prompt), sampling) for prompt, sampling in work]
         try:
             self.worker.submit(jobs)
-        except Busy as error:
+        except (Busy, WorkerDied) as error:
             raise Refusal(503, str(error), "ServiceUnavailableError") from error
         return jobs
 
 
 async def answers_of(jobs: Sequence[Job]) -> list[Answer]:
-    """Waits for all. If it is cancelled or one fails, the worker drops the others."""
+    """Waits for all. If it is cancelled or one fails, the worker drops the others. Raises Refusal."""
     try:
         return await asyncio.gather(*(asyncio.wrap_future(job.answer) for job in jobs))
+    except WorkerDied as error:
+        raise Refusal(503, str(error), "ServiceUnavailableError") from error
     except BaseException:
         for job in jobs:
             job.abandoned = True

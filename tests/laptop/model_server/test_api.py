@@ -67,7 +67,7 @@ def engine() -> LetterEngine:
 
 @pytest.fixture
 async def http(engine: LetterEngine) -> AsyncIterator[httpx.AsyncClient]:
-    serving = Serving(cast(TransformersEngine, engine), "letters", Limits(max_loras=1))
+    serving = Serving(cast(TransformersEngine, engine), "letters", Limits(max_loras=1), lambda: None)
     transport = httpx.ASGITransport(create_app(lambda: serving, "letters"), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield client

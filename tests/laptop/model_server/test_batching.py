@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from deploy.laptop.model_server.batching import Answer, Busy, Job, Sampling, Token, Worker, next_pass
+from deploy.laptop.model_server.batching import (
+    Answer,
+    Busy,
+    Job,
+    Sampling,
+    Token,
+    Worker,
+    WorkerDied,
+    next_pass,
+)
 
 
 def job(weights: str = "base", *, length: int = 10, since: int = 0, max_tokens: int = 1) -> Job:
@@ -93,7 +102,7 @@ def engine() -> CountingEngine:
 
 @pytest.fixture
 def worker(engine: CountingEngine) -> Any:
-    worker = Worker(engine, most_unfinished=8)
+    worker = Worker(engine, on_death=lambda: None, most_unfinished=8)
     worker.start()
     yield worker
     engine.may_pass.set()
@@ -163,3 +172,26 @@ def test_beyond_its_bound_the_worker_is_busy_and_takes_all_or_none(
         worker.submit([job() for _ in range(3)])
     worker.submit([job() for _ in range(2)])
     assert sum(worker.counts()) == 8
+
+
+@pytest.mark.parametrize("step", ["unread", "ending"])
+def test_a_worker_that_dies_says_so_to_all_that_wait_and_to_all_that_come(
+    engine: CountingEngine, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fails(_: Job) -> Any:
+        raise ArithmeticError("of the loop's own, and not of a request")
+
+    monkeypatch.setattr(engine, step, fails)
+    died = threading.Event()
+    worker = Worker(engine, on_death=died.set)
+    jobs = [job("one"), job("two"), job("one", max_tokens=9)]
+    jobs[1].answer.cancel()
+    worker.submit(jobs)
+    worker.start()
+    for each in (jobs[0], jobs[2]):
+        assert isinstance(each.answer.exception(10), WorkerDied)
+    assert died.wait(10)
+    with pytest.raises(WorkerDied, match=r"asked no more \(ArithmeticError\)"):
+        worker.submit([job()])
+    assert worker.counts() == (0, 0)
+    assert worker.stop(timeout_seconds=10)

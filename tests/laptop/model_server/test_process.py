@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +85,34 @@ def test_it_stops_at_once_even_while_the_model_is_being_loaded(base_folder: Path
         assert process.stdin is not None
         process.stdin.close()
     assert process.wait(timeout=5) == 0
+
+
+def test_it_ends_when_the_thread_that_asks_the_model_dies_and_nobody_waits_on(
+    base_folder: Path,
+) -> None:
+    port = free_port()
+    fault = "Worker._advance = lambda *_: 1 / 0"
+    program = f"import runpy; from deploy.laptop.model_server.batching import Worker; {fault}; " + (
+        "runpy.run_module('deploy.laptop.model_server', run_name='__main__')"
+    )
+    options = ["--port", str(port), "--model", str(base_folder), "--served-model-name", MODEL]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *options], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=10), timeout=60
+        ) as http:
+            while http.get("/health").status_code == 503:
+                time.sleep(0.2)
+            answer = http.post("/v1/completions", json={"model": MODEL, "prompt": "One, two,"})
+        assert answer.status_code == 503
+        assert "the model is asked no more (ZeroDivisionError)" in answer.text
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "the thread that asks the model has ended" in said
 
 
 def test_it_serves_in_float32_if_told_to_and_stops_with_requests_under_way(base_folder: Path) -> None:
