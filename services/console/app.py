@@ -7,7 +7,8 @@ import asyncio
 from fastapi import FastAPI
 
 from services.console.commands import Commands
-from services.console.feed import PLENTY, Feed
+from services.console.event_sentences import PLENTY
+from services.console.feed import Feed
 from services.console.handlers import Handlers
 from services.console.parts import Parts
 from services.console.review_client import ReviewClient

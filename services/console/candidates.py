@@ -9,7 +9,8 @@ from math import log
 
 from services.console import page_queries
 from services.console.cycle_status import Snapshot
-from services.console.feed import Progress, Tone
+from services.console.event_sentences import Tone
+from services.console.feed import Progress
 from services.console.figures import count, evidence, interval, percent, points, rows, span
 from services.console.run_figures import seen
 from shared.events import Difference, Rate

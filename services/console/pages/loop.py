@@ -9,7 +9,7 @@ from functools import partial
 from nicegui import ui
 
 from services.console.cycle_status import Round, Snapshot, Stage, in_words, stages
-from services.console.feed import Tone
+from services.console.event_sentences import Tone
 from services.console.pages.dialogs import ask_for_cycle, ask_for_retirement, ask_for_rollback
 from services.console.pages.frame import frame, markup, push
 from services.console.parts import Parts

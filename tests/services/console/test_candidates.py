@@ -9,7 +9,8 @@ from typing import Any
 from services.console import page_queries
 from services.console.candidates import candidate_rows, towards_bound, whisker
 from services.console.cycle_status import Snapshot
-from services.console.feed import Progress, Tone
+from services.console.event_sentences import Tone
+from services.console.feed import Progress
 from services.console.templating import make_render
 from shared.events import Scorecard
 from shared.intervals import paired_difference

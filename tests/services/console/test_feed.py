@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.console.feed import MOST_ENTRIES, PLENTY, Feed, Tone, entry
+from services.console.event_sentences import PLENTY, Tone
+from services.console.feed import MOST_ENTRIES, Feed, entry
 from services.console.templating import make_render
 from shared import events as e
 from shared.events.envelope import Event
