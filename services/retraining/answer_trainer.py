@@ -37,6 +37,7 @@ def train_answers(build: Callable[[], Any], tokenizer: Any, work: TrainingWork) 
     processes, each of which has a part of the weights and of every step's rows, the first alone returns, with
     a model that is whole. Raises CannotTrain; SystemExit in the others.
     """
+    set_seed(work.plan.seed)  # adapters begin at random
     model = build()
     trained, weights = _train(model, tokenizer, work)
     base_model.release_memory()  # the trainer's, which holds AdamW's moments: what follows needs the room
@@ -54,7 +55,6 @@ def _train(model: Any, tokenizer: Any, work: TrainingWork) -> tuple[Trained, Map
     """How it went, and the best epoch's weights."""
     started = first_start(work.folder)
     plan = work.plan
-    set_seed(plan.seed)
     rows = [_tokens(example, tokenizer) for example in work.examples]
     checkpoint = last_whole_checkpoint(work.folder / "checkpoints")
     steps = ended_at(checkpoint, plan.early_stopping_patience) or plan.max_steps

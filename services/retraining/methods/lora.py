@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
-from transformers import set_seed
 
 from services.retraining import base_model
 from services.retraining.answer_trainer import train_answers
@@ -17,7 +16,6 @@ from shared.training.plan import TrainingPlan
 
 def train(work: TrainingWork) -> Trained:
     """Writes `work.folder`/adapter. Raises BaseModelMissing, CannotTrain."""
-    set_seed(work.plan.seed)  # the adapters begin at random
     tokenizer = base_model.describe(work.base_model).tokenizer
 
     def build() -> Any:

@@ -131,6 +131,21 @@ def test_a_training_without_use_4bit_computes_with_the_weights_as_they_are(
             assert layer.weight.dtype == torch.float32
 
 
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_an_adapter_begins_where_the_seed_says(base: str, tmp_path: Path, method: str) -> None:
+    begun = []
+    for name, seed in {"one": 3, "again": 3, "other": 4}.items():
+        done = work(base, tmp_path / name, method=method, seed=seed, max_steps=1, learning_rate=1e-9)
+        method_named(done.plan.method)(done)
+        weights = load_file(done.adapter_folder / "adapter_model.safetensors")
+        begun.append({name: weight for name, weight in weights.items() if ".lora_A." in name})
+    one, again, other = begun
+    assert one
+    for name, weight in one.items():
+        assert torch.equal(weight, again[name])
+        assert not torch.equal(weight, other[name])
+
+
 def layers_by_step(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """The base model's linear layers at every loss that is computed, as the training computes with them."""
     steps: list[list[Any]] = []
