@@ -95,14 +95,27 @@ def test_a_quantised_training_is_judged_on_the_base_model_that_is_served(
     assert "of 20 rows get the same answer" in note
 
 
-@pytest.mark.parametrize("double", [True, False])
+@pytest.mark.parametrize(
+    ("said", "quant_type", "is_double", "computes_in"),
+    [
+        ({}, "nf4", True, torch.float32),
+        ({"bnb_4bit_use_double_quant": False}, "nf4", False, torch.float32),
+        ({"bnb_4bit_quant_type": "fp4"}, "fp4", True, torch.float32),
+        ({"bnb_4bit_compute_dtype": "bfloat16"}, "nf4", True, torch.bfloat16),
+    ],
+    ids=["as it is", "quantised once", "fp4", "computes in bfloat16"],
+)
 def test_a_quantised_training_computes_with_weights_of_four_bits(
-    base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, double: bool
+    base: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Any],
+    quant_type: str,
+    is_double: bool,
+    computes_in: torch.dtype,
 ) -> None:
     steps = layers_by_step(monkeypatch)
-    done = work(
-        base, tmp_path / "run", use_4bit=True, bnb_4bit_use_double_quant=double, max_steps=2, warmup_steps=0
-    )
+    done = work(base, tmp_path / "run", use_4bit=True, max_steps=2, warmup_steps=0, **said)
     method_named(done.plan.method)(done)
     assert len(steps) >= 2
     for layers in steps:
@@ -112,9 +125,9 @@ def test_a_quantised_training_computes_with_weights_of_four_bits(
             assert layer.weight.dtype == torch.uint8  # two weights to a byte
             assert layer.weight.numel() == layer.in_features * layer.out_features / 2
             state = layer.weight.quant_state
-            assert state.quant_type == "nf4"
-            assert state.nested is double
-            assert layer.compute_dtype == torch.float32
+            assert state.quant_type == quant_type
+            assert state.nested is is_double
+            assert layer.compute_dtype == computes_in
 
 
 def test_a_training_without_use_4bit_computes_with_the_weights_as_they_are(
