@@ -18,6 +18,7 @@ from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.judging import Judging
 from services.shadow_deployment.lost_champion import MAY_PASS, Finding, refused
+from services.shadow_deployment.pairing import Pairing
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.unpaired_requests import Request, UnpairedRequests
@@ -27,9 +28,9 @@ from shared.adapters.refusals import AdapterRefused, Tampered
 from shared.adapters.signature import CannotUseKeys
 from shared.backoff import Failures, SaysSeldom, pause_seconds
 from shared.broker import Publish
-from shared.events import CandidateEvaluated, ShadowPairRecorded, WorkloadAdded
+from shared.events import CandidateEvaluated, WorkloadAdded
 from shared.label_scoring import LabelScoring
-from shared.model_server import ModelServer, ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
+from shared.model_server import ModelServer, ModelServerDown
 from shared.projections import Workloads
 from shared.service import Clock
 
@@ -51,7 +52,7 @@ class Shadow:
     settings: Settings
     wake: asyncio.Event
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
-    _scoring: LabelScoring = field(init=False)
+    _pairing: Pairing = field(init=False)
     _waits: CandidateWaits = field(init=False)
     _has_candidates: bool = True
     _tidies_at: float = math.inf
@@ -63,11 +64,9 @@ class Shadow:
     _found: dict[str, Finding] = field(default_factory=dict)
     """Run → its candidate whose files are away."""
     _says: dict[str, SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
-    _skipped: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Workload → requests that the model server will not take; tried again after a restart."""
 
     def __post_init__(self) -> None:
-        self._scoring = LabelScoring(self.models)
+        self._pairing = Pairing(LabelScoring(self.models), self.clock, self.settings.concurrency)
         self._waits = CandidateWaits(self.store, self.clock)
         self.wake.set()
 
@@ -125,14 +124,22 @@ class Shadow:
         limit, requests = await self._room(candidate, added), list[Request]()
         if limit:
             requests = await self.unpaired.first(
-                candidate, candidate.champion, limit, self.clock(), skipped=self._skipped[workload]
+                candidate,
+                candidate.champion,
+                limit,
+                self.clock(),
+                skipped=self._pairing.cannot_be_asked[workload],
             )
-        pairs = await self._pairs(candidate, candidate.champion, added, asked_by, requests)
+        made = await self._pairing.pairs(candidate, candidate.champion, added, asked_by, requests)
+        if made.is_forgotten:
+            self._prepared.pop(workload, None)  # the model server was restarted: load it again
+        if made.error is not None:
+            raise made.error
         await self._waits.go_on(candidate)
-        if not pairs:
+        if not made.pairs:
             return False
-        await self.store.keep_pairs(pairs)
-        await self.publish(*pairs)
+        await self.store.keep_pairs(made.pairs)
+        await self.publish(*made.pairs)
         await self.judging.consider(workload)
         return True
 
@@ -235,61 +242,6 @@ class Shadow:
         if waiting >= self.settings.most_waiting:
             return 0
         return max(0, min(self.settings.batch, workload.definition.promotion.max_pairs - pairs))
-
-    async def _pairs(
-        self,
-        candidate: CandidateEvaluated,
-        champion: str,
-        workload: WorkloadAdded,
-        asked_by: LabelContract,
-        requests: list[Request],
-    ) -> list[ShadowPairRecorded]:
-        at_once = asyncio.Semaphore(self.settings.concurrency)
-
-        async def pair(request: Request) -> ShadowPairRecorded | None:
-            async with at_once:
-                return await self._pair(candidate, champion, workload, asked_by, request)
-
-        outcomes = await asyncio.gather(*(pair(request) for request in requests), return_exceptions=True)
-        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        if any(isinstance(outcome, UnknownModel) for outcome in failed):
-            self._prepared.pop(candidate.workload, None)  # the model server was restarted: load it again
-            failed = [outcome for outcome in failed if not isinstance(outcome, UnknownModel)]
-        if failed:
-            raise failed[0]
-        return [outcome for outcome in outcomes if isinstance(outcome, ShadowPairRecorded)]
-
-    async def _pair(
-        self,
-        candidate: CandidateEvaluated,
-        champion: str,
-        workload: WorkloadAdded,
-        asked_by: LabelContract,
-        request: Request,
-    ) -> ShadowPairRecorded | None:
-        """Both answers by their labels' names of now, so that the same answer is the same."""
-        name = candidate.candidate.name
-        try:
-            scored = await self._scoring.answer(name, asked_by, request.input)
-        except (PromptTooLong, ModelServerRefused) as error:
-            log.warning("%s cannot be asked about %s: %s", name, request.prediction_id, type(error).__name__)
-            self._skipped[candidate.workload].add(request.prediction_id)
-            return None
-
-        present_name = workload.definition.present_name
-        return ShadowPairRecorded(
-            run_id=candidate.run_id,
-            workload=candidate.workload,
-            prediction_id=request.prediction_id,
-            predicted_at=request.predicted_at,
-            champion=champion,
-            champion_answer=present_name(request.answer),
-            champion_confidence=request.confidence,
-            candidate=name,
-            candidate_answer=present_name(scored.answer.label),
-            candidate_confidence=scored.answer.confidence,
-            recorded_at=self.clock(),
-        )
 
     async def _tidy(self) -> None:
         """Gives what has no contract one; looks at the champions; unloads who was judged or of long ago."""
