@@ -16,7 +16,7 @@ from services.console.run_figures import seen
 from shared.events import Difference, Rate
 
 IN_SHADOW = "Answers real requests beside the champion until the evidence is in."
-SIGNS = {"PROMOTE": "▲", "HOLD": "⏸", "REJECT": "✕"}
+SIGNS = {"PROMOTE": "▲", "HOLD": "‖", "REJECT": "✕"}
 
 
 @dataclass(frozen=True)

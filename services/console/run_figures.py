@@ -46,6 +46,8 @@ def seen(run: page_queries.Run) -> str:
     """How much of its dataset a training read: fewer rows than there are is worth a look."""
     if run.rows_seen is None or not run.train_rows:
         return count(run.train_rows, "row") if run.train_rows else ""
+    if run.rows_seen == 0:
+        return f"none of {run.train_rows:,}: it trains nothing"
     if run.rows_seen < run.train_rows:
         return f"{run.rows_seen:,} of {run.train_rows:,}, {percent(run.rows_seen / run.train_rows)}"
     return f"{run.rows_seen:,}, {run.rows_seen / run.train_rows:.1f} times each of {run.train_rows:,}"

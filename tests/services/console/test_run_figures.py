@@ -52,3 +52,4 @@ def test_a_model_of_unknown_shape_has_a_peak_and_no_estimate() -> None:
 def test_rows_that_were_never_seen_are_told_as_a_share() -> None:
     assert seen(replace(RUN, train_rows=50_000, rows_seen=6_400)) == "6,400 of 50,000, 12.8\u00a0%"
     assert seen(replace(RUN, rows_seen=None)) == "400 rows"
+    assert seen(replace(RUN, rows_seen=0)) == "none of 400: it trains nothing"  # a fusion
