@@ -1,9 +1,10 @@
 """Whether a training that is killed, however often, ends with the weights it would have had.
 
-`python -m tests.bench.resume --kills N` runs the process of retraining on a tiny base model once to its end,
-then kills it (SIGKILL) at random moments of its training and starts it again in its folder, as the service
-does, until N were killed. A training that ends before that is compared and followed by another. The last line
-is JSON: how many were killed, whether all weights are the very same, and the largest difference of one.
+`python -m tests.bench.resume --kills N [--method qlora]` runs the process of retraining on a tiny base model
+once to its end, then kills it (SIGKILL) at random moments of its training and starts it again in its folder,
+as the service does, until N were killed. A training that ends before that is compared and followed by
+another. The last line is JSON: how many were killed, whether all weights are the very same, and the largest
+difference of one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from shared.cpu_dtype import DType
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, FrozenAdapter, WorkloadAdded
 from shared.files import Files
 from shared.job_protocol import JobProgress, Order, Refusal, Result
+from shared.training.section import Method
 from shared.workload import Training, Workload
 from tests.services.retraining.test_training import JOB_ID, Child
 from tests.services.retraining.tiny_base_model import ANSWERS, NAME, PROMPT, rows, tiny_base_model
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ROWS, STEPS, CHECKPOINT_EVERY = 120, 48, 4
+LEARNING_RATE: dict[Method, float] = {"lora": 1e-2, "qlora": 1e-2, "full": 1e-3}
 DTYPE: DType = "float32"
 """Also where the CPU computes in bfloat16: what is said of the bench is the same on every machine."""
 CHANCE = {"lora_dropout": 0.1, "neftune_noise_alpha": 5.0}
@@ -42,11 +45,11 @@ CHANCE = {"lora_dropout": 0.1, "neftune_noise_alpha": 5.0}
 class Bench:
     """Where the trainings run. Every one is the same order, in a folder of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, method: Method) -> None:
         self._root = root
         tiny_base_model(root / "models" / NAME)
         self.files = Files((root / "files").as_uri(), root / "cache")
-        self._task = _task(self.files).model_dump(mode="json")
+        self._task = _task(self.files, method).model_dump(mode="json")
 
     def start(self, name: str) -> Child:
         order = Order(job_id=JOB_ID, kind=TRAIN, task=self._task, folder=str(self._root / name))
@@ -111,9 +114,12 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
 
 
-def _task(files: Files) -> TrainTask:
+def _task(files: Files, method: Method) -> TrainTask:
     frozen = files.freeze_rows("rows", rows(ROWS))
-    training = {"lora_r": 4, "learning_rate": 1e-2, "batch_size": 8, "epochs": 20.0, "max_steps": STEPS}
+    training = {
+        "method": method, "lora_r": 4, "learning_rate": LEARNING_RATE[method], "batch_size": 8,
+        "epochs": 20.0, "max_steps": STEPS,
+    }  # fmt: skip
     workload = Workload(
         name="tickets",
         title="Tickets",
@@ -135,11 +141,12 @@ def _task(files: Files) -> TrainTask:
 def main() -> int:
     asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("--kills", type=int, default=20)
+    asked.add_argument("--method", choices=list(LEARNING_RATE), default="lora")
     asked.add_argument("--seed", type=int, default=1)
     given = asked.parse_args()
     chance = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
+        bench = Bench(Path(folder), given.method)
         moments: list[float] = []
         whole = finished(bench.start("whole"), lambda: moments.append(time.monotonic()))
         assert whole is not None

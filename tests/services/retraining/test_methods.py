@@ -172,6 +172,37 @@ def layers_by_step(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     return steps
 
 
+@pytest.mark.parametrize("killed_at", [3, 9])
+@pytest.mark.parametrize(("method", "learning_rate"), [("qlora", 1e-2), ("full", 1e-3)])
+def test_a_training_that_was_killed_ends_with_the_same_weights(
+    base: str, tmp_path: Path, method: str, learning_rate: float, killed_at: int
+) -> None:
+    """Before its first checkpoint and after its second; random numbers are drawn at every step."""
+
+    def kill(step: int, loss: float) -> None:
+        if step == killed_at:
+            raise KeyboardInterrupt
+
+    said: dict[str, Any] = {
+        "method": method, "learning_rate": learning_rate, "epochs": 3.0, "checkpoint_every": 4,
+        "lora_dropout": 0.1, "neftune_noise_alpha": 5.0,
+    }  # fmt: skip
+    whole, killed, again = (
+        work(base, tmp_path / "whole", **said),
+        work(base, tmp_path / "killed", on_step=kill, **said),
+        work(base, tmp_path / "killed", **said),
+    )
+    train = method_named(whole.plan.method)
+    trained = train(whole)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed)
+    went_on = train(again)
+    one, other = (load_file(done.adapter_folder / "adapter_model.safetensors") for done in (whole, again))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(weight, other[name]) for name, weight in one.items())
+    assert replace(went_on, seconds=0, peak_memory_gb=0) == replace(trained, seconds=0, peak_memory_gb=0)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_all_weights_are_served_as_an_adapter_that_answers_the_same(
     base: str, tmp_path: Path, dtype: DType
