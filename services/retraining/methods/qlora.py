@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from bitsandbytes.nn import Linear4bit
+from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import PeftModel, get_peft_model
 from transformers import BitsAndBytesConfig
 
@@ -43,6 +43,7 @@ def train(work: TrainingWork) -> Trained:
             ),
         )
         _keep_what_has_a_backward_pass(quantised)
+        _let_go_of_the_file(quantised)
         return get_peft_model(quantised, lora_config(plan))
 
     model, trained = train_answers(build, tokenizer, work)
@@ -66,6 +67,13 @@ def train(work: TrainingWork) -> Trained:
             f"{parity(in_training, as_served)}",
         ),
     )
+
+
+def _let_go_of_the_file(model: Any) -> None:
+    """What is not quantised may lie in the file as it was mapped, and would keep all of that in memory."""
+    for weight in model.parameters():
+        if not isinstance(weight, Params4bit) and weight.device.type == "cpu":
+            weight.data = weight.data.clone()
 
 
 def _keep_what_has_a_backward_pass(model: Any) -> None:

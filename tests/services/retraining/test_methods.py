@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,20 @@ def test_a_quantised_training_computes_with_weights_of_four_bits(
             assert state.quant_type == quant_type
             assert state.nested is is_double
             assert layer.compute_dtype == computes_in
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what is mapped")
+def test_a_quantised_training_does_not_hold_on_to_the_file_of_the_whole_weights(
+    base: str, tmp_path: Path
+) -> None:
+    """The embedding, which is not quantised, would lie in it as it was mapped, with all that is beside it."""
+    mapped: list[bool] = []
+
+    def look(step: int, loss: float) -> None:
+        mapped.append(f"{base}/model.safetensors" in Path("/proc/self/maps").read_text())
+
+    qlora.train(work(base, tmp_path / "run", method="qlora", max_steps=2, on_step=look))
+    assert mapped == [False, False]
 
 
 def test_a_training_without_use_4bit_computes_with_the_weights_as_they_are(
