@@ -215,7 +215,7 @@ def test_a_training_that_was_killed_ends_with_the_same_weights(
     one, other = (load_file(done.adapter_folder / "adapter_model.safetensors") for done in (whole, again))
     assert one.keys() == other.keys()
     assert all(torch.equal(weight, other[name]) for name, weight in one.items())
-    assert replace(went_on, seconds=0, peak_memory_gb=0) == replace(trained, seconds=0, peak_memory_gb=0)
+    assert replace(went_on, seconds=0) == replace(trained, seconds=0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
