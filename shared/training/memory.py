@@ -15,7 +15,7 @@ from typing import Literal
 from shared.training.base_model_shape import BaseModelShape
 from shared.training.device import Kind
 from shared.training.plan import TrainingPlan
-from shared.training.steps import largest_batch
+from shared.training.steps import batches_of_each, largest_batch
 
 GB = 1e9
 FLOAT32, BFLOAT16 = 4, 2
@@ -24,8 +24,8 @@ ADAM = 2 * FLOAT32
 NF4_BLOCK, DOUBLE_QUANT_BLOCK = 64, 256
 RUNTIME_GB: dict[Kind, float] = {"cpu": 0.75, "cuda": 0.6}
 """The interpreter with torch, transformers, peft and trl; on a GPU, CUDA's context."""
-UNCERTAINTY = 1.15
-"""Allocators keep more than is in use: measured peaks lie up to so far above the sum of the parts."""
+UNMEASURED = 0.15
+"""Share that is added where no peak was measured: on a GPU, and to a base model that is read to be served."""
 OTHERS = ("served", "disk", "host")
 """Fields of an estimate that are no part of the training's memory."""
 GATHERED_LAYERS = 2
@@ -49,6 +49,8 @@ class Estimate:
     activations: float
     logits: float
     runtime: float
+    allocator: float
+    """What it keeps beside all that is in use."""
     served: float
     """Weights of the base model as it is served, which are read when the training has given back its own."""
     disk: float
@@ -65,7 +67,7 @@ class Estimate:
 
     @property
     def memory(self) -> float:
-        return UNCERTAINTY * max(sum(self.parts.values()), self.served + self.runtime)
+        return max(sum(self.parts.values()), (1 + UNMEASURED) * (self.served + self.runtime))
 
 
 def estimate(
@@ -83,14 +85,26 @@ def estimate(
     # Every forward pass under autocast leaves a copy in 16 bits of the float32 weights that it used.
     copies = BFLOAT16 * trained if half else 0
     saved = base.parameters if plan.method == "full" else adapter
+    kept = activations(plan, base, tokens, attention, processes)
+    in_use = {
+        "weights": _held(plan, base, compute, processes) + copies,
+        "adapter": 0 if plan.method == "full" else FLOAT32 * adapter / processes,
+        "gradients": FLOAT32 * trained / processes,
+        "optimiser": ADAM * trained / processes,
+        "activations": kept,
+        "logits": 3 * FLOAT32 * plan.batch_size * base.vocabulary,  # of the answers' tokens and no other
+        "runtime": RUNTIME_GB[plan.device.kind] * GB,
+    }
+    if plan.device.kind == "cpu":
+        if batches_of_each(plan.gradient_accumulation_steps, processes) == 1:
+            # Gradients grow as activations are let go of. A GPU's AdamW takes that room again at its step.
+            in_use["activations"] = max(0, kept - in_use["gradients"])
+        allocator = _holes(kept)
+    else:
+        allocator = UNMEASURED * sum(in_use.values())
     return Estimate(
-        weights=(_held(plan, base, compute, processes) + copies) / GB,
-        adapter=0 if plan.method == "full" else FLOAT32 * adapter / processes / GB,
-        gradients=FLOAT32 * trained / processes / GB,
-        optimiser=ADAM * trained / processes / GB,
-        activations=activations(plan, base, tokens, attention, processes) / GB,
-        logits=3 * FLOAT32 * plan.batch_size * base.vocabulary / GB,  # of the answers' tokens and no other
-        runtime=RUNTIME_GB[plan.device.kind],
+        **{name: value / GB for name, value in in_use.items()},
+        allocator=allocator / GB,
         # A GPU without the room for them leaves them to the CPU.
         served=compute * base.parameters / GB if plan.device.kind == "cpu" else 0,
         disk=(CHECKPOINTS * (FLOAT32 * saved + ADAM * trained) + FLOAT32 * (BEST_EPOCHS * trained + adapter))
@@ -129,9 +143,9 @@ def refusal(
         tried = f"; {needed.served:.1f} GB to try the adapter on" if needed.served else ""
         return (
             f"training with the method {method} needs about {needed.memory:.1f} GB of memory ({parts} GB"
-            f"{tried}, and what allocators keep), and {free_memory_gb:.1f} GB are free. Say a smaller "
-            "batch_size or max_length, gradient_checkpointing = true or another method (qlora needs "
-            "least), or take a smaller base model or a larger machine."
+            f"{tried}), and {free_memory_gb:.1f} GB are free. Say a smaller batch_size or max_length, "
+            "gradient_checkpointing = true or another method (qlora needs least), or take a smaller base "
+            "model or a larger machine."
         )
     if needed.host > free_host_gb:
         return (
@@ -146,6 +160,15 @@ def refusal(
             f"checkpoints and its adapter, and {free_disk_gb:.1f} GB are free. Make room."
         )
     return None
+
+
+def _holes(kept: float) -> float:
+    """Bytes that glibc keeps between blocks of many sizes beside activations of `kept` bytes, at most.
+
+    Not derived but measured, by `python -m tests.bench.training_memory`: up to as much again for short rows,
+    less for long ones.
+    """
+    return min(1.1 * kept, GB + 0.3 * kept)
 
 
 def _held(plan: TrainingPlan, base: BaseModelShape, compute: int, processes: int) -> float:

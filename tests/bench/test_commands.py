@@ -77,6 +77,17 @@ def test_the_training_bench_ends_with_its_figures(tmp_path: Path) -> None:
     assert all(figure > 0 for figure in told.values())
 
 
+def test_the_bench_of_memory_finds_no_peak_above_its_estimate(tmp_path: Path) -> None:
+    told = last_line(
+        "training_memory", "--rows", "16", "--base-model", tiny_base_model(tmp_path / "tiny"),
+        seconds=TRAINING_SECONDS,
+    )  # fmt: skip
+    assert list(told) == ["lora", "qlora", "full"]
+    for figures in told.values():
+        assert list(figures) == ["estimated_gb", "peak_gb", "ratio"]
+        assert 0 < figures["peak_gb"] <= figures["estimated_gb"]
+
+
 def test_the_bench_of_large_tables_ends_with_its_figures() -> None:
     told = last_line("large_tables", "--rows", "20000", seconds=INGEST_SECONDS)
     assert list(told) == ["rows", "unpaired_ms", "status_ms", "insert_rows_per_s"]
