@@ -75,24 +75,27 @@ def train_candidate(
         )
         trained = method_named(ready.plan.method)(work)
         ready = ready.of_rank(trained.lora_r)
-        _let_go(ready, trained, work)
+        doubted = _let_go(ready, trained, work)
     except (BaseModelMissing, CannotTrain, PromptTooLong) as error:
         raise Refused(str(error)) from error
-    said = warnings(ready.plan, len(ready.examples), trained.rows_seen, ready.cut)
+    said = (*warnings(ready.plan, len(ready.examples), trained.rows_seen, ready.cut), *doubted)
     estimated = ready.needed.memory if ready.needed else None
     memory = MemoryTaken(peak_memory_gb(ready.plan.device.kind), estimated)
     return _frozen(task, ready, trained, memory, said, work.adapter_folder, files, settings)
 
 
-def _let_go(ready: Prepared, trained: Trained, work: TrainingWork) -> None:
-    """Writes the contract beside the weights, then tries what lies there. Raises NotToLeave."""
+def _let_go(ready: Prepared, trained: Trained, work: TrainingWork) -> tuple[str, ...]:
+    """Writes the contract beside the weights, then tries what lies there. Says what is in doubt.
+
+    Raises NotToLeave.
+    """
     from services.retraining.leaving import Leaving, refuse_to_let_go
 
     came = {"steps": trained.steps, "best_step": trained.best_step, "rows_seen": trained.rows_seen}
     contract = ready.contract.model_copy(update={"training": ready.contract.training | came})
     (work.adapter_folder / CONTRACT_FILE).write_bytes(contract.written())
     validation, others = ready.probes
-    refuse_to_let_go(
+    return refuse_to_let_go(
         Leaving(
             folder=work.adapter_folder,
             base_model=ready.base_model,

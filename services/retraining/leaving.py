@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from services.retraining import base_model
+from services.retraining.guessing import doubts, share_as_good, why_not_learnt
 from services.retraining.parity import MERGING, parity
 from services.retraining.probing import log_probabilities
 from services.retraining.training_outcome import CannotTrain, Trained
@@ -31,8 +31,6 @@ from shared.training.device import Device
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PROBES = 16
-FEWEST_TO_TELL = 30
-"""Validation rows below which a loss says nothing against a model."""
 LOSS_TOLERANCE = 0.1
 """Share by which the loss of what was read back may lie off; as many nats where it is small."""
 
@@ -59,43 +57,31 @@ class Leaving:
         return (self.validation or self.others)[:PROBES]
 
 
-def refuse_to_let_go(leaving: Leaving) -> None:
-    """Raises NotToLeave with all that its files say, or where they are sound with what its answers say."""
+def refuse_to_let_go(leaving: Leaving) -> tuple[str, ...]:
+    """What an owner should know of one that may leave.
+
+    Raises NotToLeave with all that its files say, or where they are sound with what its answers say.
+    """
     contract = AdapterContract.read((leaving.folder / CONTRACT_FILE).read_bytes())
     tokenizer = base_model.describe(leaving.base_model).tokenizer
     found = [
-        *losses(leaving.trained, [probe.label for probe in leaving.validation]),
+        *losses(leaving.trained),
         *files(leaving.folder, contract, leaving.highest_rank),
         *tokens(contract, tokenizer),
         *prompts(contract, tokenizer, leaving.probes),
     ]
+    doubted: list[str] = []
     if not found:
-        found = list(_answers(leaving, contract, tokenizer))
+        found, doubted = _answers(leaving, contract, tokenizer)
     if found:
         raise NotToLeave(f"trained, but it must not leave: {'; '.join(found)}")
+    return tuple(doubted)
 
 
-def losses(trained: Trained, validated: Sequence[str]) -> list[str]:
-    """What is wrong with how the training ended. `validated`: the validation rows' labels."""
-    found = []
-    for name, loss in (("loss", trained.final_loss), ("loss on validation rows", trained.eval_loss)):
-        if loss is not None and not math.isfinite(loss):
-            found.append(f"its {name} is {loss}")
-    if trained.eval_loss is not None and len(validated) >= FEWEST_TO_TELL:
-        guessing = entropy(Counter(validated).values())
-        if trained.eval_loss >= guessing:
-            found.append(
-                f"it has learnt nothing: its loss on {len(validated)} validation rows is "
-                f"{trained.eval_loss:.2f}, and guessing by how common labels are has {guessing:.2f}. Look "
-                "whether the rows' labels are those of their texts"
-            )
-    return found
-
-
-def entropy(counts: Sequence[int] | Any) -> float:
-    """Of drawing from so many of each, in nats."""
-    total = sum(counts)
-    return -sum(count / total * math.log(count / total) for count in counts if count)
+def losses(trained: Trained) -> list[str]:
+    """What is wrong with how the training ended."""
+    named = (("loss", trained.final_loss), ("loss on validation rows", trained.eval_loss))
+    return [f"its {name} is {loss}" for name, loss in named if loss is not None and not math.isfinite(loss)]
 
 
 def files(folder: Path, contract: AdapterContract, highest_rank: int) -> list[str]:
@@ -164,8 +150,8 @@ def prompts(contract: AdapterContract, tokenizer: Any, probes: Sequence[Probe]) 
     return []
 
 
-def _answers(leaving: Leaving, contract: AdapterContract, tokenizer: Any) -> Sequence[str]:
-    """What the adapter's answers say, in the type that it will be served in."""
+def _answers(leaving: Leaving, contract: AdapterContract, tokenizer: Any) -> tuple[list[str], list[str]]:
+    """What its answers say against it, in the type that it is served in; and what they leave in doubt."""
     device, probes = leaving.device, leaving.probes
     asked = [tokenizer(probe.example.prompt)["input_ids"] for probe in leaving.validation or probes]
     label_tokens = list(contract.token_of.values())
@@ -173,11 +159,12 @@ def _answers(leaving: Leaving, contract: AdapterContract, tokenizer: Any) -> Seq
     try:
         model = PeftModel.from_pretrained(base, str(leaving.folder), local_files_only=True)
     except (ValueError, RuntimeError, KeyError) as error:
-        return [f"it does not fit the base model: {error}"]
+        return [f"it does not fit the base model: {error}"], []
     autocast = device.dtype == "bfloat16"
     beside = log_probabilities(model, asked, label_tokens, autocast=autocast)
     if not all(math.isfinite(value) for row in beside for value in row):
-        return ["its answers to probe rows are no numbers. Look whether the base model's weights are whole"]
+        broken = "its answers to probe rows are no numbers. Look whether the base model's weights are whole"
+        return [broken], []
     merged = model.merge_and_unload()
     added = log_probabilities(merged, asked[: len(probes)], label_tokens, autocast=autocast)
     found = []
@@ -187,12 +174,15 @@ def _answers(leaving: Leaving, contract: AdapterContract, tokenizer: Any) -> Seq
             f"added into the base model's weights it answers otherwise than beside them: {same}. It may be "
             f"{MERGING[device.dtype]}"
         )
+    index = {label: place for place, label in enumerate(contract.label_names)}
+    right = [index[one.label] for one in leaving.validation]
     if leaving.validation and leaving.trained.eval_loss is not None:
-        index = {label: place for place, label in enumerate(contract.label_names)}
-        right = [row[index[one.label]] for row, one in zip(beside, leaving.validation, strict=True)]
-        loss, trained = -sum(right) / len(right), leaving.trained.eval_loss
+        loss = -sum(row[place] for row, place in zip(beside, right, strict=True)) / len(right)
+        trained = leaving.trained.eval_loss
         if abs(loss - trained) > LOSS_TOLERANCE * max(1.0, trained):
             found.append(
                 f"read back it has a loss of {loss:.3f} on the validation rows, and {trained:.3f} in training"
             )
-    return found
+    as_good = share_as_good(beside[: len(right)], right)
+    found += why_not_learnt(as_good, right)
+    return found, doubts(as_good, right)

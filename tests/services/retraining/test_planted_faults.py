@@ -128,14 +128,47 @@ async def test_a_number_that_is_none_in_the_base_model_ends_it(
     assert not (tmp_path / "files" / "adapters").exists()
 
 
+@pytest.mark.parametrize(("count", "epochs"), [(600, 1.0), (290, 4.0), (200, 4.0)])
 async def test_shuffled_labels_teach_nothing_and_nothing_leaves(
-    files: Files, keys: tuple[Path, Path], tmp_path: Path
+    files: Files, keys: tuple[Path, Path], tmp_path: Path, count: int, epochs: float
 ) -> None:
+    """A tenth of the rows tells, of two labels twenty of them."""
     tiny_base_model(tmp_path / "base-models" / NAME)
-    task = task_of(files, rows(600, shuffled=True), learning_rate=1e-3, epochs=1.0)
+    task = task_of(files, rows(count, shuffled=True), learning_rate=1e-3, epochs=epochs)
     with pytest.raises(Refused, match=r"must not leave.*guessing"):
         await run(task, tmp_path, [])
     assert not (tmp_path / "files" / "adapters").exists()
+
+
+async def test_a_learning_rate_that_is_absurd_teaches_nothing_and_nothing_leaves(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / NAME)
+    task = task_of(files, rows(290), learning_rate=0.9)
+    with pytest.raises(Refused, match=r"must not leave.*lower learning_rate"):
+        await run(task, tmp_path, [])
+    assert not (tmp_path / "files" / "adapters").exists()
+
+
+@pytest.mark.parametrize(("count", "validation_rows"), [(90, 0), (110, 11)])
+async def test_labels_that_too_few_rows_tell_of_are_a_warning(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path, count: int, validation_rows: int
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / NAME)
+    result = await run(task_of(files, rows(count, shuffled=True), learning_rate=1e-3), tmp_path, [])
+    assert result.trained.warnings == (
+        f"Nothing says that it learnt: {validation_rows} validation rows are too few. Add rows, or raise "
+        "training.validation_share.",
+    )
+
+
+@pytest.mark.parametrize("count", [120, 200, 290])
+async def test_few_labels_that_are_right_are_no_warning(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path, count: int
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / NAME)
+    result = await run(task_of(files, rows(count)), tmp_path, [])
+    assert result.trained.warnings == ()
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -129,8 +129,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     assert losses[0] > 1.2 * losses[-1]
     assert trained.final_loss == pytest.approx(losses[-1], rel=0.01)
     assert (trained.steps, trained.rows_seen, trained.epochs_seen) == (3, 12, 0.75)
-    (warning,) = trained.warnings
+    warning, doubt = trained.warnings
     assert warning.startswith("4 of 16 training rows were never seen")
+    assert doubt.startswith("Nothing says that it learnt: 0 validation rows are too few.")
     assert trained.plan is not None
     assert (trained.plan["max_steps"], trained.plan["lora_r"], trained.plan["learning_rate"]) == (3, 4, 2e-3)
     assert trained.candidate.name.startswith("tickets-smollm2-135m-v3-")
@@ -139,7 +140,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     assert config["base_model_name_or_path"] == "SmolLM2-135M-Instruct"
     card = (adapter / "README.md").read_text()
     assert "Rows made up for a test." in card
-    assert f"- **{warning}**" in card
+    assert f"- **{warning}**\n- **{doubt}**" in card
     assert "| learning_rate | 0.002 |" in card
     contract = AdapterContract.read((adapter / CONTRACT_FILE).read_bytes())
     assert contract.training == trained.plan | {"steps": 3, "best_step": 3, "rows_seen": 12}
