@@ -49,12 +49,15 @@ EXTRACTED = Tolerance(0.02, 0.1)
 """Of an adapter that was made of a difference against the model that it was made of."""
 
 
-def parity(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> Parity:
-    """Of two models' log-probabilities of the same answers, a row of them for each text."""
+def parity(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]], tie: float = 0.0) -> Parity:
+    """Of two models' log-probabilities of the same answers, a row of them for each text.
+
+    Two answers are a tie to the second that are at most `tie` nats apart there: either is the same answer.
+    """
     differ, differences = 0, []
     for one, other in zip(first, second, strict=True):
         answer = max(range(len(one)), key=one.__getitem__)
-        differ += answer != max(range(len(other)), key=other.__getitem__)
+        differ += not max(other) - other[answer] <= tie  # which NaN is not
         differences.append(abs(normalised(one)[answer] - normalised(other)[answer]))
     return Parity(len(differences), differ, sum(differences) / len(differences), max(differences))
 

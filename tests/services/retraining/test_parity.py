@@ -41,3 +41,12 @@ def test_one_row_may_always_differ_and_otherwise_a_share(rows: int, differ: int,
 def test_what_is_no_number_never_holds() -> None:
     told = parity([logs(0.5, 0.5)], [[math.nan, math.nan]])
     assert not Tolerance(1.0, 100.0).holds(told)
+
+
+def test_answers_that_rounding_alone_tells_apart_are_a_tie() -> None:
+    """A model that doubts says two answers alike; which of them is first is then a matter of its last bit."""
+    doubtful, other_way = logs(0.36, 0.34), logs(0.34, 0.36)
+    assert parity([doubtful], [other_way]).differ == 1
+    assert parity([doubtful], [other_way], tie=0.15).differ == 0
+    assert parity([logs(0.6, 0.4)], [logs(0.4, 0.6)], tie=0.15).differ == 1
+    assert parity([doubtful], [[math.nan, math.nan]], tie=0.15).differ == 1
