@@ -165,7 +165,7 @@ def refusal(
 def _holes(kept: float) -> float:
     """Bytes that glibc keeps between blocks of many sizes beside activations of `kept` bytes, at most.
 
-    Not derived but measured, by `python -m tests.bench.training_memory`: up to as much again for short rows,
+    Not derived but measured, by `python -m tests.bench.training_memory`: nearly as much again for short rows,
     less for long ones.
     """
     return min(1.1 * kept, GB + 0.3 * kept)
