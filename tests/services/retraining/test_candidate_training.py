@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from services.retraining import room
 from services.retraining.candidate_training import train_candidate
@@ -23,6 +21,8 @@ from shared.job_protocol import Refused
 from shared.workload import Training, Workload
 from tests.services.retraining.tiny_base_model import ANSWERS, NAME, PROMPT, rows, tiny_base_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 AT = datetime(2026, 11, 26, 10, tzinfo=UTC)
 SAID: dict[str, Any] = {
     "batch_size": 8,
@@ -31,15 +31,6 @@ SAID: dict[str, Any] = {
     "lora_alpha": 12,
     "validation_share": 0.3,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """So small a model is no work to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +22,9 @@ from services.retraining.training_rows import probes
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from tests.services.retraining.tiny_base_model import contract, examples, rows, tiny_base_model, work
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WEIGHTS = "adapter_model.safetensors"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """So small a model is no work to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,6 @@ from shared.cpu_dtype import DType
 from tests.services.retraining.tiny_base_model import tiny_base_model, work
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_base_model(tmp_path_factory.mktemp("tiny"))
-
-
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     loaded: dict[str, torch.Tensor] = load_file(folder / "adapter" / "adapter_model.safetensors")
     return loaded

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,26 +22,14 @@ from services.retraining.training_outcome import CannotTrain, Trained
 from services.retraining.training_work import TrainingWork
 from shared.adapters.contract import CONTRACT_FILE
 from shared.cpu_dtype import DType
-from tests.services.retraining.tiny_base_model import ANSWERS, contract, tiny_base_model, work
+from tests.services.retraining.tiny_base_model import ANSWERS, contract, work
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 LINEAR_LAYERS = 14
 """Seven in each of the tiny base model's two."""
 GUESSING = 0.69
 """Nats of a coin's throw."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """So small a model is no work to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_base_model(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +117,6 @@ def test_a_quantised_training_computes_with_weights_of_four_bits(
             assert layer.compute_dtype == computes_in
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what is mapped")
 def test_a_quantised_training_does_not_hold_on_to_the_file_of_the_whole_weights(
     base: str, tmp_path: Path
 ) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from pathlib import Path
 
-import pytest
 import torch
 
 from services.retraining import base_model
@@ -32,7 +30,6 @@ def test_a_model_that_lives_on_in_a_cycle_is_gone_when_the_next_is_read(tmp_path
     assert is_there() is None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heap")
 def test_freed_memory_goes_back_to_the_machine_though_something_above_it_lives() -> None:
     taken = [torch.ones(SMALL) for _ in range(MANY)]
     highest = taken[-1]

@@ -118,7 +118,6 @@ def test_a_training_with_too_little_memory_is_refused_before_it_starts(tmp_path:
     assert needs(planned, None, 64, "eager") is None  # of unknown shape
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system counts otherwise")
 def test_the_peak_is_this_processs_and_not_that_of_who_started_it() -> None:
     large = b"x" * 400 * MB
     asked = "from services.retraining.room import peak_memory_gb; print(peak_memory_gb('cpu'))"

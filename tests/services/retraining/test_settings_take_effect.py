@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,13 @@ from safetensors.torch import load_file
 
 from services.retraining.answer_trainer import AnswerTrainer
 from services.retraining.methods import method_named
-from tests.services.retraining.tiny_base_model import tiny_base_model, work
+from tests.services.retraining.tiny_base_model import work
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 STEPS, DECODER_LAYERS, LINEAR_LAYERS = 6, 2, 14
 METHODS = ("lora", "qlora", "full")
 RATES = {"lora": 1e-2, "qlora": 1e-2, "full": 1e-3}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """So small a model is no work to share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_base_model(tmp_path_factory.mktemp("base"))
 
 
 @dataclass
