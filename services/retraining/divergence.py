@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
 
 WATCHED_STEPS = 12
+AS_BLIND_NATS = 0.05
+"""As near to a blind guess: a model may have some more rows of tokens than its tokenizer has tokens."""
 
 
 def why_to_end(losses: Sequence[float], grad_norm: float | None, vocabulary: int) -> str | None:
     """Why there is no use in going on; None if there is. `losses` in nats per answer token, one a step.
 
-    A loss above that of a blind guess among all tokens, ln(vocabulary), is normal at the start only.
+    A rate that is far too high may leave activations which no number holds. Their norm is 0, and with it all
+    that follows: every token is as likely as any other and no gradient comes back, so that the loss stands
+    still at that of a blind guess, ln(vocabulary). A base model of random weights begins there.
     """
     if not math.isfinite(losses[-1]):
         return (
@@ -25,10 +28,10 @@ def why_to_end(losses: Sequence[float], grad_norm: float | None, vocabulary: int
             "model's files."
         )
     blind = math.log(vocabulary)
-    last = losses[-WATCHED_STEPS:]
-    if len(losses) >= 2 * WATCHED_STEPS and median(last) > max(blind, losses[0]):
+    is_blind = [abs(loss - blind) < AS_BLIND_NATS for loss in (losses[0], *losses[-WATCHED_STEPS:])]
+    if len(losses) > WATCHED_STEPS and not is_blind[0] and all(is_blind[1:]):
         return (
-            f"the loss rose from {losses[0]:.2f} to {median(last):.2f}, which is worse than guessing "
-            "blindly. Lower learning_rate."
+            f"the loss has been {blind:.2f} for {WATCHED_STEPS} steps, that of a blind guess: the weights "
+            "have lost what the base model knew. Lower learning_rate, or lora_alpha where it was raised."
         )
     return None

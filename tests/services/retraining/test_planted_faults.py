@@ -164,6 +164,18 @@ async def test_a_learning_rate_that_is_absurd_teaches_nothing_and_nothing_leaves
     assert not (tmp_path / "files" / "adapters").exists()
 
 
+async def test_weights_that_are_blown_up_end_the_training_before_its_last_step(
+    files: Files, keys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tiny_base_model(tmp_path / "base-models" / NAME)
+    settings = {"learning_rate": 0.99, "lr_scheduler_type": "constant", "lora_alpha": 4096, "lora_r": 1}
+    reported: list[JobProgress] = []
+    with pytest.raises(Refused, match="that of a blind guess"):
+        await run(task_of(files, rows(120), early_stopping_patience=0, **settings), tmp_path, reported)
+    assert 0 < reported[-1].done < reported[-1].total
+    assert not (tmp_path / "files" / "adapters").exists()
+
+
 @pytest.mark.parametrize(("count", "validation_rows"), [(90, 0), (110, 11)])
 async def test_labels_that_too_few_rows_tell_of_are_a_warning(
     files: Files, keys: tuple[Path, Path], tmp_path: Path, count: int, validation_rows: int

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from services.retraining.best_epoch import best_step, is_over
@@ -18,14 +20,18 @@ def test_a_loss_that_is_no_number_ends_it(loss: float) -> None:
     assert "the gradient of step 1" in (why_to_end([4.0], loss, 1000) or "")
 
 
-def test_a_loss_that_rises_past_a_blind_guess_ends_it() -> None:
-    assert why_to_end([5.0] * 12 + [9.0] * 12, 1.0, 1000) is not None
-    assert why_to_end([5.0] * 12 + [6.0] * 12, 1.0, 1000) is None  # worse, and it may come back
-    assert why_to_end([5.0] * 2 + [9.0] * 12, 1.0, 1000) is None  # a bad start
+BLIND = math.log(1000)
 
 
-def test_a_base_model_that_knows_nothing_of_the_answers_may_begin_badly() -> None:
-    assert why_to_end([15.0] * 11 + [14.0] * 13, 1.0, 1000) is None
+def test_a_loss_that_stands_still_at_a_blind_guess_ends_it() -> None:
+    assert "learning_rate" in (why_to_end([5.0, 9.0, *[BLIND] * 12], 0.0, 1000) or "")
+    assert why_to_end([5.0, 9.0, *[BLIND] * 11], 0.0, 1000) is None
+    assert why_to_end([5.0, 9.0, *[BLIND] * 6, 6.0, *[BLIND] * 6], 1.0, 1000) is None
+    assert why_to_end([5.0] * 12 + [9.0] * 12, 1.0, 1000) is None  # worse, and it may come back
+
+
+def test_a_base_model_that_knows_nothing_may_begin_with_a_blind_guess() -> None:
+    assert why_to_end([BLIND] * 24, 1.0, 1000) is None
 
 
 def test_the_earlier_of_two_equal_epochs_is_the_best() -> None:
