@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import asdict
 
+from services.retraining.asked_model import Asked
 from services.retraining.base_model_prompt import Listed, base_model_contract, listing, what_fits
-from services.retraining.examiner import (
-    Answer,
-    Examiner,
-    Question,
-    questions,
-    questions_digest,
-)
+from services.retraining.evaluation_progress import Count
+from services.retraining.examiner import Examiner
 from services.retraining.job_messages import EvaluateResult, EvaluateTask
-from services.retraining.scorecard import HELD_OUT, Judged, scorecard
+from services.retraining.judged_rows import as_json, judged_rows, lacking
+from services.retraining.questions import Answer, Question, questions
+from services.retraining.scorecard import HELD_OUT, scorecard
 from services.retraining.settings import Settings
 from services.retraining.store import ModelAnswers
 from shared.adapters.contract import AdapterContract
@@ -27,69 +24,10 @@ from shared.adapters.loading import AdapterLoading
 from shared.adapters.refusals import AdapterRefused
 from shared.events import CandidateEvaluated, FrozenAdapter, now
 from shared.files import DigestMismatch, Files
-from shared.job_protocol import JobProgress, Refused, Report
+from shared.job_protocol import Refused, Report
 from shared.model_server import ModelServerRefused
-from shared.workload import Workload
-
-ANSWERS_PER_PROGRESS = 50
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Asked:
-    """Which questions go to which model, how, and what it answered, now or in an earlier evaluation."""
-
-    questions: Sequence[Question]
-    model: FrozenAdapter | str
-    """A name is the untouched base model's."""
-    asked_by: LabelContract
-    answers: list[Answer] | None = None
-    """Under the labels' names in what it is asked by."""
-    digest: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.digest = questions_digest(self.questions, self.asked_by)
-
-    @property
-    def identity(self) -> str:
-        return self.model if isinstance(self.model, str) else self.model.digest
-
-    def label(self, number: int, workload: Workload) -> str | None:
-        """Its answer to that question, by the label's name of now. None: the text is too long for it."""
-        assert self.answers is not None
-        said = self.answers[number].label
-        return said and workload.present_name(said)
-
-    def too_long(self) -> int:
-        return sum(answer.label is None for answer in self.answers or ())
-
-
-@dataclass
-class Count:
-    """Answers so far, said every fifty, at the end, and when the model server is or was waited for."""
-
-    total: int
-    report: Report
-    done: int = field(default=0)
-    waits_since: datetime | None = None
-
-    def start_again(self, total: int) -> None:
-        self.done, self.total = 0, total
-
-    def one_more(self) -> None:
-        self.done += 1
-        if self.waits_since or self.done % ANSWERS_PER_PROGRESS == 0 or self.done == self.total:
-            self.waits_since = None
-            self.report(JobProgress(phase="evaluation", done=self.done, total=self.total))
-
-    def waits(self, why: str) -> None:
-        since = self.waits_since = self.waits_since or now()
-        self.report(
-            JobProgress(
-                phase="evaluation", done=self.done, total=self.total, waits_since=since, waits_for=why
-            )
-        )
 
 
 async def evaluate_candidate(
@@ -138,7 +76,7 @@ async def evaluate_candidate(
             f"{too_long} of {len(everything)} texts are too long for the candidate's own prompt. Shorten the "
             "prompt or the texts, or use a base model with a longer context."
         )
-    rows = _judged(candidate, champion, base, added.definition)
+    rows = judged_rows(candidate, champion, base, added.definition)
     aside = {
         "champion_refused": refused,
         "champion_too_long": champion.too_long() if champion else 0,
@@ -155,7 +93,7 @@ async def evaluate_candidate(
         candidate=task.trained.candidate,
         champion=task.champion.name if task.champion and champion else None,
         scorecard=card.model_copy(update=aside),
-        answers=files.freeze_rows(f"evaluations/{added.name}/{task.run_id}", [_as_json(row) for row in rows]),
+        answers=files.freeze_rows(f"evaluations/{added.name}/{task.run_id}", [as_json(row) for row in rows]),
         seconds=time.monotonic() - start,
         evaluated_at=now(),
     )
@@ -229,38 +167,3 @@ def _frozen(asked: Asked, workload: str, files: Files) -> ModelAnswers:
     rows = [asdict(answer) for answer in asked.answers or ()]
     file = files.freeze_rows(f"evaluations/{workload}/answers", rows)
     return ModelAnswers(model=asked.identity, questions_digest=asked.digest, file=file)
-
-
-def lacking(workload: Workload, labels: Collection[str]) -> list[str]:
-    """The workload's labels that are none of these, by whatever name they had when these were trained."""
-    known = {workload.present_label(label) for label in labels}
-    return [label for label in workload.labels if label not in known]
-
-
-def _judged(candidate: Asked, champion: Asked | None, base: Asked, workload: Workload) -> list[Judged]:
-    by_place = {
-        (question.axis, question.row): base.label(number, workload)
-        for number, question in enumerate(base.questions)
-    }
-    rows = []
-    for number, (question, answer) in enumerate(
-        zip(candidate.questions, candidate.answers or (), strict=True)
-    ):
-        said = candidate.label(number, workload)
-        assert said is not None, "a candidate that a text is too long for was refused"
-        rows.append(
-            Judged(
-                axis=question.axis,
-                row=question.row,
-                right_answer=question.right_answer,
-                candidate=said,
-                confidence=answer.confidence,
-                champion=champion.label(number, workload) if champion else None,
-                base=by_place.get((question.axis, question.row)),
-            )
-        )
-    return rows
-
-
-def _as_json(row: Judged) -> dict[str, object]:
-    return {key: value for key, value in asdict(row).items() if key != "confidence"}

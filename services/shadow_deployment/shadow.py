@@ -6,27 +6,24 @@ import asyncio
 import logging
 import math
 import time
-from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from services.shadow_deployment.candidate_preparation import CandidatePreparation
 from services.shadow_deployment.candidate_waits import CandidateWaits
 from services.shadow_deployment.champion_check import LOOK_SECONDS, ChampionCheck
 from services.shadow_deployment.champion_history import superfluous
 from services.shadow_deployment.contract_migration import ContractMigration
 from services.shadow_deployment.judging import Judging
-from services.shadow_deployment.lost_champion import MAY_PASS, Finding, refused
+from services.shadow_deployment.lost_champion import Finding
 from services.shadow_deployment.pairing import Pairing
 from services.shadow_deployment.settings import Settings
 from services.shadow_deployment.store import ShadowStore
 from services.shadow_deployment.unpaired_requests import Request, UnpairedRequests
-from shared.adapters.label_contract import LabelContract
 from shared.adapters.loading import AdapterLoading
-from shared.adapters.refusals import AdapterRefused, Tampered
-from shared.adapters.signature import CannotUseKeys
-from shared.backoff import Failures, SaysSeldom, pause_seconds
+from shared.backoff import pause_seconds
 from shared.broker import Publish
 from shared.events import CandidateEvaluated, WorkloadAdded
 from shared.label_scoring import LabelScoring
@@ -54,20 +51,17 @@ class Shadow:
     """Set when there is a new candidate, or when an adapter may have become superfluous."""
     _pairing: Pairing = field(init=False)
     _waits: CandidateWaits = field(init=False)
+    _preparation: CandidatePreparation = field(init=False)
     _has_candidates: bool = True
     _tidies_at: float = math.inf
     """When, by the monotonic clock, it is due without being told."""
-    _prepared: dict[str, tuple[str, LabelContract]] = field(default_factory=dict)
-    """Workload → the run whose candidate is loaded, and how that is asked."""
-    _failures: Failures = field(default_factory=Failures)
-    """Runs whose candidate the model server did not take."""
-    _found: dict[str, Finding] = field(default_factory=dict)
-    """Run → its candidate whose files are away."""
-    _says: dict[str, SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
 
     def __post_init__(self) -> None:
         self._pairing = Pairing(LabelScoring(self.models), self.clock, self.settings.concurrency)
         self._waits = CandidateWaits(self.store, self.clock)
+        self._preparation = CandidatePreparation(
+            self.store, self.publish, self.clock, self.judging, self.loading, self._waits
+        )
         self.wake.set()
 
     async def run_for_ever(self) -> None:
@@ -118,7 +112,7 @@ class Shadow:
         if candidate.champion is None:
             await self._judge_without_champion(candidate)
             return False
-        asked_by = await self._prepare(candidate, added)
+        asked_by = await self._preparation.prepare(candidate, added)
         if asked_by is None or await self._is_judged_for_a_loss(candidate, candidate.champion):
             return False
         limit, requests = await self._room(candidate, added), list[Request]()
@@ -132,7 +126,7 @@ class Shadow:
             )
         made = await self._pairing.pairs(candidate, candidate.champion, added, asked_by, requests)
         if made.is_forgotten:
-            self._prepared.pop(workload, None)  # the model server was restarted: load it again
+            self._preparation.forget(workload)
         if made.error is not None:
             raise made.error
         await self._waits.go_on(candidate)
@@ -146,16 +140,16 @@ class Shadow:
     async def _judge_without_champion(self, candidate: CandidateEvaluated) -> None:
         """After what has no contract was given one: only then is a champion without one refused."""
         history = await self.store.history(candidate.workload)
-        if not history or self._failures.not_yet(candidate.run_id, time.monotonic()) is not None:
+        if not history or self._preparation.is_to_wait(candidate):
             return
         refused_since = candidate.evaluated_at if candidate.scorecard.champion_refused else None
         found = await self._look_at_champion(candidate, await self.models.loaded(), refused_since)
         if found is None:
             return
         if found.error is not None and not found.is_lost:
-            await self._wait(candidate, found.error)
+            await self._preparation.wait(candidate, found.error)
             return
-        self._failures.went_well(candidate.run_id)
+        self._preparation.went_well(candidate)
         await self.judging.without_champion(candidate, found.adapter, found.refusal)
 
     async def _is_judged_for_a_loss(self, candidate: CandidateEvaluated, champion: str) -> bool:
@@ -184,54 +178,8 @@ class Shadow:
         try:
             return await self.champions.look_at(candidate.workload, loaded, refused_since)
         except OSError as error:
-            await self._wait(candidate, error)
+            await self._preparation.wait(candidate, error)
             return None
-
-    async def _prepare(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> LabelContract | None:
-        """Loads the candidate beside the champion, and publishes again the pairs that a kill left behind.
-
-        Gives how it is asked, once for each run; None if its own files condemn it, and it is rejected, or if
-        the model server does not take it now, and it waits for one that does.
-        """
-        run_id, asked_by = self._prepared.get(candidate.workload, ("", None))
-        if run_id == candidate.run_id:
-            return asked_by
-        if self._failures.not_yet(candidate.run_id, time.monotonic()) is not None:
-            return None
-        promotion = workload.definition.promotion
-        try:
-            copies = await self.store.contracted(candidate.workload)
-            adapter = copies.get(candidate.candidate.name, candidate.candidate)
-            asked_by = LabelContract.of(await self.loading.load(adapter))
-        except (Tampered, FileNotFoundError) as error:
-            now = self.clock()
-            found = refused(self._found.get(candidate.run_id) or Finding(adapter, now), now, error)
-            if not found.is_lost:
-                self._found[candidate.run_id] = found
-                await self._wait(candidate, error)
-                return None
-            reason = f"Its files are not those that were evaluated: {error}"
-            await self.judging.reject(candidate, reason, promotion)
-            return None
-        except (*MAY_PASS, CannotUseKeys) as error:
-            await self._wait(candidate, error)
-            return None
-        except AdapterRefused as error:
-            reason = f"It cannot be loaded: {error}"
-            await self.judging.reject(candidate, reason, promotion)
-            return None
-        self._failures.went_well(candidate.run_id)
-        self._found.pop(candidate.run_id, None)
-        await self.publish(*await self.store.pair_events(candidate.workload, candidate.run_id))
-        self._prepared[candidate.workload] = (candidate.run_id, asked_by)
-        return asked_by
-
-    async def _wait(self, candidate: CandidateEvaluated, error: Exception) -> None:
-        now = time.monotonic()
-        self._failures.failed(candidate.run_id, error, now)
-        await self._waits.note(candidate, str(error))
-        if self._says[candidate.workload].is_due(str(error), now):
-            log.error("%s: %s waits for its shadow: %s", candidate.workload, candidate.candidate.name, error)
 
     async def _room(self, candidate: CandidateEvaluated, workload: WorkloadAdded) -> int:
         """How many pairs may be recorded now: 0 when there are enough, or while reviewers fall behind."""

@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from services.retraining.app import build
 from services.retraining.candidate_evaluation import evaluate_candidate
-from services.retraining.examiner import Answer, Examiner, Question
+from services.retraining.examiner import Examiner
 from services.retraining.handlers import NotHereYet
 from services.retraining.job_messages import EvaluateResult, EvaluateTask
+from services.retraining.questions import Answer, Question
 from services.retraining.settings import Settings
 from services.retraining.store import RunStore
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
