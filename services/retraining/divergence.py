@@ -13,9 +13,9 @@ AS_BLIND_NATS = 0.05
 def why_to_end(losses: Sequence[float], grad_norm: float | None, vocabulary: int) -> str | None:
     """Why there is no use in going on; None if there is. `losses` in nats per answer token, one a step.
 
-    A rate that is far too high may leave activations which no number holds. Their norm is 0, and with it all
-    that follows: every token is as likely as any other and no gradient comes back, so that the loss stands
-    still at that of a blind guess, ln(vocabulary). A base model of random weights begins there.
+    A rate that is far too high takes the loss past that of a blind guess, ln(vocabulary), or right to it:
+    where activations grow beyond any number their norm is 0, every token is as likely as any other and no
+    gradient comes back. A base model of random weights begins there, and may take its time.
     """
     if not math.isfinite(losses[-1]):
         return (
@@ -28,10 +28,11 @@ def why_to_end(losses: Sequence[float], grad_norm: float | None, vocabulary: int
             "model's files."
         )
     blind = math.log(vocabulary)
-    is_blind = [abs(loss - blind) < AS_BLIND_NATS for loss in (losses[0], *losses[-WATCHED_STEPS:])]
-    if len(losses) > WATCHED_STEPS and not is_blind[0] and all(is_blind[1:]):
+    before, last = losses[:-WATCHED_STEPS], losses[-WATCHED_STEPS:]
+    if before and min(before) < blind - AS_BLIND_NATS <= min(last):
         return (
-            f"the loss has been {blind:.2f} for {WATCHED_STEPS} steps, that of a blind guess: the weights "
-            "have lost what the base model knew. Lower learning_rate, or lora_alpha where it was raised."
+            f"for {WATCHED_STEPS} steps the loss has been no lower than {blind:.2f}, that of a blind guess: "
+            "the weights have lost what the base model knew. Lower learning_rate, or lora_alpha where it was "
+            "raised."
         )
     return None
