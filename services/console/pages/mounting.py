@@ -9,6 +9,7 @@ from nicegui import ui
 
 from services.console.pages.candidate import CandidatePage
 from services.console.pages.candidates import CandidatesPage
+from services.console.pages.content_policy import ContentPolicy, script_digest, sign_nicegui_scripts
 from services.console.pages.frame import chosen, frame, markup
 from services.console.pages.loop import LoopPage
 from services.console.pages.review import ReviewPage
@@ -22,20 +23,20 @@ ICON = (
     '<path d="M16.5 10a6.5 6.5 0 1 1-2-4.7" stroke="#3f82d8"/>'
     '<path d="M17.2 2.2v4.2H13" stroke="#d98324"/></svg>'
 )
-LOCAL_TIMES = """<script>
+LOCAL_TIMES = """
 const said = {dateStyle: "full", timeStyle: "medium"};
 for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, (event) => {
   const time = event.target.closest?.("time");
   if (time) time.title = new Date(time.dateTime).toLocaleString(undefined, said);
 });
-</script>"""
+"""
 
 
 def mount_pages(app: FastAPI, parts: Parts) -> None:
     """To be called after the app's own routes: the pages take every address that is left."""
     render = make_render(parts.clock)
-    ui.add_css(HERE.joinpath("console.css").read_text(), shared=True)
-    ui.add_head_html(LOCAL_TIMES, shared=True)
+    ui.add_head_html(f"<style>{HERE.joinpath('console.css').read_text()}</style>", shared=True)
+    ui.add_head_html(f"<script>{LOCAL_TIMES}</script>", shared=True)
 
     def page(path: str, title: str, kind: type[LoopPage] | type[ReviewPage] | type[CandidatesPage]) -> None:
         @ui.page(path, title=f"{title} · tuneloop", response_timeout=SECONDS_TO_ANSWER)
@@ -69,3 +70,5 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
         show_welcome_message=False,
         reconnect_timeout=10.0,
     )
+    sign_nicegui_scripts()
+    app.add_middleware(ContentPolicy, digest=script_digest(LOCAL_TIMES))

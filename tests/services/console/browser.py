@@ -35,6 +35,15 @@ class Page:
         )
         await self._do("Page.navigate", url=url)
 
+    async def watch_policy(self) -> None:
+        """From the next page on `window.violations` lists what its content security policy kept from it."""
+        watch = (
+            "window.violations = []; document.addEventListener('securitypolicyviolation', (event) => "
+            "violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`))"
+        )
+        await self._do("Page.enable")
+        await self._do("Page.addScriptToEvaluateOnNewDocument", source=watch)
+
     async def prefer(self, scheme: str) -> None:
         """Shows pages as to a person who prefers "light" or "dark"."""
         await self._do(

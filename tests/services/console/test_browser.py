@@ -146,3 +146,34 @@ async def test_reviews_need_no_mouse(page: Page, database_url: str) -> None:
         await page.until(HAS_TEXT.format("1 skipped"))
         await page.open(console.url + "/review")
         await page.until(HAS_TEXT.format("Reviewing as ada"))
+
+
+async def test_the_policy_keeps_nothing_from_our_pages_and_runs_nothing_of_strangers(
+    page: Page, database_url: str
+) -> None:
+    async with served("filled", database_url) as console:
+        await page.watch_policy()
+        await page.open(console.url)
+        await page.until("document.querySelector('.chart svg') !== null")
+        await page.value(
+            "[...document.querySelectorAll('button')].find((one) => one.innerText == 'Retire').click()"
+        )
+        await page.until("document.querySelector('.sheet input') !== null")
+        assert await page.value("violations") == []
+        await page.open(console.url + "/review")
+        await page.until("document.activeElement.getAttribute('aria-label') === 'Your name'")
+        await page.type("ada")
+        await page.press("Enter")
+        await page.until("document.querySelectorAll('.choice').length === 8")
+        assert await page.value("violations") == []
+        await page.open(console.url + "/candidates")
+        await page.until("document.querySelector('main svg') !== null")
+        await page.value("document.querySelector('main table a').click()")
+        await page.until(HAS_TEXT.format("How it was trained"))
+        assert await page.value("violations") == []
+        await page.value(
+            "document.querySelector('main').innerHTML = "
+            '\'<img src=x onerror="window.ran = true"><form action="https://elsewhere.example"></form>\''
+        )
+        await page.until("violations.length === 1")
+        assert await page.value("window.ran") is None
