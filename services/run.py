@@ -9,9 +9,10 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from services.api_page import POLICY, page_of
 from services.checks import Checks
 from services.ending import LAST_ANSWERS_SECONDS, THREADS_SECONDS, end_at_the_latest, in_time
 from services.gate import Gate, Openings
@@ -20,7 +21,7 @@ from services.stack import Stack
 from shared import VERSION
 from shared.addresses import Addresses
 from shared.events.envelope import now
-from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions
+from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions, guard
 from shared.http_server import HttpServer
 from shared.loopback import bound_sockets
 from shared.problems import answer_with_problems, come_again
@@ -70,9 +71,17 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
 
 def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: CollectorRegistry) -> FastAPI:
     names = [service.name for service in stack.services]
-    app = FastAPI(title="tuneloop", description=", ".join(names), version=VERSION, telemetry=TRACES_ONLY)
+    app = FastAPI(
+        title="tuneloop",
+        description=", ".join(names),
+        version=VERSION,
+        telemetry=TRACES_ONLY,
+        docs_url=None,
+        redoc_url=None,
+    )
     answer_with_problems(app)
     app.include_router(operations(readiness, stack.checks(readiness), registry))
+    app.include_router(documentation(app))
     for service in stack.services:
         for router in service.routers:
             app.include_router(router)
@@ -80,7 +89,9 @@ def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: Colle
         if service.mount is not None:
             service.mount(app)
     app.add_middleware(Gate, openings=openings)
-    follow_http_conventions(app, HttpSettings())
+    settings = HttpSettings()
+    follow_http_conventions(app, settings)
+    guard(app, settings)
     return app
 
 
@@ -118,5 +129,16 @@ def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def documentation(app: FastAPI) -> APIRouter:
+    """The page of the app's API."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/docs")
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page_of(app.openapi()), headers={"content-security-policy": POLICY})
 
     return router

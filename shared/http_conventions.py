@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Mount, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.http_doors.doors import Doors
 from shared.problems import Problem, nothing_here, wrong_method
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -30,6 +31,18 @@ class HttpSettings(BaseSettings):
     cors_origins: str = Field(default="", pattern=r"^(\*|https?://[^,\s/]+)?(,https?://[^,\s/]+)*$")
     """Origins whose web pages may ask this process from a browser, separated by commas, such as
     https://app.example.org; * is every origin. Empty: none."""
+    hosts: str = Field(default="", pattern=r"^([A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*)?$")
+    """Names that this process is asked by besides localhost and IP addresses, separated by commas and without
+    ports, such as tuneloop.example.org. By another name only /health is answered: a web page can have its own
+    name mean this machine."""
+
+    @property
+    def origins(self) -> frozenset[bytes]:
+        return frozenset(self.cors_origins.encode().split(b",")) - {b""}
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        return frozenset(self.hosts.lower().split(",")) - {""}
 
 
 def follow_http_conventions(app: FastAPI, settings: HttpSettings) -> None:
@@ -43,12 +56,17 @@ def follow_http_conventions(app: FastAPI, settings: HttpSettings) -> None:
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.cors_origins.split(","),
+            allow_origins=[origin.decode() for origin in settings.origins],
             allow_methods=METHODS,
             allow_headers=["*"],
             expose_headers=ANSWERED_HEADERS,
             max_age=PREFLIGHT_SECONDS,
         )
+
+
+def guard(app: FastAPI, settings: HttpSettings) -> None:
+    """After `follow_http_conventions`: nothing may stand before the doors."""
+    app.add_middleware(Doors, names=settings.host_names, origins=settings.origins)
 
 
 class Conventions:

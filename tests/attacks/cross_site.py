@@ -163,9 +163,8 @@ def markup_in_a_page_runs_its_scripts(target: Target) -> str:
     """Text that got into a page as markup: its inline scripts and handlers run, and talk to anywhere."""
     policy = _policy(asked("GET", target.services).headers.get("content-security-policy", ""))
     scripts = policy.get("script-src", policy.get("default-src", "*")).split()
-    missing = [
-        name for name in ("base-uri", "form-action", "object-src", "connect-src") if name not in policy
-    ]
+    fetches = () if policy.get("default-src") == "'none'" else ("object-src", "connect-src")
+    missing = [name for name in ("base-uri", "form-action", *fetches) if name not in policy]
     if "'unsafe-inline'" in scripts or {"*", "http:", "https:", "data:"} & set(scripts):
         return f"inline or foreign scripts run: script-src {' '.join(scripts)}"
     return f"the policy says nothing of {', '.join(missing)}" if missing else ""

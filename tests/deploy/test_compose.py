@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from services.retraining.settings import Settings as RetrainingSettings
 from services.shadow_deployment.settings import Settings as ShadowSettings
 from shared.addresses import Addresses
 from shared.flow import FLOW
+from shared.http_conventions import HttpSettings
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -26,6 +28,7 @@ IMAGE, CUDA_IMAGE = ((ROOT / "deploy" / name).read_text() for name in ("Dockerfi
 SERVERS = {"kafka", "clickhouse", "vllm"}
 ON_A_GPU = {"retraining"}
 UPGRADE = "upgrade-signing.pem"
+ASKED = ("HUMAN_REVIEW_URL", "WORKLOADS_URL")
 
 
 def test_it_parses_against_the_compose_specification() -> None:
@@ -87,6 +90,7 @@ def test_the_image_for_a_gpu_runs_retraining_and_else_is_the_other_one() -> None
 @pytest.mark.parametrize("name", sorted(FLOW))
 def test_its_settings_are_settings_the_code_reads(name: str) -> None:
     known = {field.upper() for field in Addresses.model_fields}
+    known |= {f"HTTP_{field}".upper() for field in HttpSettings.model_fields}
     if name == "workloads":
         known.add("TUNELOOP_URL")
     if name == "retraining":
@@ -96,6 +100,13 @@ def test_its_settings_are_settings_the_code_reads(name: str) -> None:
     if name == "console":
         known |= {field.upper() for field in ConsoleSettings.model_fields}
     assert set(COMPOSE["services"][name]["environment"]) <= known
+
+
+def test_a_service_that_another_asks_is_known_by_its_name() -> None:
+    for service in COMPOSE["services"].values():
+        environment = service.get("environment", {})
+        named = environment.get("HTTP_HOSTS", "").split(",")
+        assert {urlsplit(environment[url]).hostname for url in ASKED if url in environment} <= {*named}
 
 
 def test_whoever_loads_adapters_has_the_public_key_and_only_retraining_the_private_one() -> None:

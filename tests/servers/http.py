@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions
+from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions, guard
 from shared.problems import answer_with_problems
 from shared.service import Service
 from tests.servers.model import free_port
@@ -22,6 +22,7 @@ def app_of(service: Service) -> FastAPI:
     for router in service.routers:
         app.include_router(router)
     follow_http_conventions(app, HttpSettings())
+    guard(app, HttpSettings())
     return app
 
 

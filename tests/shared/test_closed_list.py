@@ -24,6 +24,7 @@ CLOSED_LIST = {
     "files",
     "flow",
     "http_conventions",
+    "http_doors",
     "http_server",
     "idempotency_keys",
     "consumer",

@@ -24,6 +24,7 @@ from deploy.laptop.model_server.protocol import (
     UnloadRequest,
 )
 from deploy.laptop.model_server.serving import Serving, answers_of
+from shared.http_conventions import HttpSettings, guard
 
 
 class ClientGone(Exception):
@@ -117,6 +118,7 @@ def create_app(serving: Callable[[], Serving | None], root: str) -> FastAPI:
         return PlainTextResponse(generate_latest(registry))
 
     _answer_errors_as_openai_does(app)
+    guard(app, HttpSettings())
     return app
 
 

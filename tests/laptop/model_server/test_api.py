@@ -69,7 +69,7 @@ def engine() -> LetterEngine:
 async def http(engine: LetterEngine) -> AsyncIterator[httpx.AsyncClient]:
     serving = Serving(cast(TransformersEngine, engine), "letters", Limits(max_loras=1), lambda: None)
     transport = httpx.ASGITransport(create_app(lambda: serving, "letters"), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
     engine.may_pass.set()
     assert serving.stop(timeout_seconds=10)
@@ -77,7 +77,7 @@ async def http(engine: LetterEngine) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_until_the_model_is_loaded_everything_is_a_503_to_try_again() -> None:
     transport = httpx.ASGITransport(create_app(lambda: None, "letters"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for answer in (
             await client.get("/health"),
             await client.get("/v1/models"),

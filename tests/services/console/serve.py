@@ -27,7 +27,7 @@ from shared.clickhouse import connect
 from shared.consumer import Batch, ConsumerRecord, Sample
 from shared.events.envelope import Event, now
 from shared.files import Files
-from shared.http_conventions import HttpSettings, follow_http_conventions
+from shared.http_conventions import HttpSettings, follow_http_conventions, guard
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
@@ -80,6 +80,7 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
     assert service.mount is not None
     service.mount(app)
     follow_http_conventions(app, HttpSettings())
+    guard(app, HttpSettings())
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
     serving = asyncio.create_task(server.serve())
     print(f"http://127.0.0.1:{port}", flush=True)

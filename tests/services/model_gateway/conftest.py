@@ -148,7 +148,7 @@ class Gateways:
         service = build(context)
         transport = httpx.ASGITransport(app_of(service))
         http = await self.ending.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://gateway")
+            httpx.AsyncClient(transport=transport, base_url="http://localhost")
         )
         self.made.append(Gateway(service, http, registry, published, state))
         return self.made[-1]
