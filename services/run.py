@@ -7,7 +7,6 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-import uvicorn
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -22,11 +21,9 @@ from shared import VERSION
 from shared.addresses import Addresses
 from shared.events.envelope import now
 from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions, guard
-from shared.http_server import HttpServer
+from shared.http_server import HttpServer, server_config
 from shared.loopback import bound_sockets
 from shared.problems import answer_with_problems, come_again
-
-KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
 
 
 async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) -> None:
@@ -97,15 +94,7 @@ def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: Colle
 
 def make_server(app: FastAPI) -> HttpServer:
     """Told to stop it answers what it is asked already, and waits for nobody longer than a few seconds."""
-    return HttpServer(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
-        )
-    )
+    return HttpServer(server_config(app, LAST_ANSWERS_SECONDS))
 
 
 def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry) -> APIRouter:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-import uvicorn
 
 from deploy.laptop.model_server.api import create_app
 from deploy.laptop.model_server.limits import HIGHEST_RANK, Limits, copies_that_fit
 from shared.cpu_dtype import cpu_dtype
-from shared.http_server import HttpServer
+from shared.http_server import HttpServer, server_config
 from shared.loopback import NAME, CannotListen, bound_sockets
 
 if TYPE_CHECKING:
@@ -38,14 +37,8 @@ class ModelServerProcess:
         self._options = options
         self._serving: Serving | None = None
         self._failed = False
-        config = uvicorn.Config(
-            create_app(lambda: self._serving, str(options.model)),
-            access_log=False,
-            log_level="warning",
-            lifespan="off",
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-        self._server = HttpServer(config)
+        app = create_app(lambda: self._serving, str(options.model))
+        self._server = HttpServer(server_config(app, _GRACE_SECONDS))
 
     def run(self, listening: list[socket.socket]) -> int:
         """Answers until a signal. Returns the exit status."""

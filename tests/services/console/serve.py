@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -28,6 +27,8 @@ from shared.consumer import Batch, ConsumerRecord, Sample
 from shared.events.envelope import Event, now
 from shared.files import Files
 from shared.http_conventions import HttpSettings, follow_http_conventions, guard
+from shared.http_server import HttpServer, server_config
+from shared.loopback import NAME, bound_sockets
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
@@ -81,13 +82,13 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
     service.mount(app)
     follow_http_conventions(app, HttpSettings())
     guard(app, HttpSettings())
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    serving = asyncio.create_task(server.serve())
+    server = HttpServer(server_config(app, graceful_seconds=1))
+    serving = asyncio.create_task(server.serve(bound_sockets(NAME, port)))
     print(f"http://127.0.0.1:{port}", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         topic, _, payload = line.partition(" ")
         await tell(service, BY_TOPIC[topic].model_validate_json(payload))
-    server.should_exit = True
+    server.stop()
     await serving
     await models.close()
     await clickhouse.close()
