@@ -15,6 +15,7 @@ from shared.addresses import Addresses
 from shared.clickhouse import CannotUseClickHouse
 from shared.files import CannotUseFiles
 from shared.flow import FLOW
+from shared.http_doors.tracebacks import once_per_minute
 from shared.jobs.gpus import TooFewGpus
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
@@ -43,6 +44,7 @@ def main() -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    once_per_minute()
     # FastStream repeats what we log in our words.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     logging.getLogger("kafka").setLevel(logging.WARNING)

@@ -13,6 +13,7 @@ from starlette.routing import Match, Mount, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http_doors.doors import Doors
+from shared.http_doors.failures import Failures
 from shared.problems import Problem, nothing_here, wrong_method
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -53,6 +54,7 @@ def follow_http_conventions(app: FastAPI, settings: HttpSettings) -> None:
         return wrong_method(allowed_methods(app.router, request.scope)).response(request.url.path)
 
     app.add_middleware(Conventions, router=app.router)
+    app.add_middleware(Failures)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -70,12 +70,6 @@ def answer_with_problems(app: FastAPI) -> None:
             request.url.path
         )
 
-    @app.exception_handler(Exception)
-    async def on_anything_else(request: Request, error: Exception) -> JSONResponse:
-        return Problem(
-            500, "Internal error", "The request failed for a reason of ours. It is logged; try again later."
-        ).response(request.url.path)
-
 
 def come_again(title: str, detail: str, seconds: int = 2, **more: Any) -> Problem:
     """503: not now. The same may be sent again after so many seconds."""

@@ -19,6 +19,7 @@ import psutil
 from deploy.laptop.model_server.api import create_app
 from deploy.laptop.model_server.limits import HIGHEST_RANK, Limits, copies_that_fit
 from shared.cpu_dtype import cpu_dtype
+from shared.http_doors.tracebacks import once_per_minute
 from shared.http_server import HttpServer, server_config
 from shared.loopback import NAME, CannotListen, bound_sockets
 
@@ -83,6 +84,7 @@ def main() -> int:
     # training job on the same cores answers take seconds (measured: 1.7 requests/s against 15.6).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    once_per_minute()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     if not (options.model / "config.json").is_file():

@@ -25,6 +25,7 @@ from deploy.laptop.model_server.protocol import (
 )
 from deploy.laptop.model_server.serving import Serving, answers_of
 from shared.http_conventions import HttpSettings, guard
+from shared.http_doors.failures import Failures
 
 
 class ClientGone(Exception):
@@ -118,6 +119,7 @@ def create_app(serving: Callable[[], Serving | None], root: str) -> FastAPI:
         return PlainTextResponse(generate_latest(registry))
 
     _answer_errors_as_openai_does(app)
+    app.add_middleware(Failures, answer=_fault)
     guard(app, HttpSettings())
     return app
 
@@ -138,9 +140,10 @@ def _answer_errors_as_openai_does(app: FastAPI) -> None:
     async def gone(_: Request, __: ClientGone) -> Response:
         return Response(status_code=499)
 
-    @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        return await refused(request, Refusal(500, type(error).__name__, "InternalServerError"))
+
+def _fault(path: str, reference: str) -> JSONResponse:
+    said = f"the request failed for a reason of this server's, logged as {reference}"
+    return JSONResponse(Refusal(500, said, "InternalServerError").body(), 500)
 
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, list[Answer]]) -> list[Answer]:
