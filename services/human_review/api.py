@@ -21,6 +21,7 @@ from services.human_review.store import ReviewStore
 from shared.broker import Publish
 from shared.events import Rate, ReviewGiven, WorkloadAdded, derived_id
 from shared.fields import Id, Moment, Name, WorkloadName
+from shared.http_doors.json_route import JsonRoute
 from shared.intervals import wilson
 from shared.problems import Problem, come_again
 from shared.projections import Workloads
@@ -95,7 +96,7 @@ def make_router(
     clock: Clock,
     settings: Settings,
 ) -> APIRouter:
-    router = APIRouter(prefix="/reviews", tags=["human review"])
+    router = APIRouter(prefix="/reviews", tags=["human review"], route_class=JsonRoute)
 
     @router.get("/next", response_model=Item, response_model_exclude_none=True, responses={204: {}})
     async def next_item(

@@ -20,11 +20,12 @@ from services.workloads.published_views import PublishedViews
 from services.workloads.revising import Prepared, Revising
 from services.workloads.rounds import Rounds
 from services.workloads.settings import Settings
-from services.workloads.submission import read_submission
+from services.workloads.submission import Submission, read_submission
 from services.workloads.tables_away import of_tables
 from shared.broker import Publish
 from shared.events import Event, RollbackRequested, WorkloadAdded, derived_id
 from shared.files import FilesUnreachable
+from shared.http_doors.json_route import JsonRoute
 from shared.model_server import ModelServerDown, ModelServerRefused
 from shared.problems import Problem, come_again
 from shared.projections import Workloads
@@ -51,7 +52,7 @@ class Parts:
 
 
 def routes(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/workloads", tags=["workloads"])
+    router = APIRouter(prefix="/workloads", tags=["workloads"], route_class=JsonRoute)
 
     @router.post("/check", openapi_extra=SUBMISSION)
     async def check(request: Request) -> replies.Checked:
@@ -156,11 +157,16 @@ def routes(parts: Parts) -> APIRouter:
 
 
 async def _prepared(parts: Parts, request: Request) -> Prepared:
-    return await parts.revising.prepare(await read_submission(request, parts.settings.body_most_bytes))
+    return await parts.revising.prepare(await _submission(parts, request))
+
+
+async def _submission(parts: Parts, request: Request) -> Submission:
+    settings = parts.settings
+    return await read_submission(request, settings.body_most_bytes, settings.json_most_bytes)
 
 
 async def _added(parts: Parts, request: Request) -> tuple[Prepared, str | None]:
-    submission = await read_submission(request, parts.settings.body_most_bytes)
+    submission = await _submission(parts, request)
     _decides(parts.owns, submission.definition.workload.name)
     return await parts.revising.add(submission)
 

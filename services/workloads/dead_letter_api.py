@@ -15,6 +15,7 @@ from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
 from services.workloads.kafka_silent import KafkaSilent
 from services.workloads.replies import Wish
 from services.workloads.tables_away import of_tables
+from shared.http_doors.json_route import JsonRoute
 from shared.problems import Problem, come_again
 
 MOST_LISTED = 1000
@@ -80,7 +81,7 @@ class Decided(BaseModel):
 
 
 def dead_letter_routes(desk: DeadLetterDesk) -> APIRouter:
-    router = APIRouter(prefix="/dead-letters", tags=["dead letters"])
+    router = APIRouter(prefix="/dead-letters", tags=["dead letters"], route_class=JsonRoute)
 
     @router.get("")
     async def letters(

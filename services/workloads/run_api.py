@@ -24,6 +24,7 @@ from services.workloads.tables_away import of_tables
 from services.workloads.trainings import NotNow, Trainings
 from shared.broker import Publish
 from shared.events import RunCancelRequested, TrainingRequested
+from shared.http_doors.json_route import JsonRoute
 from shared.problems import Problem
 from shared.projections import Workloads
 from shared.service import Clock
@@ -45,7 +46,7 @@ class RunParts:
 
 
 def run_routes(parts: RunParts) -> APIRouter:
-    router = APIRouter(tags=["runs"])
+    router = APIRouter(tags=["runs"], route_class=JsonRoute)
 
     @router.post("/workloads/{name}/trainings", status_code=202)
     async def train(name: str, wanted: WantedTraining) -> TrainingAccepted:

@@ -16,7 +16,9 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(default=3.0, ge=0)
     """How long after a cutoff its lists are drawn up, so that corrections on their way still count."""
     body_most_bytes: int = Field(default=256 << 20, ge=1)
-    """Of a definition with its rows. More rows go by URI."""
+    """Of a definition with its rows as files. More rows go by URI."""
+    json_most_bytes: int = Field(default=16 << 20, ge=1)
+    """Of the same as JSON, which is read in memory and at one go."""
     longest_wait_seconds: float = Field(default=60.0, gt=0)
     """How long a request that follows a round is held open at most."""
     publish_seconds: float = Field(default=10.0, gt=0)

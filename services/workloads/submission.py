@@ -32,15 +32,18 @@ class Submission:
     rows_uri: str | None = None
 
 
-async def read_submission(request: Request, most_bytes: int) -> Submission:
-    """Raises BadWorkload for what is wrong with the workload, Problem for what is no such request."""
+async def read_submission(request: Request, most_bytes: int, json_most_bytes: int) -> Submission:
+    """Of files there may be `most_bytes`.
+
+    Raises BadWorkload for what is wrong with the workload, Problem for what is no such request.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _of_files(request, most_bytes)
     if not is_json(kind):
         raise wrong_content_type("application/json", "multipart/form-data")
     try:
-        body = json.loads(await body_of(request, most_bytes))
+        body = json.loads(await body_of(request, json_most_bytes))
     except (ValueError, RecursionError):
         raise Problem(400, "Invalid JSON", "Send JSON, or multipart/form-data with files.") from None
     if not isinstance(body, dict) or not isinstance(body.get("definition"), dict) or not set(body) <= FIELDS:

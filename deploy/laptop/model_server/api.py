@@ -26,6 +26,14 @@ from deploy.laptop.model_server.protocol import (
 from deploy.laptop.model_server.serving import Serving, answers_of
 from shared.http_conventions import HttpSettings, guard
 from shared.http_doors.failures import Failures
+from shared.http_doors.json_route import JsonRoute
+from shared.problems import Problem
+
+
+class PromptRoute(JsonRoute):
+    """256 prompts as long as the model reads, as texts or as tokens."""
+
+    most_bytes = 16 << 20
 
 
 class ClientGone(Exception):
@@ -38,6 +46,7 @@ def create_app(serving: Callable[[], Serving | None], root: str) -> FastAPI:
     `root`: the base model's path as /v1/models tells it.
     """
     app = FastAPI(title="tuneloop model server", docs_url=None, redoc_url=None)
+    app.router.route_class = PromptRoute
     registry = CollectorRegistry()
     finished = Counter(
         "vllm:request_success", "Requests answered.", ["model_name", "finished_reason"], registry=registry
@@ -139,6 +148,10 @@ def _answer_errors_as_openai_does(app: FastAPI) -> None:
     @app.exception_handler(ClientGone)
     async def gone(_: Request, __: ClientGone) -> Response:
         return Response(status_code=499)
+
+    @app.exception_handler(Problem)
+    async def problem(request: Request, error: Problem) -> JSONResponse:
+        return await refused(request, Refusal(error.status, error.detail))
 
 
 def _fault(path: str, reference: str) -> JSONResponse:
