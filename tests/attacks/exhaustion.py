@@ -21,6 +21,8 @@ HALF_SECONDS = 20.0
 DRIP_SECONDS = 75.0
 """The same for one that goes on, a byte a second."""
 FAILING = 200
+COLD = {"temperature": 1e-300}
+"""Logits divided by it are infinite."""
 MOST_LOGGED_BYTES = 300
 """For a request that fails."""
 ASKED = {"gateway": "/v1/completions", "services": "/reviews", "models": "/tokenize"}
@@ -122,7 +124,7 @@ def failing_requests_fill_the_disk(target: Target) -> str:
     failing = {
         f"{target.models}/tokenize": {"model": _model(target), "prompt": "\ud800"},
         f"{target.models}/v1/load_lora_adapter": {"lora_name": "a", "lora_path": "\0"},
-        f"{target.models}/v1/completions": {"model": _model(target), "prompt": "a", "temperature": 1e-300},
+        f"{target.models}/v1/completions": {"model": _model(target), "prompt": "a", "max_tokens": 1} | COLD,
     }
     for url, body in itertools.islice(itertools.cycle(failing.items()), FAILING):
         content = json.dumps(body).encode()

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from deploy.laptop.model_server.batching import Sampling
 from deploy.laptop.model_server.limits import MOST_LOGPROBS
 
 MOST_PROMPTS = 256
 
+LEAST_TEMPERATURE = 0.01
+"""Below it, and above 0, numbers overflow: it is taken instead, as vLLM does."""
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is no text: half of a surrogate pair") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
 TokenIds = list[Annotated[int, Field(ge=0)]]
 
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
-    model: str | None = None
+    model: Text | None = None
     """None: the base model."""
 
 
@@ -29,7 +42,7 @@ class _Generation(_Request):
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: str | list[str] | None = None
+    stop: Text | list[Text] | None = None
     allowed_token_ids: TokenIds | None = Field(default=None, min_length=1)
     return_tokens_as_token_ids: bool | None = None
     n: int = Field(default=1, ge=1, le=1)
@@ -40,7 +53,7 @@ class _Generation(_Request):
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return Sampling(
             max_tokens=max_tokens,
-            temperature=1.0 if self.temperature is None else self.temperature,
+            temperature=self._drawing_temperature(),
             top_p=1.0 if self.top_p is None else self.top_p,
             seed=self.seed,
             stop=tuple(stop for stop in stops if stop),
@@ -48,13 +61,18 @@ class _Generation(_Request):
             logprobs=self.wanted_logprobs(),
         )
 
+    def _drawing_temperature(self) -> float:
+        if self.temperature is None:
+            return 1.0
+        return max(self.temperature, LEAST_TEMPERATURE) if self.temperature else 0.0
+
     def wanted_logprobs(self) -> int | None:
         """How many of the likeliest tokens to tell for each answered one; None: tell nothing."""
         raise NotImplementedError
 
 
 class CompletionRequest(_Generation):
-    prompt: str | TokenIds | list[str] | list[TokenIds]
+    prompt: Text | TokenIds | list[Text] | list[TokenIds]
     max_tokens: int | None = Field(default=16, ge=1)
     logprobs: int | None = Field(default=None, ge=0, le=MOST_LOGPROBS)
 
@@ -72,12 +90,12 @@ class CompletionRequest(_Generation):
 
 class TextPart(BaseModel):
     type: str = Field(pattern="^text$")
-    text: str
+    text: Text
 
 
 class Message(BaseModel):
-    role: str
-    content: str | list[TextPart]
+    role: Text
+    content: Text | list[TextPart]
 
     def text(self) -> dict[str, str]:
         content = self.content
@@ -102,17 +120,17 @@ class ChatRequest(_Generation):
 
 
 class TokenizeRequest(_Request):
-    prompt: str
+    prompt: Text
     add_special_tokens: bool = True
 
 
 class LoadRequest(BaseModel):
-    lora_name: str = ""
-    lora_path: str = ""
+    lora_name: Text = ""
+    lora_path: Text = Field(default="", pattern=r"^[^\x00]*$")
 
 
 class UnloadRequest(BaseModel):
-    lora_name: str = ""
+    lora_name: Text = ""
 
 
 class Refusal(Exception):
