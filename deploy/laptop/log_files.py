@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,11 +10,24 @@ MOST_BYTES = 5 << 20
 
 
 def open_log(file: Path) -> BinaryIO:
-    """Opens `file` to add to it. One grown past 5 MiB becomes `file`.1, in place of the one before."""
+    """Opens `file` to add to it, at its end even after `keep_in_bounds`."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists() and file.stat().st_size > MOST_BYTES:
-        file.replace(file.with_name(f"{file.name}.1"))
+    if file.exists():
+        keep_in_bounds(file)
     return file.open("ab")
+
+
+def keep_in_bounds(file: Path) -> None:
+    """The last 5 MiB of a log that has grown past them become `file`.1, and it begins anew, under its writer.
+
+    As logrotate's copytruncate: a line that is written between the two is lost.
+    """
+    if (size := file.stat().st_size) <= MOST_BYTES:
+        return
+    with file.open("rb") as content:
+        content.seek(size - MOST_BYTES)
+        file.with_name(f"{file.name}.1").write_bytes(content.read())
+    os.truncate(file, 0)
 
 
 def last_line(file: Path) -> str:

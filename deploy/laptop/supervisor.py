@@ -7,15 +7,18 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from deploy.laptop.log_files import last_line, open_log
+from deploy.laptop.log_files import keep_in_bounds, last_line, open_log
 from deploy.laptop.restarts import deaths_in_a_row, pause_seconds
 
 PROBE_SECONDS = 0.1
 STOP_SECONDS = 10.0
+LOG_SECONDS = 10.0
+"""How often the size of a log is looked at."""
 SOURCES = Path(__file__).resolve().parents[2]
 
 OnStep = Callable[[str, str], None]
@@ -77,6 +80,7 @@ class _Running:
         self._log, self._held, self._on_step = log, held, on_step
         self._process: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._bounding: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -85,12 +89,14 @@ class _Running:
 
     async def start(self) -> None:
         process = await self._start_and_wait()
+        self._bounding = asyncio.create_task(self._bound_log())
         self._keeping = asyncio.create_task(self._keep_running(process), name=self.child.name)
 
     async def stop(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait({self._keeping})
+        if ending := {task for task in (self._keeping, self._bounding) if task is not None}:
+            for task in ending:
+                task.cancel()
+            await asyncio.wait(ending)
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -120,6 +126,12 @@ class _Running:
                 except ChildFailed as failure:
                     reason, deaths = str(failure), deaths + 1
             self._on_step(self.child.name, "is back")
+
+    async def _bound_log(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_SECONDS)
+            with suppress(OSError):  # a full disk: what is there stays
+                await asyncio.to_thread(keep_in_bounds, self._log)
 
     async def _start_and_wait(self) -> asyncio.subprocess.Process:
         child = self.child

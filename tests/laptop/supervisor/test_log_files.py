@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.laptop.log_files import MOST_BYTES, last_line, open_log
+from deploy.laptop.log_files import MOST_BYTES, keep_in_bounds, last_line, open_log
 
 
 def write(file: Path, content: bytes) -> None:
@@ -22,6 +22,21 @@ def test_a_log_goes_on_until_it_is_large_and_then_begins_anew(tmp_path: Path) ->
     write(file, b"y" * MOST_BYTES)
     write(file, b"newest\n")
     assert sorted(path.name for path in file.parent.iterdir()) == ["kafka.log", "kafka.log.1"]
+
+
+def test_a_log_begins_anew_under_its_writer_and_its_end_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "models.log"
+    with open_log(file) as log:
+        log.write(b"old" + b"x" * 3 * MOST_BYTES + b"end\n")
+        log.flush()
+        keep_in_bounds(file)
+        log.write(b"new\n")
+    assert file.read_bytes() == b"new\n"
+    kept = (tmp_path / "models.log.1").read_bytes()
+    assert len(kept) == MOST_BYTES
+    assert kept.endswith(b"end\n")
+    keep_in_bounds(file)
+    assert file.read_bytes() == b"new\n"
 
 
 def test_the_last_line_is_the_last_with_anything_in_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.laptop.folder_lock import is_locked, lock_folder
+from deploy.laptop.log_files import MOST_BYTES
 from deploy.laptop.supervisor import ChildFailed, Supervisor
 from tests.laptop.supervisor.stand_ins import broken, server, service
 from tests.servers.model import ROOT
@@ -151,3 +152,17 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+async def test_a_log_is_kept_in_bounds_while_its_child_runs(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.laptop.supervisor.LOG_SECONDS", 0.05)
+    await supervisor.start(server(tmp_path, "talker"))
+    log = tmp_path / "logs" / "talker.log"
+    with log.open("ab") as content:
+        content.write(b"x" * (MOST_BYTES + 1))
+    async with asyncio.timeout(20):
+        while log.stat().st_size > MOST_BYTES:
+            await asyncio.sleep(0.05)  # a thread of the supervisor's: there is nothing to await
+    assert (tmp_path / "logs" / "talker.log.1").stat().st_size == MOST_BYTES
