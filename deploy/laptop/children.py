@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def _kafka(place: Place, where: Addresses) -> Child:
 def _clickhouse(place: Place, where: Addresses) -> Child:
     is_ready = partial(clickhouse_answers, where.clickhouse_url)
     arguments = ["--data", str(place.data / "clickhouse"), "--password-file", str(place.passwords)]
-    return _server("clickhouse", place, is_ready, *arguments)
+    return replace(_server("clickhouse", place, is_ready, *arguments), is_watched=True)
 
 
 def _models(place: Place, where: Addresses) -> Child:

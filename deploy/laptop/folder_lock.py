@@ -7,17 +7,20 @@ import time
 from pathlib import Path
 from typing import TextIO
 
+LOCK = ".lock"
+
 
 class FolderInUse(Exception):
     """Another process holds the folder. The message names the folder."""
 
 
-def lock_folder(folder: Path, name: str = ".lock", *, patience_seconds: float = 0.0) -> TextIO:
+def lock_folder(folder: Path, name: str = LOCK, *, patience_seconds: float = 0.0) -> TextIO:
     """Holds `folder`/`name` until the returned file is closed, here and in every child that was given it.
 
-    Raises FolderInUse when somebody else still holds it after `patience_seconds`. Makes a missing folder.
+    Raises FolderInUse when somebody else still holds it after `patience_seconds`. Makes a missing folder,
+    closed to other users.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = (folder / name).open("w")
     until = time.monotonic() + patience_seconds
     while True:
@@ -32,7 +35,7 @@ def lock_folder(folder: Path, name: str = ".lock", *, patience_seconds: float = 
             return lock
 
 
-def is_locked(folder: Path, name: str = ".lock") -> bool:
+def is_locked(folder: Path, name: str = LOCK) -> bool:
     """Whether some process holds `folder`/`name` now."""
     if not (folder / name).exists():
         return False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import is_locked
+from deploy.laptop.secret_file import write_secret
 from shared.addresses import Addresses
 
 FILE = "running.json"
@@ -42,10 +42,7 @@ def keep_running(data: Path, system: Running) -> None:
         "gateway_url": system.gateway_url,
         "services_url": system.services_url,
     }
-    scratch = data / f".{FILE}"
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as content:
-        json.dump(kept, content)
-    scratch.rename(data / FILE)
+    write_secret(data / FILE, json.dumps(kept))
 
 
 def forget_running(data: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from deploy.laptop.log_files import keep_in_bounds, last_line, open_log
-from deploy.laptop.restarts import deaths_in_a_row, pause_seconds
+from deploy.laptop.restarts import ASK_SECONDS, MOST_UNANSWERED, deaths_in_a_row, pause_seconds
 
 PROBE_SECONDS = 0.1
 STOP_SECONDS = 10.0
@@ -34,13 +34,16 @@ class Child:
     command: Sequence[str]
     """Starts with the path of an executable."""
     is_ready: Callable[[], Awaitable[bool]]
-    """Asked again and again after a start, until it says yes. Raises nothing."""
+    """Asked again and again after a start, until it says yes; of a watched child, from then on, too. Raises
+    nothing."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Besides the supervisor's own."""
     stops_with_stdin: bool = False
     """Stops when its standard input ends. Every other child is sent SIGTERM, and dies with the supervisor."""
     patience_seconds: float = 180.0
     """How long it may take to be ready."""
+    is_watched: bool = False
+    """One that no longer answers is killed and started again. For what loses nothing by a kill -9."""
 
 
 class ChildFailed(Exception):
@@ -113,7 +116,7 @@ class _Running:
         loop, deaths = asyncio.get_running_loop(), 0
         while True:
             since = loop.time()
-            reason = f"ended with {_ending(await process.wait())}"
+            reason = await self._end_of(process)
             deaths = deaths_in_a_row(deaths, loop.time() - since)
             ready = False
             while not ready:
@@ -132,6 +135,18 @@ class _Running:
             await asyncio.sleep(LOG_SECONDS)
             with suppress(OSError):  # a full disk: what is there stays
                 await asyncio.to_thread(keep_in_bounds, self._log)
+
+    async def _end_of(self, process: asyncio.subprocess.Process) -> str:
+        """Waits for it, or for a watched child's silence. Says how it ended; then it has."""
+        unanswered = 0
+        while unanswered < MOST_UNANSWERED:
+            try:
+                async with asyncio.timeout(ASK_SECONDS if self.child.is_watched else None):
+                    return f"ended with {_ending(await process.wait())}"
+            except TimeoutError:
+                unanswered = 0 if await self.child.is_ready() else unanswered + 1
+        await _kill(process)
+        return f"did not answer {unanswered} times in a row and was killed"
 
     async def _start_and_wait(self) -> asyncio.subprocess.Process:
         child = self.child

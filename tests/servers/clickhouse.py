@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from deploy.laptop.clickhouse.configuration import basic_login
 from deploy.laptop.clickhouse.ready import takes_queries
 from deploy.laptop.clickhouse.users import ensure_passwords
 from tests.servers.model import ROOT, free_port
@@ -61,7 +62,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def execute(url: str, sql: str) -> str:
     """Runs one statement as the user of `url` and gives the answer's text. Raises HTTPError when refused."""
     parts = urlsplit(url)
-    login = {"X-ClickHouse-User": parts.username or "default", "X-ClickHouse-Key": parts.password or ""}
+    login = {"Authorization": basic_login(parts.username or "default", parts.password or "")}
     server = f"{parts.scheme}://{parts.hostname}:{parts.port}/"
     with urllib.request.urlopen(urllib.request.Request(server, sql.encode(), login), timeout=30) as answer:
         return str(answer.read().decode())

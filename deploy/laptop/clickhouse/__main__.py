@@ -14,6 +14,7 @@ from deploy.laptop.clickhouse.engine import serve
 from deploy.laptop.clickhouse.users import ensure_passwords, users_xml
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
 from deploy.laptop.ports import is_taken
+from deploy.laptop.secret_file import write_secret
 from shared.loopback import loopback_addresses
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -34,8 +35,8 @@ def main() -> int:
     if is_taken(port):  # the engine would find out only after it has opened every table
         return refuse(f"port {port} is taken: stop what listens there, or choose another --port")
     passwords = ensure_passwords(asked.password_file.resolve())
-    (folder / "users.xml").write_text(users_xml(passwords))
-    (folder / "config.xml").write_text(config_xml(folder, port, loopback_addresses()))
+    write_secret(folder / "users.xml", users_xml(passwords))
+    write_secret(folder / "config.xml", config_xml(folder, port, loopback_addresses(), passwords))
 
     # The engine keeps the main thread inside C++, where Python handles no signal: a thread waits for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

@@ -7,19 +7,20 @@ import urllib.error
 import urllib.request
 from urllib.parse import unquote, urlsplit
 
+from deploy.laptop.clickhouse.configuration import basic_login
+
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
 
 
 def takes_queries(url: str) -> bool:
     """Logs in at `http://user:password@host:port/…`: an answering port alone may be somebody else's."""
     parts = urlsplit(url)
-    login = {
-        "X-ClickHouse-User": unquote(parts.username or "default"),
-        "X-ClickHouse-Key": unquote(parts.password or ""),
-    }
+    login = basic_login(unquote(parts.username or "default"), unquote(parts.password or ""))
     server = f"{parts.scheme}://{parts.hostname}:{parts.port}/"
     try:
-        with _DIRECT.open(urllib.request.Request(server, b"SELECT 1", login), timeout=5) as answer:
+        with _DIRECT.open(
+            urllib.request.Request(server, b"SELECT 1", {"Authorization": login}), timeout=5
+        ) as answer:
             return bool(answer.read() == b"1\n")
     except (urllib.error.URLError, OSError, http.client.HTTPException):
         return False

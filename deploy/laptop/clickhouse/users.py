@@ -12,12 +12,34 @@ from deploy.laptop.secret_file import ensure_secret
 
 USERS_XML = """\
 <clickhouse>
-  <profiles><default/><reader><readonly>2</readonly></reader></profiles>
-  <quotas><default/></quotas>
+  <profiles>
+    <default/>
+    <engine><max_memory_usage>100000000</max_memory_usage></engine>
+    <services>
+      <max_memory_usage>2000000000</max_memory_usage>
+      <max_result_bytes>2000000000</max_result_bytes>
+      <max_execution_time>3600</max_execution_time>
+    </services>
+    <reader>
+      <readonly>2</readonly>
+      <max_memory_usage_for_user>1000000000</max_memory_usage_for_user>
+      <max_result_bytes>200000000</max_result_bytes>
+      <max_execution_time>60</max_execution_time>
+      <constraints>
+        <max_memory_usage_for_user><const/></max_memory_usage_for_user>
+        <max_result_bytes><const/></max_result_bytes>
+        <max_execution_time><const/></max_execution_time>
+      </constraints>
+    </reader>
+  </profiles>
+  <quotas>
+    <default/>
+    <engine><interval><duration>2000000000</duration><queries>2</queries></interval></engine>
+  </quotas>
   <users>
     <default>
       <password></password>
-      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>default</profile><quota>default</quota>
+      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>engine</profile><quota>engine</quota>
       <grants>
         <query>GRANT SYSTEM LISTEN ON *.*</query>
         <query>GRANT SELECT ON system.numbers</query>
@@ -25,7 +47,7 @@ USERS_XML = """\
     </default>
     <tuneloop>
       <password_sha256_hex>{tuneloop}</password_sha256_hex>
-      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>default</profile><quota>default</quota>
+      <networks><ip>127.0.0.1</ip><ip>::1</ip></networks><profile>services</profile><quota>default</quota>
     </tuneloop>
     <reader>
       <password_sha256_hex>{reader}</password_sha256_hex>
@@ -36,7 +58,9 @@ USERS_XML = """\
 </clickhouse>
 """
 # The engine enters itself as `default`, so that user must stay without a password. As it comes, it may read
-# every file of this machine over HTTP; here it keeps the two rights that the listening itself needs.
+# every file of this machine over HTTP; here it keeps the two rights that the listening itself needs, and may
+# use them as often as the engine does at its start: a login with `?user=default` beside it becomes `default`,
+# who could end the listening. A statement of the services may take an hour, as long as their client waits.
 
 
 @dataclass(frozen=True)

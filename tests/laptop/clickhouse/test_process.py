@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -12,9 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from deploy.laptop.children import Place, addresses, children
 from deploy.laptop.clickhouse.ready import takes_queries
+from deploy.laptop.clickhouse.users import ensure_passwords
+from deploy.laptop.folder_lock import lock_folder
+from deploy.laptop.supervisor import Supervisor
 from tests.servers.clickhouse import execute, start_clickhouse, stop, wait_until_ready
 from tests.servers.model import free_port
+
+ELSEWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "MODELS_URL": "http://127.0.0.1:1"}
 
 
 class Running:
@@ -101,6 +109,50 @@ def test_a_second_server_on_a_folder_is_refused_and_the_first_goes_on(
     assert "is in use by another process" in (tmp_path / "output.log").read_text()
     assert (tmp_path / "clickhouse" / "config.xml").read_text() == configuration
     assert takes_queries(running.url)
+
+
+async def test_one_that_runs_and_no_longer_listens_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.laptop.supervisor.ASK_SECONDS", 0.1)
+    place = Place(tmp_path, tmp_path, {"clickhouse": free_port(), "gateway": 1, "services": 1})
+    where = addresses(place, ELSEWHERE, ensure_passwords(place.passwords).tuneloop, "key")
+    clickhouse = next(child for child in children(place, where) if child.name == "clickhouse")
+    said: asyncio.Queue[str] = asyncio.Queue()
+    with lock_folder(tmp_path) as held:
+        supervisor = Supervisor(tmp_path / "logs", held, lambda name, words: said.put_nowait(words))
+        await supervisor.start(clickhouse)
+        try:
+            first = supervisor.pids()["clickhouse"]
+            await asyncio.to_thread(execute, where.clickhouse_url, "SYSTEM STOP LISTEN HTTP")
+            assert not takes_queries(where.clickhouse_url)
+            assert supervisor.pids()["clickhouse"] == first
+            async with asyncio.timeout(60):
+                assert (
+                    await said.get()
+                    == "did not answer 4 times in a row and was killed; starting it again in 0.2 s"
+                )
+                assert await said.get() == "is back"
+            assert takes_queries(where.clickhouse_url)
+            assert supervisor.pids()["clickhouse"] != first
+        finally:
+            await supervisor.stop()
+
+
+def test_it_listens_on_the_one_port_of_loopback_and_on_nothing_else(running: Running) -> None:
+    process = running.start()
+    sockets = {os.readlink(file) for file in Path(f"/proc/{process.pid}/fd").iterdir() if file.is_symlink()}
+    listening = set()
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if f"socket:[{inode}]" in sockets and (state == "0A" or table.startswith("udp")):
+                address, _, port = local.partition(":")
+                listening.add((address, int(port, 16)))
+    loopback = {"0100007F", "00000000000000000000000001000000"}
+    assert listening
+    assert {port for _, port in listening} == {running.port}
+    assert {address for address, _ in listening} <= loopback
 
 
 def test_an_open_port_of_another_server_is_not_taken_for_ready(running: Running) -> None:

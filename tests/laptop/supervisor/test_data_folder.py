@@ -60,3 +60,24 @@ def test_a_name_that_clickhouse_cannot_take_is_refused(tmp_path: Path, name: str
 def test_a_folder_that_is_there_or_can_be_made_is_taken(tmp_path: Path) -> None:
     ensure_data_folder(tmp_path / "deep" / "data ü#%?")
     ensure_data_folder(tmp_path / "deep" / "data ü#%?")
+
+
+def test_other_users_cannot_look_into_a_new_folder(tmp_path: Path) -> None:
+    ensure_data_folder(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", [".lock", "clickhouse"])
+def test_nor_into_one_of_an_earlier_version_or_a_restored_one(tmp_path: Path, name: str) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / name).touch()
+    ensure_data_folder(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_mode_of_a_folder_with_other_things_is_left_alone_and_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(LaptopError, match=f"chmod 700 {tmp_path}. Choose another folder: --data FOLDER"):
+        ensure_data_folder(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755

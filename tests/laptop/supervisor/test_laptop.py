@@ -101,7 +101,7 @@ async def test_a_base_model_that_cannot_be_made_stops_it_before_a_server_starts(
 ) -> None:
     monkeypatch.delenv("MODELS_URL")
     monkeypatch.setenv("TUNELOOP_CACHE", "/proc/nowhere")
-    settings.data.mkdir()
+    settings.data.mkdir(mode=0o700)
     (settings.data / "models").write_text("a file where the folder should be")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     steps: list[tuple[str, str]] = []
