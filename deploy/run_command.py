@@ -14,18 +14,18 @@ from typing import Annotated, Any
 
 import aiohttp
 import typer
-from rich.console import Console
 
 from deploy.endings import Ending, left
 from deploy.expected_error import ExpectedError
 from deploy.follow import Follower
 from deploy.installation import DATA, Installation, installation
+from deploy.terminal import Terminal
 from deploy.workloads_client import WorkloadsClient
 from shared.model_server import ModelServerDown
 from shared.service_client import ServiceAway, ServiceClient, ServiceRefused
 
-terminal = Console()
-errors = Console(stderr=True)
+terminal = Terminal()
+errors = Terminal(stderr=True)
 
 System = Annotated[
     Path | None,

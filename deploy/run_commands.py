@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from deploy.endings import Ending
 from deploy.follow import Follower, with_times
 from deploy.run_client import Adapter, Run, RunClient
-from deploy.run_command import ASKED, Debug, Json, System, Why, asking, run, terminal
+from deploy.run_command import ASKED, Debug, Json, System, Why, asking, errors, run, terminal
 from deploy.run_endings import asked_for, run_as_json, run_ending
 from deploy.settings_given import settings_given
 from deploy.stages import Stages
@@ -47,7 +46,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a candidate on a dataset that is there, and follow it until it is evaluated or has failed."""
-    console = Console(stderr=True) if in_json else terminal
+    console = errors if in_json else terminal
     follower = Follower(end_at=AFTER_EVALUATION)
 
     async def trained() -> Ending | None:

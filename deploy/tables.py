@@ -15,7 +15,8 @@ GAP = 2
 def print_table(console: Console, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """As wide as the terminal allows. In a pipe a row is always one line, however long."""
     width = console.width if console.is_terminal else None
-    for line, is_heading in laid_out(headers, rows, width):
+    lines = [[" ".join(cell.splitlines()) for cell in row] for row in rows]  # no cell makes a row of its own
+    for line, is_heading in laid_out(headers, lines, width):
         text = Text(line, style="bold" if is_heading else "")
         console.print(text, soft_wrap=True, highlight=False)
 

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, TypeAdapter
 
+from deploy.terminal import escaped
 from shared.service_client import ServiceClient
 
 SAYS_WHO = "command line"
@@ -169,4 +170,4 @@ class WorkloadsClient:
 
 def as_json(value: Any) -> str:
     """One document, whose keys stay as they are from version to version."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return escaped(json.dumps(value, indent=2, ensure_ascii=False))

@@ -27,6 +27,7 @@ STYLE = {
     "axes.edgecolor": LINE,
     "xtick.color": LINE,
     "ytick.color": LINE,
+    "text.parse_math": False,  # a label with two $ is a label
     "svg.fonttype": "none",  # text stays text: the page gives it the colour of its own
     "svg.hashsalt": "tuneloop",
 }

@@ -66,13 +66,13 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
     workload = data.definition.workload
     write_report(report, workload, stages.done, results, run)
     console.print(
-        f"\n[bold]tuneloop demo[/] · {workload.title} · {len(workload.labels)} licences · "
-        f"{workload.base_model} · {run.machine}\n",
+        f"\n[bold]tuneloop demo[/] · {escape(workload.title)} · {len(workload.labels)} licences · "
+        f"{escape(workload.base_model)} · {escape(run.machine)}\n",
         highlight=False,
     )
     console.print(stages.summary(), highlight=False)
     console.print(_ending(results, report, run), soft_wrap=True, highlight=False)
-    console.print(f"\n[dim]{workload.credit}[/]", highlight=False)
+    console.print(f"\n[dim]{escape(workload.credit)}[/]", highlight=False)
 
 
 def _show_step(stage: Stage, console: Console, step: str, detail: str) -> None:

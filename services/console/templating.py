@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from services.console import figures
 
-Render = Callable[..., str]
+Render = Callable[..., Markup]
 
 
 def make_render(clock: Callable[[], datetime]) -> Render:
@@ -30,7 +31,7 @@ def make_render(clock: Callable[[], datetime]) -> Render:
         difference=figures.difference,
     )
 
-    def render(name: str, **values: Any) -> str:
-        return environment.get_template(name).render(**values)
+    def render(name: str, **values: Any) -> Markup:
+        return Markup(environment.get_template(name).render(**values))
 
     return render

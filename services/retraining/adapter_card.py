@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -27,25 +28,25 @@ def adapter_card(
     warnings: Sequence[str],
 ) -> str:
     """The README.md of an adapter, with the header that model hubs read."""
-    credit = f"\n## Credit\n\n{workload.credit}\n" if workload.credit else ""
+    credit = f"\n## Credit\n\n{as_markdown(workload.credit)}\n" if workload.credit else ""
     eval_loss = "" if trained.eval_loss is None else f", {trained.eval_loss:.3f} on validation rows"
     estimated = "" if memory.estimated is None else f", {memory.estimated:.2f} estimated before"
-    warned = "".join(f"- **{warning}**\n" for warning in warnings)
-    noted = "".join(f"- {note}\n" for note in trained.notes)
+    warned = "".join(f"- **{as_markdown(warning)}**\n" for warning in warnings)
+    noted = "".join(f"- {as_markdown(note)}\n" for note in trained.notes)
     settings = "\n".join(
         f"| {name} | {_said(value)} |" for name, value in plan.model_dump(mode="json").items()
     )
     return f"""---
-base_model: {workload.base_model}
+base_model: {json.dumps(workload.base_model)}
 library_name: peft
 tags: [lora, tuneloop]
 ---
 
 # {adapter_name(workload, dataset.version)}
 
-{workload.title}
+{as_markdown(workload.title)}
 
-A LoRA adapter (method {plan.method}, rank {plan.lora_r}) on {workload.base_model},
+A LoRA adapter (method {plan.method}, rank {plan.lora_r}) on {as_markdown(workload.base_model)},
 trained by tuneloop to answer with one of {len(workload.labels)} labels, each one token.
 
 - dataset: version {dataset.version}, id {dataset.dataset_id}, {dataset.train.rows} rows,
@@ -65,4 +66,11 @@ trained by tuneloop to answer with one of {len(workload.labels)} labels, each on
 
 
 def _said(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return as_markdown(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def as_markdown(text: str) -> str:
+    """Words that others wrote, in one line, as words: a backslash before what CommonMark (0.31.2, section
+    2.4), GitHub's tables and formulas or HTML would take for more."""
+    line = re.sub(r"([\\`*_{}\[\]<>|~&$])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"^(\d*)([#+=.)-])", r"\1\\\2", line)

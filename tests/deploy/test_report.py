@@ -119,3 +119,29 @@ def test_a_held_candidate_is_not_dressed_up_as_a_promotion(tmp_path: Path, resul
 
 def test_the_datas_credit_stands_in_it(tmp_path: Path, results: Results) -> None:
     assert "nexB Inc." in page(tmp_path, results)
+
+
+def test_text_of_others_is_text_in_the_report_and_in_its_pictures(tmp_path: Path, results: Results) -> None:
+    hostile = """</script><script>planted=1</script><b class="planted">$\\frac{1}{$ &lt;"""
+    workload = read_toml((ROOT / "deploy" / "demo" / "licences.toml").read_bytes(), "licences.toml").workload
+    said = dict.fromkeys(("title", "credit", "base_model"), hostile)
+    assert results.evaluated is not None
+    assert results.judged is not None
+    assert results.clusters is not None
+    card = results.evaluated.scorecard
+    labels = [one.model_copy(update={"label": hostile}) for one in card.labels]
+    clusters = [one.model_copy(update={"name": hostile}) for one in results.clusters.clusters]
+    spoilt = replace(
+        results,
+        evaluated=results.evaluated.model_copy(
+            update={"scorecard": card.model_copy(update={"labels": labels})}
+        ),
+        judged=results.judged.model_copy(update={"reason": hostile}),
+        clusters=results.clusters.model_copy(update={"clusters": clusters}),
+    )
+    file = tmp_path / "report.html"
+    write_report(file, workload.model_copy(update=said), [], spoilt, Run(hostile, 5.8, 4.9))
+    html = file.read_text("utf-8")
+    assert "<script" not in html
+    assert "<b class" not in html
+    assert html.count("&lt;script&gt;planted=1") > 5

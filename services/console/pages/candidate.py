@@ -32,10 +32,10 @@ class CandidatePage:
         with frame(self._parts, self._render, "Candidates", self._workload):
             self._trouble = ui.label("The tables do not answer. This page tries again every few seconds.")
             self._trouble.classes("banner").props("role=alert")
-            self._progress = markup("")
+            self._progress = markup()
             self._cancel = push("Cancel this run")
             self._cancel.on("click", partial(ask_to_cancel, self._parts.commands, self._run_id))
-            self._content = markup("", classes="detail")
+            self._content = markup(classes="detail")
         self._cancel.set_visibility(False)
         await self._refresh()
         ui.timer(1.0, self._refresh)
@@ -44,7 +44,7 @@ class CandidatePage:
         now, feed = self._parts.clock(), self._parts.feed
         progress = feed.progress(self._workload.name)
         is_this = progress is not None and progress.run_id == self._run_id
-        self._progress.set_content(self._render("progress.html", progress=progress if is_this else None))
+        self._progress.show(self._render("progress.html", progress=progress if is_this else None))
         age = now - self._read_at if self._read_at else LATEST
         if age < SOONEST or (feed.turns == self._seen and age < LATEST):
             return
@@ -61,7 +61,7 @@ class CandidatePage:
         now, run_id = await self._parts.snapshot(self._workload), self._run_id
         row = next((row for row in candidate_rows(now) if row.run_id == run_id), None)
         if row is None:
-            self._content.set_content(self._render("unknown.html", workload=self._workload.name))
+            self._content.show(self._render("unknown.html", workload=self._workload.name))
             return
         run = next((one for one in now.runs if one.run_id == run_id), None)
         scored = next((one for one in now.evaluations if one.run_id == run_id), None)
@@ -79,7 +79,7 @@ class CandidatePage:
             confusions=confusions(card) if card else [],
             links=chain(now, run_id, await self._origin(row.cycle_id)),
         )
-        self._content.set_content(content)
+        self._content.show(content)
 
     async def _origin(self, cycle_id: str) -> Origin:
         store, name = self._parts.store, self._workload.name

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from nicegui import ui
 
 from services.console.candidates import candidate_rows
-from services.console.pages.frame import frame, markup
+from services.console.pages.frame import frame, markup, text
 from services.console.parts import Parts
 from services.console.templating import Render
 from services.console.views import TablesDoNotAnswer
@@ -26,10 +26,10 @@ class CandidatesPage:
 
     async def build(self) -> None:
         with frame(self._parts, self._render, "Candidates", self._workload):
-            ui.html("Candidates", tag="h1", sanitize=True)
+            text("Candidates", "h1")
             self._trouble = ui.label("The tables do not answer. This page tries again every few seconds.")
             self._trouble.classes("banner").props("role=alert")
-            self._table = markup("")
+            self._table = markup()
         await self._refresh()
         ui.timer(1.0, self._refresh)
 
@@ -48,4 +48,4 @@ class CandidatesPage:
             return
         self._trouble.set_visibility(False)
         rows = candidate_rows(snapshot, self._parts.feed.progress(self._workload.name))
-        self._table.set_content(self._render("candidates.html", rows=rows, workload=self._workload.name))
+        self._table.show(self._render("candidates.html", rows=rows, workload=self._workload.name))

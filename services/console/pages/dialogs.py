@@ -8,7 +8,7 @@ from nicegui import ui
 
 from services.console.commands import Commands
 from services.console.figures import count
-from services.console.pages.frame import push
+from services.console.pages.frame import push, text
 from services.console.pages.reviewer_name import remember_name, remembered_name
 from shared.service_client import ServiceAway, ServiceRefused
 
@@ -71,7 +71,7 @@ async def _ask(title: str, explanation: str, verb: str, do: Callable[[str, str],
     """`do` gives the sentence that says what was done."""
     name = await remembered_name()
     with ui.dialog(value=True) as dialog, ui.card().classes("sheet"):
-        ui.html(title, tag="h2", sanitize=True)
+        text(title, "h2")
         ui.label(explanation).classes("quiet")
         who = ui.input("Your name", value=name).props("outlined dense").classes("field")
         why = ui.input("Why").props("outlined dense autofocus").classes("field")

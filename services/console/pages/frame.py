@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from markupsafe import Markup
 from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
 
 from services.console.parts import Parts
 from services.console.templating import Render
 from shared.workload import Workload
 
+NOTHING = Markup("")
 PAGES = (("Loop", "/"), ("Review", "/review"), ("Candidates", "/candidates"))
 
 
@@ -39,14 +42,30 @@ def frame(parts: Parts, render: Render, here: str, workload: Workload | None) ->
             ui.label(workload.credit).classes("foot").props("role=contentinfo")
 
 
-def markup(content: str, tag: str = "div", classes: str = "") -> ui.html:
-    """Markup of our own templates, which escape what goes into them."""
-    return ui.html(content, sanitize=False, tag=tag).classes(classes)
+class MarkupElement(ui.html):
+    """The one element that takes markup: our own, and of templates, which escape what goes into them."""
+
+    def __init__(self, content: Markup, tag: str) -> None:
+        super().__init__(content, sanitize=False, tag=tag)
+
+    def show(self, content: Markup) -> None:
+        self.set_content(content)
 
 
-def push(words: str, *, main: bool = False) -> ui.element:
-    """A plain button in our own dress."""
+def markup(content: Markup = NOTHING, tag: str = "div", classes: str = "") -> MarkupElement:
+    return MarkupElement(content, tag).classes(classes)
+
+
+def text(words: str, tag: str) -> TextElement:
+    """Words as they are, whoever wrote them: `<` and `&` are characters."""
+    return TextElement(tag=tag, text=words)
+
+
+def push(words: str, *, key: str = "", main: bool = False) -> ui.element:
+    """A plain button in our own dress; `key` is the one on the keyboard that does the same."""
     button = ui.element("button").classes("push main" if main else "push").props("type=button")
     with button:
-        ui.html(words, sanitize=True, tag="span")
+        if key:
+            text(key, "kbd")
+        text(words, "span")
     return button

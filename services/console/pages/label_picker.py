@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from markupsafe import Markup
 from nicegui import ui
 
 from services.console.figures import percent
-from services.console.pages.frame import markup, push
+from services.console.pages.frame import markup, push, text
 from services.console.reviewing import Choice, found
 
 MOST_SHOWN = 40  # buttons; more labels than that are found by typing
 FIND_FROM = 10  # labels
-NOTHING = (
+NOTHING = Markup(
     '<div class="card empty"><h2>Nothing to review</h2><p class="quiet">Answers that the model doubted, '
     "that users disliked, or that were drawn at random come here by themselves.</p></div>"
 )
@@ -29,7 +30,7 @@ class Choosing:
         self._offered: Sequence[Choice] = ()
         self._is_pair = False
         with ui.element("div").classes("review"):
-            self._text = markup("")
+            self._text = markup()
             with ui.element("div").classes("choices"):
                 self._find = ui.element("input").classes("find")
                 self._find.props('type=search placeholder="/ to find a label" aria-label="Find a label"')
@@ -39,13 +40,13 @@ class Choosing:
                 self._list = ui.element("div").classes("choices").props('role=group aria-label="Labels"')
                 with ui.element("div").classes("bench"):
                     with ui.element("div").classes("row"):
-                        push("<kbd>u</kbd> undo").on("click", undo)
-                        push("<kbd>s</kbd> skip").on("click", skip)
+                        push("undo", key="u").on("click", undo)
+                        push("skip", key="s").on("click", skip)
                     self._done = ui.label("").classes("quiet")
                 self._said = ui.label("").classes("said quiet").props("role=status aria-live=polite")
 
-    def show(self, text: str, offered: Sequence[Choice], is_pair: bool, said: str, done: str) -> None:
-        self._text.set_content(text)
+    def show(self, item: Markup, offered: Sequence[Choice], is_pair: bool, said: str, done: str) -> None:
+        self._text.show(item)
         self._offered, self._is_pair = offered, is_pair
         self._find.set_visibility(len(offered) >= FIND_FROM)
         self._find.run_method("blur")
@@ -55,7 +56,7 @@ class Choosing:
 
     def show_nothing(self, said: str, done: str) -> None:
         self._offered = ()
-        self._text.set_content(NOTHING)
+        self._text.show(NOTHING)
         self._find.set_visibility(False)
         self._note(said, done)
         self._list.clear()
@@ -86,12 +87,12 @@ class Choosing:
         button = ui.element("button").classes(dress).props("type=button")
         button.on("click", lambda: self._answer(choice.label))
         with button:
-            ui.html(choice.key, tag="kbd", sanitize=False).props('aria-hidden="true"')
+            text(choice.key, "kbd").props('aria-hidden="true"')
             ui.label(choice.label).classes("label")
             if choice.share is not None:
                 sign = "◆ model: " if choice.is_answer else ""
                 ui.label(f"{sign}{percent(choice.share)}").classes("share")
-                markup(f'<i style="width:{100 * choice.share:.1f}%"></i>', classes="bar")
+                markup(Markup('<i style="width:{:.1f}%"></i>').format(100 * choice.share), classes="bar")
             elif choice.is_answer:
                 ui.label("◆ model").classes("share")
 

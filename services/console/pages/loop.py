@@ -6,12 +6,13 @@ import logging
 from datetime import datetime, timedelta
 from functools import partial
 
+from markupsafe import Markup
 from nicegui import ui
 
 from services.console.cycle_status import Round, Snapshot, Stage, in_words, stages
 from services.console.event_sentences import Tone
 from services.console.pages.dialogs import ask_for_cycle, ask_for_retirement, ask_for_rollback
-from services.console.pages.frame import frame, markup, push
+from services.console.pages.frame import frame, markup, push, text
 from services.console.parts import Parts
 from services.console.ring import SIGNS, ring
 from services.console.templating import Render
@@ -48,21 +49,21 @@ class LoopPage:
     async def build(self) -> None:
         with frame(self._parts, self._render, "Loop", self._workload):
             with ui.element("div").classes("title"):
-                ui.html(tag="h1", sanitize=True, content=self._workload.title)
+                text(self._workload.title, "h1")
                 with ui.element("div").classes("row"):
                     for words, ask in WISHES.items():
                         push(words).on("click", partial(ask, self._parts.commands, self._workload.name))
             self._trouble = ui.label("").classes("banner").props("role=alert")
-            self._waiting = markup("")
-            self._progress = markup("")
-            self._board = markup("", classes="board")
+            self._waiting = markup()
+            self._progress = markup()
+            self._board = markup(classes="board")
             with ui.element("section").classes("card").props('aria-label="Over time"'):
-                ui.html("Over the last 28 days", tag="h2", sanitize=True)
+                text("Over the last 28 days", "h2")
                 self._summary = ui.label("").classes("quiet")
                 self._chart = ui.echart({}, renderer="svg").classes("chart")
             with ui.element("section").classes("card").props('aria-label="Latest events"'):
-                ui.html("Latest events", tag="h2", sanitize=True)
-                self._feed = markup("")
+                text("Latest events", "h2")
+                self._feed = markup()
         await self._refresh()
         ui.timer(1.0, self._refresh)
         ui.timer(WAITING_SECONDS, self._draw_waiting)  # by itself: Kafka is asked, which may take its time
@@ -98,18 +99,18 @@ class LoopPage:
         except (ServiceAway, ServiceRefused) as away:
             log.warning("what waits is not known: %s", away)
         else:
-            self._waiting.set_content(self._render("waiting.html", waiting=waiting))
+            self._waiting.show(self._render("waiting.html", waiting=waiting))
 
     def _draw_live(self) -> None:
         entries = self._parts.feed.entries(self._workload.name, SHOWN_EVENTS)
-        self._feed.set_content(self._render("feed.html", entries=entries, marks=MARKS))
+        self._feed.show(self._render("feed.html", entries=entries, marks=MARKS))
         progress = self._parts.feed.progress(self._workload.name)
-        self._progress.set_content(self._render("progress.html", progress=progress))
+        self._progress.show(self._render("progress.html", progress=progress))
 
     async def _draw_board(self) -> None:
         snapshot = await self._parts.snapshot(self._workload)
         latest = await self._parts.commands.latest_round(self._workload.name)
-        self._board.set_content(self._board_of(snapshot, latest))
+        self._board.show(self._board_of(snapshot, latest))
 
     async def _draw_line(self, now: datetime) -> None:
         store, name = self._parts.store, self._workload.name
@@ -127,7 +128,7 @@ class LoopPage:
             self._chart.options.update(drawn)
             self._chart.update()
 
-    def _board_of(self, snapshot: Snapshot, latest: Round | None) -> str:
+    def _board_of(self, snapshot: Snapshot, latest: Round | None) -> Markup:
         said = stages(snapshot, latest)
         return self._render(
             "loop.html",

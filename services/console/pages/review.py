@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 
+from markupsafe import Markup
 from nicegui import ui
 from nicegui.events import KeyEventArguments
 
 from services.console.figures import count
-from services.console.pages.frame import frame, markup, push
+from services.console.pages.frame import frame, markup, push, text
 from services.console.pages.label_picker import Choosing
 from services.console.pages.reviewer_name import remember_name, remembered_name
 from services.console.parts import Parts
@@ -20,6 +21,7 @@ from services.console.templating import Render
 from shared.service_client import ServiceAway, ServiceRefused
 from shared.workload import Workload
 
+ONE_MOMENT = Markup('<div class="card empty quiet">One moment …</div>')
 LOOK_AGAIN_SECONDS = 3.0
 PATIENCE_SECONDS = 1.5  # then the reviewer learns what is being waited for
 TOO_SOON_SECONDS = 0.2  # a key pressed twice must not judge the next text, which nobody can have read
@@ -47,13 +49,13 @@ class ReviewPage:
     async def build(self) -> None:
         with frame(self._parts, self._render, "Review", self._workload):
             with ui.element("div").classes("title"):
-                ui.html(self._workload.title, tag="h1", sanitize=True)
+                text(self._workload.title, "h1")
                 self._who = ui.element("div").classes("row")
             self._trouble = ui.label("").classes("banner").props("role=alert")
             self._trouble.set_visibility(False)
             self._place = ui.element("div")
         with self._place:
-            markup('<div class="card empty quiet">One moment …</div>')
+            markup(ONE_MOMENT)
         await ui.context.client.connected()
         ui.keyboard(self._on_key, ignore=["input", "select", "textarea"], repeating=False)
         ui.timer(LOOK_AGAIN_SECONDS, self._look_again)
@@ -68,7 +70,7 @@ class ReviewPage:
         self._who.clear()
         self._place.clear()
         with self._place, ui.element("div").classes("card empty"):
-            ui.html("Who reviews?", tag="h2", sanitize=True)
+            text("Who reviews?", "h2")
             ui.label("Your name is kept with every review, so that two opinions can be told apart.")
             field = ui.input("Your name").props("outlined dense autofocus").classes("field")
 
@@ -150,8 +152,8 @@ class ReviewPage:
         if item is None:
             self._choosing.show_nothing(said, done)
             return
-        text = self._render("item.html", item=item, why=WHY.get(item.kind, "Flagged"))
-        self._choosing.show(text, choices(item), is_blind(item), said, done)
+        shown = self._render("item.html", item=item, why=WHY.get(item.kind, "Flagged"))
+        self._choosing.show(shown, choices(item), is_blind(item), said, done)
 
     async def _answer(self, label: str) -> None:
         session = self._session

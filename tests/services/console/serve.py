@@ -1,6 +1,6 @@
 """Serves a console and the services it asks, human_review and workloads, without Kafka.
 
-`python -m tests.services.console.serve empty|new|filled [CLICKHOUSE_URL]`
+`python -m tests.services.console.serve empty|new|filled|hostile [CLICKHOUSE_URL]`
 
 Prints its address, then every event they publish as a line of topic and JSON. It takes such lines from its
 standard input, and ends when that closes.
@@ -35,7 +35,7 @@ from shared.service import Service, ServiceContext
 from tests.servers.clickhouse import embedded_clickhouse
 from tests.servers.model import free_port
 from tests.servers.views import OWNERS, views_as_tables
-from tests.services.console import examples
+from tests.services.console import examples, hostile
 
 ASKED = ("workloads", "human_review")
 BY_TOPIC = {kind.topic.name: kind for kind in e.EVENTS}
@@ -63,14 +63,17 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
     port = free_port()
     os.environ["HUMAN_REVIEW_URL"] = os.environ["WORKLOADS_URL"] = f"http://127.0.0.1:{port}"
     service, asked = build("console", context), [build(name, context) for name in ASKED]
-    if stage == "filled":
+    added = hostile.workload_added() if stage == "hostile" else examples.workload_added()
+    if stage == "hostile":
+        await examples.fill(hostile.Spoiling(clickhouse._connection), now())
+    elif stage == "filled":
         await examples.fill(clickhouse, now())
     else:
         await views_as_tables(clickhouse, *OWNERS)
     if stage != "empty":
         for one in (service, *asked):
-            await tell(one, examples.workload_added())
-    if stage == "filled":
+            await tell(one, added)
+    if stage in ("filled", "hostile"):
         for event in lately():
             for one in (service, asked[0]):
                 await tell(one, event)
@@ -84,6 +87,8 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
     guard(app, HttpSettings())
     server = HttpServer(server_config(app, graceful_seconds=1))
     serving = asyncio.create_task(server.serve(bound_sockets(NAME, port)))
+    while not server.started:
+        await asyncio.sleep(0.01)  # uvicorn has no event for it
     print(f"http://127.0.0.1:{port}", flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         topic, _, payload = line.partition(" ")
