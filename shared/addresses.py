@@ -24,7 +24,7 @@ class Addresses(BaseSettings):
     models_files_folder: str = ""
     """Where the model server sees FILES_URI, if that is elsewhere: the folder of its mount of the bucket."""
     base_models: str = ""
-    """A folder with base models by name, for training. Empty: the name is a model hub's id."""
+    """A folder with base models by name, for training. Empty: names are a hub's, each with its revision."""
     state_folder: Path = Path("/var/lib/tuneloop/state")
     """This process's own: the gateway's and the intake's records on their way to Kafka, jobs' scratch."""
     kafka_replication: int = Field(default=0, ge=0)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from shared.fields import MOST_ITEMS, Name, Number, Paragraph, Part, Sentence, Share, Whole, WorkloadName
+from shared.training.base_model_name import why_no_name
 from shared.training.section import Training as Training
 
+WRITTEN = "written by a person"
 MOST_LABELS = 2000
 """More than any model server tells the probabilities of; its own limit is asked when a workload is added."""
 
@@ -130,6 +139,14 @@ class Workload(Section):
             raise ValueError("base_model and training.base_model are one setting. Remove one.")
         return {**given, "base_model": base_model, "training": training}
 
+    @field_validator("base_model")
+    @classmethod
+    def _names_one_model(cls, name: str, info: ValidationInfo) -> str:
+        """Only where a person writes it: an event keeps what an earlier version took."""
+        if info.context == WRITTEN and (problem := why_no_name(name)):
+            raise ValueError(problem)
+        return name
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         seen: set[str] = set()
@@ -148,7 +165,7 @@ class Workload(Section):
     @classmethod
     def written(cls, content: Mapping[str, Any]) -> Self:
         """A definition as a person writes it: a typo must not pass for a setting. Raises ValidationError."""
-        return cls.model_validate(content, extra="forbid")
+        return cls.model_validate(content, extra="forbid", context=WRITTEN)
 
     def present_label(self, label: str) -> str | None:
         """What a label of this or an earlier revision is called now; None if it is none any more."""

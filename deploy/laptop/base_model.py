@@ -114,7 +114,11 @@ def _convert(gguf: Path, target: Path, on_progress: Callable[[str], None]) -> No
     on_progress(f"reading {gguf.name}")
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    where: dict[str, Any] = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
+    where: dict[str, Any] = {
+        "pretrained_model_name_or_path": gguf.parent,
+        "gguf_file": gguf.name,
+        "trust_remote_code": False,
+    }
     tokenizer = AutoTokenizer.from_pretrained(**where)
     on_progress("dequantising the weights (about 15 s, only once)")
     model = AutoModelForCausalLM.from_pretrained(

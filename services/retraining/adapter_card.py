@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from services.retraining.training_outcome import MemoryTaken, Trained
 from shared.events import DatasetPublished
+from shared.training.base_model_name import without_revision
 from shared.training.plan import TrainingPlan
 from shared.workload import Workload
 
 
 def adapter_name(workload: Workload, version: int) -> str:
     """`licences-smollm2-135m-v2`: without dots, which PEFT takes for a path."""
-    base = workload.base_model.rpartition("/")[2].lower()
+    base = without_revision(workload.base_model).rpartition("/")[2].lower()
     slug = re.sub(r"[^a-z0-9]+", "-", base).strip("-").removesuffix("-instruct")
     return f"{workload.name}-{slug}-v{version}"
 
@@ -37,7 +38,7 @@ def adapter_card(
         f"| {name} | {_said(value)} |" for name, value in plan.model_dump(mode="json").items()
     )
     return f"""---
-base_model: {json.dumps(workload.base_model)}
+base_model: {json.dumps(without_revision(workload.base_model))}
 library_name: peft
 tags: [lora, tuneloop]
 ---

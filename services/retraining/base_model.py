@@ -27,6 +27,7 @@ from shared.training.memory import Attention
 # PEFT imports bitsandbytes where it is installed, which then warns that kernels of a model hub are not.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
+OF_A_FOLDER = {"local_files_only": True, "trust_remote_code": False}
 ROOM = 1.3
 """Times the weights: they, and what a few rows take."""
 
@@ -48,17 +49,17 @@ class BaseModel:
 
 
 def describe(base_model: str) -> BaseModel:
-    """Of a folder or a hub's id. Raises BaseModelMissing."""
+    """Of the model in a folder. Raises BaseModelMissing."""
     disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(base_model)
-        tokenizer = AutoTokenizer.from_pretrained(base_model)
+        config = AutoConfig.from_pretrained(base_model, **OF_A_FOLDER)
+        tokenizer = AutoTokenizer.from_pretrained(base_model, **OF_A_FOLDER)
     except (OSError, ValueError) as error:
         raise _missing(base_model) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(config)
+        empty = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     return BaseModel(
         config,
         tokenizer,
@@ -107,6 +108,7 @@ def weights(base_model: str, device: Device, **loading: Any) -> Any:
             base_model,
             dtype=getattr(torch, device.dtype),
             attn_implementation=attention(device),
+            **OF_A_FOLDER,
             **loading,
         )
     except (OSError, ValueError) as error:
@@ -147,6 +149,6 @@ def release_memory() -> None:
 
 def _missing(base_model: str) -> BaseModelMissing:
     return BaseModelMissing(
-        f"the base model cannot be loaded from {base_model}. BASE_MODELS names the folder with base "
-        "models; without it the name is looked up on the model hub."
+        f"the base model cannot be loaded from {base_model}. It must be a folder with a config.json, weights "
+        "in safetensors and a tokenizer of a kind that transformers knows: a model's own code is never run."
     )

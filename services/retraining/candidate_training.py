@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.retraining.adapter_card import adapter_card, adapter_name
+from services.retraining.base_model_folder import base_model_folder
 from services.retraining.job_messages import TrainResult, TrainTask
 from services.retraining.methods import method_named
 from services.retraining.room import peak_memory_gb
@@ -44,7 +45,7 @@ def train_candidate(
     `report` is told of the first step, the last, and about one a second between.
     """
     workload = task.added.definition
-    base_model = _base_model(addresses.base_models, workload.base_model)
+    base_model = base_model_folder(addresses.base_models, workload.base_model)
     free = shutil.disk_usage(folder).free / 1e6
     if free < settings.free_megabytes:
         raise Refused(
@@ -173,13 +174,3 @@ def _reported(report: Report, planned: TrainingPlan) -> Callable[[int, float], N
 
 def _evaluated(planned: TrainingPlan, step: int, loss: float) -> JobProgress:
     return JobProgress(phase="training", done=step, total=planned.max_steps, eval_loss=loss)
-
-
-def _base_model(base_models: str, name: str) -> str:
-    """The base model's folder in BASE_MODELS, or its id on the model hub where that is not set."""
-    if not base_models:
-        return name
-    folder = Path(base_models) / name
-    if not (folder / "config.json").is_file():
-        raise Refused(f"no base model {name} in {base_models}, which BASE_MODELS names. Put it there.")
-    return str(folder)

@@ -107,10 +107,16 @@ class TransformersEngine:
     def __init__(self, folder: Path, dtype: str, threads: int) -> None:
         torch.set_num_threads(threads)
         self.base = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), attn_implementation=_PACKED, local_files_only=True
+            folder,
+            dtype=getattr(torch, dtype),
+            attn_implementation=_PACKED,
+            local_files_only=True,
+            trust_remote_code=False,
         ).eval()
         self._digest = base_model_digest(folder)
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         self.max_model_len = int(self.base.config.max_position_embeddings)
         self.vocabulary = int(self.base.config.vocab_size)
         ends = self.base.generation_config.eos_token_id

@@ -194,3 +194,17 @@ def test_complaints_are_listed_but_not_without_end() -> None:
 def test_rows_that_are_not_utf8_are_said() -> None:
     with pytest.raises(BadWorkload, match="not UTF-8"):
         read_file("rows.csv", "text,label\nGrüße,card\n".encode("latin-1"), TICKETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/srv/models/mine", '"/srv/models/mine" is no name of a base model. Write a folder\'s name'),
+        ("../mine", '"../mine" is no name of a base model.'),
+        ("org/name", "Write org/name@REVISION with the 40 hexadecimal digits of a commit"),
+    ],
+)
+def test_a_base_model_that_is_no_name_is_said_with_its_line(name: str, said: str) -> None:
+    complaint = definition(GOOD.replace("title", f'base_model = "{name}"\ntitle', 1))
+    assert complaint.startswith("tickets.toml, line 2: base_model: ")
+    assert said in complaint
