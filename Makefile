@@ -7,7 +7,7 @@ SETUP := $(VENV)/.set-up
 LOCKS := uv.lock $(wildcard deploy/requirements/*.txt)
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo up test test-fast check setup format docs pictures lock clean
+.PHONY: demo up test test-fast check setup format docs pictures lock pin-images clean
 
 demo: $(SETUP)
 	@$(BIN)/tuneloop demo
@@ -47,6 +47,10 @@ setup: $(SETUP)
 # What pyproject.toml asks for, locked anew with every hash: UPGRADE=fastapi takes a package's newest version.
 lock: $(SETUP)
 	@$(BIN)/python -m deploy.requirements.lock $(UPGRADE)
+
+# Each image's tag with the digest that its registry has for it now, wherever one is named. Needs Docker.
+pin-images: $(SETUP)
+	@$(BIN)/python -m deploy.requirements.pin_images
 
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu saves gigabytes on a machine without a GPU. Every package comes by
 # its hash, and the one that has none, ours, is built by the setuptools of the lock.

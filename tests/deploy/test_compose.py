@@ -154,7 +154,7 @@ def test_the_console_asks_containers_that_are_there() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
 def test_images_are_pinned_to_a_version(name: str) -> None:
-    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)*", COMPOSE["services"][name]["image"])
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)*(@\S+)?", COMPOSE["services"][name]["image"])
 
 
 def test_no_port_is_published_beyond_loopback() -> None:
