@@ -19,6 +19,7 @@ from shared.flow import FLOW
 from shared.http_conventions import HttpSettings
 from shared.job_launcher.choice import LauncherSettings
 from shared.job_launcher.manifest import KubernetesSettings
+from shared.kafka import KafkaSecurity
 from shared.training.defaults import plan
 from shared.training.device import Device
 from shared.training.plan import TrainingPlan
@@ -75,7 +76,7 @@ def settings_classes() -> list[type[BaseSettings]]:
     """What every service reads, how jobs are launched, then each service's own settings."""
     modules = [f"services.{name}.settings" for name in FLOW]
     own = [importlib.import_module(module).Settings for module in modules if find_spec(module)]
-    everybody = [Addresses, ConsumerSettings, HttpSettings]
+    everybody = [Addresses, KafkaSecurity, ConsumerSettings, HttpSettings]
     return [*everybody, LauncherSettings, KubernetesSettings, *own, TrackingSettings]
 
 

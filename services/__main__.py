@@ -17,9 +17,9 @@ from shared.files import CannotUseFiles
 from shared.flow import FLOW
 from shared.http_doors.tracebacks import once_per_minute
 from shared.jobs.gpus import TooFewGpus
+from shared.kafka import CannotUseKafka
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
 from shared.migrations import CannotMigrate
-from shared.topics import CannotUseKafka
 
 REFUSALS = (
     CannotListen,

@@ -9,8 +9,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from services.readiness import Readiness
-from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
+from shared.kafka import Kafka
 from shared.model_server import ModelServer
 from shared.service import Clock, Server
 
@@ -56,27 +56,27 @@ class Checks:
 
 
 def looks_at(
-    servers: Collection[Server], addresses: Addresses, clickhouse: ClickHouse, models: ModelServer
+    servers: Collection[Server], kafka: Kafka, clickhouse: ClickHouse, models: ModelServer
 ) -> dict[Server, Look]:
     """How each of them is looked at."""
     looks: dict[Server, Look] = {
-        "Kafka": _kafka(addresses.kafka_bootstrap_servers),
+        "Kafka": _kafka(kafka),
         "ClickHouse": lambda: clickhouse.patient(LOOK_SECONDS).rows("SELECT 1"),
         "model server": models.loaded,
     }
     return {server: look for server, look in looks.items() if server in servers}
 
 
-def _kafka(servers: str) -> Look:
+def _kafka(kafka: Kafka) -> Look:
     admin: AdminClient | None = None
 
     def look() -> None:
         nonlocal admin
         if admin is None:
-            admin = AdminClient({"bootstrap.servers": servers, "client.id": "tuneloop-ready", "log_level": 0})
+            admin = AdminClient({**kafka.client("tuneloop-ready"), "log_level": 0})
         try:
             admin.list_topics(timeout=LOOK_SECONDS)  # of no topic in particular: to ask for one may create it
         except KafkaException as failure:
-            raise TimeoutError(f"no broker answers at {servers}: {failure.args[0].str()}") from None
+            raise TimeoutError(f"no broker answers at {kafka.servers}: {failure.args[0].str()}") from None
 
     return lambda: asyncio.to_thread(look)

@@ -26,6 +26,7 @@ from shared.consumer.settings import ConsumerSettings
 from shared.events.envelope import now
 from shared.files import Files
 from shared.flow import FLOW
+from shared.kafka import Kafka, KafkaSecurity
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
@@ -49,7 +50,8 @@ class Stack:
         self._ownerships = {name: Ownership() for name in names}
         self._consuming: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
-        self._broker = make_broker(addresses.kafka_bootstrap_servers, "+".join(names), registry)
+        self._kafka = Kafka(addresses.kafka_bootstrap_servers, KafkaSecurity())
+        self._broker = make_broker(self._kafka, "+".join(names), registry)
         self._clickhouse: ClickHouse = clickhouse_at(addresses.clickhouse_url)
         self._models = ModelServer(addresses.models_url)
         self._files = Files(
@@ -72,12 +74,13 @@ class Stack:
             self._ownerships[name].owns,
             self._ownerships[name].on_change,
             self._broker.producer,
+            self._kafka,
         )
 
     def checks(self, readiness: Readiness) -> Checks:
         """Of everything that one of the services stands on."""
         servers = {server for service in self.services for server in service.stands_on}
-        return Checks(readiness, looks_at(servers, self._addresses, self._clickhouse, self._models), now)
+        return Checks(readiness, looks_at(servers, self._kafka, self._clickhouse, self._models), now)
 
     async def start(self, on_state_read: Callable[[Service], None], waits_for: WaitsFor) -> None:
         """Topics, tables, state, then events and background work; returns when all of it runs.
@@ -85,13 +88,11 @@ class Stack:
         `on_state_read` is told of each service that knows what it must to answer, `waits_for` what is waited
         for, and why.
         """
+        replication = self._addresses.kafka_replication
         kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
-        servers = self._addresses.kafka_bootstrap_servers
         await until_it_answers(
             "Kafka",
-            partial(
-                asyncio.to_thread, declare_now, topics_of(kinds), servers, self._addresses.kafka_replication
-            ),
+            partial(asyncio.to_thread, declare_now, topics_of(kinds), self._kafka, replication),
             waits_for,
         )
         await until_it_answers("ClickHouse", self._migrate, waits_for)
@@ -99,7 +100,7 @@ class Stack:
             self.services,
             self._ownerships,
             self._broker.producer,
-            servers,
+            self._kafka,
             ConsumerMetrics(self._registry),
             ConsumerSettings(),
         )

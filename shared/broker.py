@@ -22,6 +22,7 @@ from faststream.confluent.response import KafkaPublishCommand
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.events.envelope import Event, Record, record
+from shared.kafka import Kafka
 from shared.producer import Producer
 
 MAX_MESSAGE_BYTES = 1_000_000  # librdkafka's default; a topic takes a little more
@@ -86,10 +87,13 @@ class _InBatches(AsyncConfluentFastProducer):
         await asyncio.to_thread(self._records.close)
 
 
-def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegistry) -> Broker:
-    """A broker to publish by, with safe settings and a metric. Nothing else may construct one."""
+def make_broker(kafka: Kafka, client_id: str, registry: CollectorRegistry) -> Broker:
+    """A broker to publish by, with safe settings and a metric. Nothing else may construct one.
+
+    Raises CannotUseKafka.
+    """
     return Broker(
-        bootstrap_servers,
+        kafka.servers,
         registry=registry,
         client_id=client_id,
         acks="all",
@@ -98,6 +102,7 @@ def make_broker(bootstrap_servers: str, client_id: str, registry: CollectorRegis
         max_request_size=MAX_MESSAGE_BYTES,
         allow_auto_create_topics=False,
         config={
+            **kafka.options,
             "log_level": 2,  # what it says of its connections: the consumers say it, and once
             "socket.nagle.disable": True,
             "reconnect.backoff.max.ms": RECONNECT_MS,

@@ -17,6 +17,7 @@ from shared.clickhouse import ClickHouse
 from shared.consumer import Batch, Handler, Sample
 from shared.events.envelope import Event
 from shared.files import Files
+from shared.kafka import Kafka
 from shared.model_server import ModelServer
 from shared.producer import Producer
 from shared.projections import Workloads
@@ -46,6 +47,8 @@ class ServiceContext:
     """Registers what is to be called, on the event loop, whenever `owns` may answer otherwise."""
     producer: Producer = field(default_factory=lambda: Producer({}, lambda topic, count: None))
     """Publishes records that are made already: many at once, or from a thread. Connects at its first use."""
+    kafka: Kafka = field(default_factory=lambda: Kafka(""))
+    """For what else is asked of Kafka: how far consumers are, what was set aside."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from shared.consumer.metrics import ConsumerMetrics
 from shared.events import Event, now
 from shared.files import Files
 from shared.flow import FLOW
+from shared.kafka import Kafka
 from shared.model_server import ModelServer
 from shared.service import ServiceContext
 from shared.workload import Training
@@ -64,7 +65,7 @@ async def registered(folder: Path) -> set[str]:
     async def publish(*_: Event) -> None:
         raise AssertionError("building a service publishes nothing")
 
-    make_broker("127.0.0.1:9", "docs", registry)
+    make_broker(Kafka("127.0.0.1:9"), "docs", registry)
     ConsumerMetrics(registry)
     for name in FLOW:
         (folder / name).mkdir()

@@ -27,6 +27,7 @@ from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
 from deploy.laptop.supervisor import NOTE
 from deploy.stages import Stage, Stages
+from shared.kafka import Kafka, KafkaSecurity
 
 KEPT = {"models", ".lock", ".children"}
 ROWS = "licences.jsonl"
@@ -60,7 +61,8 @@ async def run_demo(settings: LaptopSettings, report: Path, console: Console) -> 
             where = f"console {laptop.services_url}   gateway {laptop.gateway_url}/v1"
             console.print(where, soft_wrap=True, highlight=False, markup=False)
             session = await running.enter_async_context(aiohttp.ClientSession())
-            watch = await running.enter_async_context(watching(laptop.addresses.kafka_bootstrap_servers))
+            kafka = Kafka(laptop.addresses.kafka_bootstrap_servers, KafkaSecurity())
+            watch = await running.enter_async_context(watching(kafka))
             results = await Scenario(laptop, data, stages, watch, session).run()
     run = Run(_machine(), (time.monotonic() - started) / 60, memory.peak_bytes / 1e9)
     workload = data.definition.workload

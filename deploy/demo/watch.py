@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, TopicPartition
 
 from shared.events import EVENTS, Event, InvalidMessage, now, read
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 
 E = TypeVar("E", bound=Event)
@@ -43,17 +44,17 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(bootstrap_servers: str, kinds: Iterable[type[Event]] = EVENTS) -> AsyncIterator[Watch]:
+async def watching(kafka: Kafka, kinds: Iterable[type[Event]] = EVENTS) -> AsyncIterator[Watch]:
     """A watch on these kinds of events, with nothing published afterwards missed."""
     kinds = tuple(kinds)
-    await asyncio.to_thread(declare, topics_of(kinds), bootstrap_servers, 0, 30)
+    await asyncio.to_thread(declare, topics_of(kinds), kafka, 0, 30)
     watch, loop, stop, assigned = Watch(), asyncio.get_running_loop(), threading.Event(), threading.Event()
     by_topic = {kind.topic.name: kind for kind in kinds}
 
     def consume() -> None:
         consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **kafka.client("tuneloop-watch"),
                 "group.id": "tuneloop-watch",
                 "enable.auto.commit": False,
             }

@@ -15,6 +15,7 @@ from deploy.laptop.vllm import ENVIRONMENT as VLLM_ENVIRONMENT
 from deploy.laptop.vllm import PATIENCE_SECONDS, vllm_command
 from shared.addresses import Addresses
 from shared.flow import FLOW
+from shared.kafka import Kafka
 from shared.loopback import IPV4, NAME
 
 NAMED_BY = {
@@ -124,7 +125,7 @@ def children(place: Place, where: Addresses) -> list[Child]:
 
 
 def _kafka(place: Place, where: Addresses) -> Child:
-    is_ready = partial(kafka_answers, where.kafka_bootstrap_servers)
+    is_ready = partial(kafka_answers, Kafka(where.kafka_bootstrap_servers))
     fsync = ["--fsync"] if place.fsync else []
     return _server("kafka", place, is_ready, "--data", str(place.data / "kafka"), *fsync)
 

@@ -31,6 +31,7 @@ from deploy.signing_key import new_private_key, public_part
 from shared.addresses import Addresses
 from shared.files import write_atomically
 from shared.job_launcher import gpus_to_share_out
+from shared.kafka import KafkaSecurity
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
 
@@ -118,6 +119,7 @@ async def _place_and_addresses(
     settings: LaptopSettings, data: Path, on_step: OnStep
 ) -> tuple[Place, Addresses]:
     ports = _ports(settings, data)
+    _embedded_kafka_is_open(ports)
     vllm = vllm_python(os.environ)
     if "models" in ports and (said := left_to_the_cpu(vllm, gpus_to_share_out())):
         on_step(NOTE, said)
@@ -128,6 +130,17 @@ async def _place_and_addresses(
     signing_key = ensure_secret(place.signing_key, new_private_key)
     write_atomically(place.public_key, public_part(signing_key).encode())
     return place, addresses(place, os.environ, password, subject_key)
+
+
+def _embedded_kafka_is_open(ports: Mapping[str, int]) -> None:
+    """Services would go by the settings, and find nobody there who understands them."""
+    security = KafkaSecurity()
+    if "kafka" in ports and not security.is_open:
+        raise LaptopError(
+            f"KAFKA_SECURITY_PROTOCOL={security.security_protocol} is set, and KAFKA_BOOTSTRAP_SERVERS names "
+            "no cluster: the broker that would be started here speaks PLAINTEXT, on loopback. Name the "
+            "cluster, or unset the protocol."
+        )
 
 
 def _ports(settings: LaptopSettings, data: Path) -> dict[str, int]:

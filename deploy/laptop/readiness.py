@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from urllib.parse import urlsplit
 
 import aiohttp
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from deploy.laptop.clickhouse.ready import takes_queries
+from shared.kafka import Kafka
+
+ANSWER_SECONDS = 5.0
 
 
-async def kafka_answers(bootstrap_servers: str) -> bool:
+async def kafka_answers(kafka: Kafka) -> bool:
     """Whether a broker tells which topics there are."""
-    parts = urlsplit(f"//{bootstrap_servers}")
+    parts = urlsplit(f"//{kafka.servers}")
     try:
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
     except OSError:
         return False
     writer.close()
-    return await asyncio.to_thread(_lists_topics, bootstrap_servers)
+    return await asyncio.to_thread(_lists_topics, kafka)
 
 
-def _lists_topics(bootstrap_servers: str) -> bool:
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a broker that is not there yet is no news
+def _lists_topics(kafka: Kafka) -> bool:
+    admin = AdminClient({**kafka.client("tuneloop-laptop"), "log_level": 0})
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers, client_id="tuneloop-laptop")
-        try:
-            admin.list_topics()
-        finally:
-            admin.close()
-    except (KafkaError, OSError):
+        admin.list_topics(timeout=ANSWER_SECONDS)
+    except KafkaException:
         return False
     return True
 

@@ -88,12 +88,10 @@ def build(context: ServiceContext) -> Service:
         context.owns,
         settings,
     )
-    offsets = ConsumerOffsets(group_topics(), context.addresses.kafka_bootstrap_servers)
+    offsets = ConsumerOffsets(group_topics(), context.kafka)
     desk = DeadLetterDesk(
         DeadLetterStore(quick),
-        DeadLetterTopics(
-            [kind.topic.dead_letters for kind in EVENTS], context.addresses.kafka_bootstrap_servers
-        ),
+        DeadLetterTopics([kind.topic.dead_letters for kind in EVENTS], context.kafka),
         context.producer.publish_records,
         context.clock,
         settings.publish_seconds,

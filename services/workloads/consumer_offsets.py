@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from services.workloads.consumer_lag import Committed, Place, Span, TopicLag, lag_of
 from services.workloads.kafka_silent import KafkaSilent
 from shared.consumer.waiting import note_beside
+from shared.kafka import Kafka
 
 ANSWER_SECONDS = 5.0
 AGES_SECONDS = 3.0
@@ -22,17 +23,15 @@ AGES_SECONDS = 3.0
 class ConsumerOffsets:
     """Of the services that consume as a group which has their name."""
 
-    def __init__(self, topics_of: Mapping[str, Sequence[str]], bootstrap_servers: str) -> None:
+    def __init__(self, topics_of: Mapping[str, Sequence[str]], kafka: Kafka) -> None:
         """`topics_of`: each service's topics, those excepted that every process reads for itself."""
-        self._topics_of, self._servers = topics_of, bootstrap_servers
+        self._topics_of, self._kafka = topics_of, kafka
         self._admin: AdminClient | None = None
 
     def lag(self) -> list[TopicLag]:
         """Of every service on every topic of its. Raises KafkaSilent."""
         if self._admin is None:
-            self._admin = AdminClient(
-                {"bootstrap.servers": self._servers, "client.id": "tuneloop-lag", "log_level": 0}
-            )
+            self._admin = AdminClient({**self._kafka.client("tuneloop-lag"), "log_level": 0})
         try:
             spans = self._spans(self._admin)
             return [
@@ -53,8 +52,7 @@ class ConsumerOffsets:
         found: dict[tuple[str, int, int], float] = {}
         consumer = Consumer(
             {
-                "bootstrap.servers": self._servers,
-                "client.id": "tuneloop-lag",
+                **self._kafka.client("tuneloop-lag"),
                 "group.id": "tuneloop-lag",  # librdkafka wants one; it is never joined
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from services.workloads.dead_letters import DeadLetter, RawRecord, read_letter
 from services.workloads.kafka_silent import KafkaSilent
+from shared.kafka import Kafka
 
 ANSWER_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -25,9 +26,9 @@ Stands = tuple[str, int, int]
 class DeadLetterTopics:
     """What lies on them now. To be used from threads: one reads at a time."""
 
-    def __init__(self, topics: Iterable[str], bootstrap_servers: str) -> None:
+    def __init__(self, topics: Iterable[str], kafka: Kafka) -> None:
         """`topics` are those of dead letters; they need not be there."""
-        self._topics, self._servers = list(topics), bootstrap_servers
+        self._topics, self._kafka = list(topics), kafka
         self._lock = threading.Lock()
         self._letters: dict[Place, list[DeadLetter]] = {}
         self._next: dict[Place, int] = {}
@@ -96,8 +97,7 @@ class DeadLetterTopics:
     def _consumer(self) -> Iterator[Consumer]:
         consumer = Consumer(
             {
-                "bootstrap.servers": self._servers,
-                "client.id": "tuneloop-dead-letters",
+                **self._kafka.client("tuneloop-dead-letters"),
                 "group.id": "tuneloop-dead-letters",  # librdkafka wants one; it is never joined
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

@@ -8,17 +8,19 @@ from collections.abc import Iterable
 from confluent_kafka import OFFSET_INVALID, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from shared.kafka import Kafka
+
 PATIENCE_SECONDS = 10
 
 log = logging.getLogger(__name__)
 
 
-def adopt_offsets(service: str, topics: Iterable[str], bootstrap_servers: str) -> None:
+def adopt_offsets(service: str, topics: Iterable[str], kafka: Kafka) -> None:
     """Gives the group `service` the offsets of the old groups, where it has none of its own. Blocks.
 
     Raises KafkaException when Kafka does not answer: begin then, and a month of events comes again.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = AdminClient(kafka.client("tuneloop-adoption"))
     listed = admin.list_consumer_groups(request_timeout=PATIENCE_SECONDS).result(PATIENCE_SECONDS)
     groups = {group.group_id for group in listed.valid}
     old = [f"{service}.{topic}" for topic in topics if f"{service}.{topic}" in groups]

@@ -18,6 +18,7 @@ from shared.consumer.sampling import Sampler
 from shared.consumer.waiting import Waiting
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
+from shared.kafka import Kafka
 
 ANSWER_SECONDS = 10.0
 HANDLERS_END_SECONDS = 3.0
@@ -44,13 +45,13 @@ class AssignedConsumer:
         self,
         name: str,
         followed: Sequence[Followed],
-        bootstrap_servers: str,
+        kafka: Kafka,
         *,
         from_now: bool,
         on_handled: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_handled` is called whenever one of them has handled something."""
-        self.name, self._servers = name, bootstrap_servers
+        self.name, self._kafka = name, kafka
         self._followed = {one.kind.topic.name: one for one in followed}
         self._readers = {topic: Reader(one.kind) for topic, one in self._followed.items()}
         self._samplers: dict[str, Sampler[Message]] = {
@@ -106,8 +107,7 @@ class AssignedConsumer:
     def _settings(self) -> dict[str, object]:
         return {
             **SETTINGS,
-            "bootstrap.servers": self._servers,
-            "client.id": self.name,
+            **self._kafka.client(self.name),
             "group.id": self.name,  # librdkafka wants one; it is never joined
             "auto.offset.reset": "latest" if self._from_now else "earliest",
             "error_cb": on_error(self.name),

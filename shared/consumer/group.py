@@ -32,6 +32,7 @@ from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.consumer.waiting import note_beside
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
+from shared.kafka import Kafka
 
 SESSION_MS = 6_000  # so long after a kill its partitions wait for somebody else; Kafka allows no less
 METADATA_SECONDS = 10.0
@@ -53,10 +54,10 @@ class GroupConsumer:
         settings: ConsumerSettings,
         metrics: ConsumerMetrics,
         ownership: Ownership,
-        bootstrap_servers: str,
+        kafka: Kafka,
     ) -> None:
         """`handlers` by kind of event, state events excepted."""
-        self.name, self._servers = service, bootstrap_servers
+        self.name, self._kafka = service, kafka
         self._handlers, self._unknown = handlers, unknown
         self._dead_letters, self._limit = dead_letters, settings.limit
         self._readers = {
@@ -132,8 +133,7 @@ class GroupConsumer:
     def _settings(self) -> dict[str, object]:
         return {
             **SETTINGS,
-            "bootstrap.servers": self._servers,
-            "client.id": self.name,
+            **self._kafka.client(self.name),
             "group.id": self.name,
             "auto.offset.reset": "earliest",
             "partition.assignment.strategy": "cooperative-sticky",
@@ -147,7 +147,7 @@ class GroupConsumer:
 
     def _begin(self) -> None:
         assert self._consumer is not None
-        adopt_offsets(self.name, self._workers, self._servers)
+        adopt_offsets(self.name, self._workers, self._kafka)
         if self._lead is not None:
             lead = self._consumer.list_topics(self._lead.name, METADATA_SECONDS).topics[self._lead.name]
             if lead.error is not None:

@@ -16,6 +16,7 @@ from shared.consumer.settings import ConsumerSettings
 from shared.consumer.unknown_workload import UnknownWorkloads
 from shared.consumer.worker import Flow, TopicWorker
 from shared.events.envelope import Event
+from shared.kafka import Kafka
 from shared.producer import Producer
 from shared.service import Service
 
@@ -28,7 +29,7 @@ class ProcessConsumers:
         services: Sequence[Service],
         ownerships: Mapping[str, Ownership],
         producer: Producer,
-        bootstrap_servers: str,
+        kafka: Kafka,
         metrics: ConsumerMetrics,
         settings: ConsumerSettings,
     ) -> None:
@@ -42,7 +43,7 @@ class ProcessConsumers:
                 settings,
                 metrics,
                 ownerships[service.name],
-                bootstrap_servers,
+                kafka,
             )
             for service in services
             if not service.consumes_from_now and not all(kind.is_state for kind in service.consumes)
@@ -50,14 +51,14 @@ class ProcessConsumers:
         self._state = AssignedConsumer(
             "state",
             self._followed(lambda service, kind: kind.is_state),
-            bootstrap_servers,
+            kafka,
             from_now=False,
             on_handled=self._state_changed,
         )
         self._live = AssignedConsumer(
             "live events",
             self._followed(lambda service, kind: service.consumes_from_now and not kind.is_state),
-            bootstrap_servers,
+            kafka,
             from_now=True,
         )
 

@@ -16,8 +16,12 @@ def why_away(servers: str, reported: Sequence[str]) -> str:
     if _elsewhere(servers, named):
         return why_not_reached(servers, named, reported)
     causes = _causes(reported)
-    if any("SSL" in cause or "security.protocol" in cause for cause in causes):
-        hint = "It seems to want TLS or SASL, which these clients do not speak: name a plaintext listener. "
+    if any("authentication" in cause.lower() for cause in causes):
+        hint = "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD say who we are: does Kafka know them? "
+    elif any("certificate" in cause for cause in causes):
+        hint = "KAFKA_SSL_CA names the certificates that it is verified by. "
+    elif any("SSL" in cause or "security.protocol" in cause for cause in causes):
+        hint = "KAFKA_SECURITY_PROTOCOL says how this listener is spoken to. "
     elif any("resolve" in cause for cause in causes):
         hint = "Is the name right, and known to this machine's DNS? "
     else:

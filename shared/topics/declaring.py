@@ -22,6 +22,7 @@ from confluent_kafka.admin import (
 
 from shared.backoff import SaysSeldom
 from shared.events.envelope import Topic
+from shared.kafka import CannotUseKafka, Kafka
 from shared.topics.away import why_away, why_not_reached
 from shared.topics.cluster import Cluster, Existing
 from shared.topics.commands import Refusal, alter, create
@@ -50,19 +51,13 @@ class KafkaAway(TimeoutError):
     """Kafka does not answer for now. The message says why, and what to look at."""
 
 
-class CannotUseKafka(Exception):
-    """Waiting does not help. The message says what to change, with the commands that do it."""
-
-
-def declare(
-    topics: Iterable[Topic], bootstrap_servers: str, replication: int, patience_seconds: float
-) -> None:
+def declare(topics: Iterable[Topic], kafka: Kafka, replication: int, patience_seconds: float) -> None:
     """Like `declare_now`; waits for a broker that is not there yet, as long as its patience lasts."""
     topics, said = list(topics), SaysSeldom()
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            declare_now(topics, bootstrap_servers, replication)
+            declare_now(topics, kafka, replication)
         except KafkaAway as away:
             if time.monotonic() > deadline:
                 raise
@@ -73,24 +68,23 @@ def declare(
             return
 
 
-def declare_now(topics: Iterable[Topic], bootstrap_servers: str, replication: int) -> None:
+def declare_now(topics: Iterable[Topic], kafka: Kafka, replication: int) -> None:
     """Creates the topics that are missing; checks the others, and alters what is safe to alter.
 
     `replication`: how many brokers keep each topic, 0 for as many as there are, three at most. Raises
     KafkaAway, and CannotUseKafka where somebody must change something first. Ends within half a minute.
     """
-    _Declaring(bootstrap_servers).declare(list(topics), replication)
+    _Declaring(kafka).declare(list(topics), replication)
 
 
 class _Declaring:
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
+    def __init__(self, kafka: Kafka) -> None:
+        self._servers = kafka.servers
         self._reported: list[str] = []
         self._advertised: dict[int, str] = {}
         self._admin = AdminClient(
             {
-                "bootstrap.servers": servers,
-                "client.id": "tuneloop-topics",
+                **kafka.client("tuneloop-topics"),
                 "log_level": 0,
                 "error_cb": lambda error: self._reported.append(error.str()),
                 "socket.connection.setup.timeout.ms": int(BROKER_SECONDS * 1000),

@@ -20,6 +20,7 @@ import psutil
 from confluent_kafka import Producer
 
 from shared.events import Event, FrozenAdapter, FrozenFile, ModelPromoted, WorkloadAdded, record
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 from shared.workload import Review, Workload
 from tests.servers.clickhouse import start_clickhouse, wait_until_ready
@@ -249,7 +250,7 @@ def promote(kafka: str, workload: str, adapter: FrozenAdapter) -> None:
 
 
 def _say(kafka: str, *events: Event) -> None:
-    declare(topics_of({type(event) for event in events}), kafka, 1, READY_SECONDS)
+    declare(topics_of({type(event) for event in events}), Kafka(kafka), 1, READY_SECONDS)
     producer = Producer({"bootstrap.servers": kafka, "acks": "all"})
     for event in events:
         made = record(event, "bench")

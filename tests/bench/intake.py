@@ -41,6 +41,7 @@ from shared.broker import make_broker
 from shared.events import PredictionLogged, WorkloadAdded, now, record
 from shared.events.envelope import Record
 from shared.http_conventions import HttpSettings, follow_http_conventions
+from shared.kafka import Kafka
 from shared.outbox import Delivery, OutboxSettings, own_outbox
 from shared.projections import Workloads
 from shared.topics import declare, topics_of
@@ -74,7 +75,7 @@ def event(number: int) -> dict[str, Any]:
 
 async def serve(port: int, kafka: str, folder: Path) -> None:
     """The intake as `services` runs it but for its consumer, and `/plain` beside it."""
-    broker = make_broker(kafka, "bench", CollectorRegistry())
+    broker = make_broker(Kafka(kafka), "bench", CollectorRegistry())
     workloads = Workloads()
     workloads.apply(added("tickets"))
     outbox = own_outbox(folder, OutboxSettings(fsync=True))
@@ -204,7 +205,7 @@ def main() -> None:
         return
     size = len(json.dumps(event(1)))
     with tempfile.TemporaryDirectory() as name, embedded_kafka(Path(name) / "kafka") as kafka:
-        declare(topics_of([PredictionLogged, WorkloadAdded]), kafka, 1, 30)
+        declare(topics_of([PredictionLogged, WorkloadAdded]), Kafka(kafka), 1, 30)
         with served(kafka, Path(name)) as (port, server):
             cost = asyncio.run(measure(port, server, arguments.events, arguments.rounds))
     print(f"Events of {size} bytes; CPU of the serving process, its producer included\n")

@@ -36,6 +36,7 @@ from shared.events import (
     ShadowPairRecorded,
 )
 from shared.files import Files
+from shared.kafka import Kafka
 from shared.workload import Cycle, Promotion, Review, Split, Training, Workload
 from tests.servers.model import base_model_folder
 
@@ -104,7 +105,7 @@ async def test_a_second_workload_goes_round_while_processes_are_killed(tmp_path:
         asyncio.timeout(LONGEST_SECONDS),
         start_laptop(settings, lambda step, detail: None) as laptop,
         aiohttp.ClientSession() as session,
-        watching(laptop.addresses.kafka_bootstrap_servers) as watch,
+        watching(Kafka(laptop.addresses.kafka_bootstrap_servers)) as watch,
     ):
         with Stages(Console(quiet=True)) as stages, stages.stage("round") as stage:
             predictions = await round_with_kills(laptop, session, watch, stage, labelled, stream)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from shared.events import WorkloadAdded, record
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 from tests.servers.services import ServiceProcess
 from tests.shared.consuming import added, produce
@@ -27,7 +28,7 @@ PREDICTION = {
 @pytest.fixture
 def intake(kafka: str, database_url: str, tmp_path: Path) -> Iterator[ServiceProcess]:
     """The intake, with a workload on Kafka that it does not know yet."""
-    declare(topics_of([WorkloadAdded]), kafka, 1, 30)
+    declare(topics_of([WorkloadAdded]), Kafka(kafka), 1, 30)
     event = record(added("tickets"), "workloads")
     produce(kafka, event.topic, {0: [event.value]})
     process = ServiceProcess(

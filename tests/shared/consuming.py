@@ -27,6 +27,7 @@ from shared.consumer.settings import ConsumerSettings
 from shared.events import FeedbackGiven, PredictionLogged, Thumb, WorkloadAdded
 from shared.events.envelope import Event, Topic
 from shared.fields import FrozenFile
+from shared.kafka import Kafka
 from shared.projections import Workloads
 from shared.service import Service
 from shared.topics import declare, topics_of
@@ -69,16 +70,16 @@ async def running(
     settings: ConsumerSettings | None = None,
 ) -> AsyncIterator[Running]:
     """Until the block ends; then it leaves its group, as a service does that is told to stop."""
-    await asyncio.to_thread(declare, topics_of(consumes), servers, 1, 30)
+    await asyncio.to_thread(declare, topics_of(consumes), Kafka(servers), 1, 30)
     name, registry = name or f"test-{uuid4().hex[:8]}", CollectorRegistry()
-    broker, ownership = make_broker(servers, name, registry), Ownership()
+    broker, ownership = make_broker(Kafka(servers), name, registry), Ownership()
     service = Service(name, consumes, workloads=workloads, consumes_from_now=from_now)
     await broker.connect()
     consumers = ProcessConsumers(
         [service],
         {name: ownership},
         broker.producer,
-        servers,
+        Kafka(servers),
         ConsumerMetrics(registry),
         settings or ConsumerSettings(),
     )

@@ -16,6 +16,7 @@ from shared.consumer import Batch, ConsumerRecord, Handler, Invalid
 from shared.consumer.ownership import partition_of
 from shared.events import FeedbackGiven, PredictionLogged, RollbackRequested, WorkloadAdded
 from shared.events.envelope import Event, record
+from shared.kafka import Kafka
 from shared.projections import Workloads
 from shared.topics import declare, topics_of
 from tests.shared.consuming import (
@@ -356,7 +357,7 @@ async def test_a_live_watcher_begins_with_what_comes_next(kafka: str) -> None:
     value = logged("before").model_dump_json().encode()
     async with running(kafka, {own_topic(PredictionLogged): Batch(watch)}) as other:
         publish = make_publish(other.broker, "test")
-        await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+        await asyncio.to_thread(declare, topics_of([kind]), Kafka(kafka), 1, 30)
         await asyncio.to_thread(produce, kafka, kind.topic.name, {0: [value], 1: [value]})
         async with running(kafka, {kind: Batch(watch)}, from_now=True) as watcher:
             await publish(kind.model_validate(logged("after").model_dump()))
@@ -373,7 +374,7 @@ async def test_offsets_of_version_0_1_are_adopted_once(kafka: str) -> None:
         for one in batch:
             seen[one.partition].append(one.offset)
 
-    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([kind]), Kafka(kafka), 1, 30)
     value = logged("p").model_dump_json().encode()
     await asyncio.to_thread(produce, kafka, topic, {0: [value] * 10, 1: [value] * 10, 2: [value] * 2})
     old = Consumer({"bootstrap.servers": kafka, "group.id": f"{name}.{topic}"})

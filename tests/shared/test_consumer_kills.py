@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from shared.events import PredictionLogged
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 from tests.shared.consuming import committed, logged, own_topic, produce
 
@@ -31,7 +32,7 @@ async def test_committed_never_passes_stored_while_the_store_fails_and_processes
 ) -> None:
     kind, name = own_topic(PredictionLogged, PARTITIONS), f"test-{uuid4().hex[:8]}"
     topic = kind.topic.name
-    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([kind]), Kafka(kafka), 1, 30)
     files: list[Path] = []
 
     def start() -> subprocess.Popen[bytes]:

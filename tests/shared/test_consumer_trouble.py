@@ -18,6 +18,7 @@ from shared.consumer.settings import ConsumerSettings
 from shared.consumer.waiting import Waiting
 from shared.events import ModelPromoted, PredictionLogged, record
 from shared.events.fast_prediction import FastPrediction, read_predictions
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 from tests.shared.consuming import (
     commit_as_another_tool,
@@ -48,7 +49,7 @@ def note(servers: str, group: str, topic: str, partition: int = 0) -> Waiting | 
 async def test_what_another_tool_notes_beside_an_offset_stops_no_consumer(kafka: str) -> None:
     kind, partitions = own_topic(PredictionLogged, 24), 24
     topic, group, handled = kind.topic.name, f"test-{uuid4().hex[:8]}", list[PredictionLogged]()
-    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([kind]), Kafka(kafka), 1, 30)
     await asyncio.to_thread(commit_as_another_tool, kafka, group, topic, partitions)
 
     async def handle(event: PredictionLogged) -> None:
@@ -204,7 +205,7 @@ async def test_the_largest_record_that_kafka_takes_can_be_set_aside(kafka: str) 
 async def test_poison_in_a_state_topic_holds_up_no_process(kafka: str) -> None:
     state = own_topic(ModelPromoted, partitions=1)
     early = b'{"workload":"t","revision":1,"run_id":"r","promoted_at":"0001-01-01T00:00:00+14:00"}'
-    await asyncio.to_thread(declare, topics_of([state]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([state]), Kafka(kafka), 1, 30)
     await asyncio.to_thread(produce, kafka, state.topic.name, {0: [early, *[b"\xff"] * 300, b""]})
     for _ in range(2):
         async with running(kafka, {state: asyncio.Queue[Any]().put}) as service:  # it becomes ready

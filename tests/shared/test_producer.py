@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from shared.broker import make_broker, make_publish
 from shared.events import FeedbackGiven, PredictionLogged
 from shared.events.envelope import Record, Topic
+from shared.kafka import Kafka
 from shared.producer import NotConfirmed, Producer
 from shared.producer.batch import Waker
 from shared.topics import declare
@@ -54,7 +55,7 @@ def producer(servers: str, **settings: Any) -> Iterator[Producer]:
 
 def topic(servers: str, partitions: int = 3) -> str:
     name = f"{uuid4().hex[:8]}-published-v1"
-    declare([Topic(name, key="key", partitions=partitions)], servers, 1, 30)
+    declare([Topic(name, key="key", partitions=partitions)], Kafka(servers), 1, 30)
     return name
 
 
@@ -130,9 +131,9 @@ async def test_nothing_published_is_nothing_waited_for() -> None:
 
 
 async def test_events_of_several_topics_go_at_once_in_their_order_and_are_counted(kafka: str) -> None:
-    await asyncio.to_thread(declare, [PredictionLogged.topic, FeedbackGiven.topic], kafka, 1, 30)
+    await asyncio.to_thread(declare, [PredictionLogged.topic, FeedbackGiven.topic], Kafka(kafka), 1, 30)
     registry = CollectorRegistry()
-    broker = make_broker(kafka, "test", registry)
+    broker = make_broker(Kafka(kafka), "test", registry)
     await broker.connect()
     one, two = logged("p-1"), logged("p-2")
     await make_publish(broker, "test")(one, feedback("f-1", "p-1"), two)
@@ -170,7 +171,7 @@ async def test_a_topic_that_is_not_there_is_named_and_may_come(kafka: str) -> No
     with producer(kafka, topic_metadata_propagation_max_ms=300, allow_auto_create_topics=False) as made:
         with pytest.raises(NotConfirmed, match=f"{name}: Kafka has no such topic"):
             await asyncio.wait_for(made.publish_records(records(name, 1)), 30)
-        await asyncio.to_thread(declare, [Topic(name, key="key", partitions=3)], kafka, 1, 30)
+        await asyncio.to_thread(declare, [Topic(name, key="key", partitions=3)], Kafka(kafka), 1, 30)
         async with asyncio.timeout(30):
             while True:
                 try:
@@ -255,7 +256,7 @@ async def test_a_broker_that_lost_its_data_is_published_to_again(tmp_path: Path)
         shutil.rmtree(kafka.folder / "data")
         waiting = asyncio.create_task(made.publish_records(records(name, 10)))
         await asyncio.to_thread(kafka.start)
-        await asyncio.to_thread(declare, [Topic(name, key="key", partitions=3)], kafka.address, 1, 30)
+        await asyncio.to_thread(declare, [Topic(name, key="key", partitions=3)], Kafka(kafka.address), 1, 30)
         await asyncio.wait_for(waiting, 60)
         assert len(await asyncio.to_thread(stored, kafka.address, name)) == 10
     kafka.stop()

@@ -24,7 +24,8 @@ from confluent_kafka.admin import (
 )
 
 from shared.events.envelope import Topic
-from shared.topics import CannotUseKafka, KafkaAway, declare, declare_now
+from shared.kafka import CannotUseKafka, Kafka
+from shared.topics import KafkaAway, declare, declare_now
 from tests.servers.kafka import apache_kafka
 from tests.shared.consuming import produce
 
@@ -59,7 +60,7 @@ def create(kafka: str, name: str, **config: str) -> None:
 
 
 def test_a_missing_topic_is_made_so_that_it_loses_nothing(kafka: str, name: str) -> None:
-    declare_now([Topic(name, key="k", partitions=2, retention=None)], kafka, 0)
+    declare_now([Topic(name, key="k", partitions=2, retention=None)], Kafka(kafka), 0)
     wait_for(kafka, name, {"retention.ms": "-1", "cleanup.policy": "delete", "retention.bytes": "-1"})
     assert len(AdminClient({"bootstrap.servers": kafka}).list_topics(name, 10).topics[name].partitions) == 2
 
@@ -70,15 +71,15 @@ def test_a_state_topic_with_a_weeks_retention_is_kept_for_ever_from_the_next_sta
     create(kafka, name, retention_ms="604800000", max_message_bytes="65536")
     state = [Topic(name, key="k", partitions=1, retention=None)]
     with caplog.at_level(logging.WARNING):
-        declare(state, kafka, 0, 30)
+        declare(state, Kafka(kafka), 0, 30)
         wait_for(kafka, name, {"retention.ms": "-1", "max.message.bytes": "1048588"})
-        declare(state, kafka, 0, 30)
+        declare(state, Kafka(kafka), 0, 30)
     assert len([line for line in caplog.messages if "is altered" in line]) == 1
 
 
 def test_what_is_published_a_month_late_is_kept_by_when_it_came(kafka: str, name: str) -> None:
     create(kafka, name)
-    declare([Topic(name, key="k", partitions=1)], kafka, 0, 30)
+    declare([Topic(name, key="k", partitions=1)], Kafka(kafka), 0, 30)
     month_ago = int((time.time() - 31 * 86400) * 1000)
     produce(kafka, name, {0: [b"backfill"]}, timestamp=month_ago)
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "earliest"})
@@ -95,14 +96,14 @@ def test_three_replicas_on_one_broker_are_refused_at_once_with_the_true_cause(ka
     with pytest.raises(
         CannotUseKafka, match="KAFKA_REPLICATION=3 asks for 3 brokers, and this cluster has 1"
     ):
-        declare([Topic(name, key="k")], kafka, 3, 60)
+        declare([Topic(name, key="k")], Kafka(kafka), 3, 60)
 
 
 def test_a_broker_that_is_not_there_is_named_with_the_reason() -> None:
     with pytest.raises(KafkaAway, match=r"127\.0\.0\.1:9 .*Connection refused.*KAFKA_BOOTSTRAP_SERVERS"):
-        declare([Topic("any", key="k")], "127.0.0.1:9", 0, 0)
+        declare([Topic("any", key="k")], Kafka("127.0.0.1:9"), 0, 0)
     with pytest.raises(KafkaAway, match=r"nosuch\.invalid.*DNS"):
-        declare([Topic("any", key="k")], "nosuch.invalid:9092", 0, 0)
+        declare([Topic("any", key="k")], Kafka("nosuch.invalid:9092"), 0, 0)
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_listener_that_is_advertised_wrongly_is_named(kafka_home: Path, tmp_pa
         apache_kafka(kafka_home, tmp_path, wrong) as kafka,
         pytest.raises(KafkaAway, match=r"sends its clients on to 127\.0\.0\.1:9, .*advertised\.listeners"),
     ):
-        declare([Topic("any", key="k")], kafka, 0, 0)
+        declare([Topic("any", key="k")], Kafka(kafka), 0, 0)
 
 
 def test_without_the_rights_it_says_what_somebody_with_them_must_do(kafka_home: Path, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_without_the_rights_it_says_what_somebody_with_them_must_do(kafka_home: 
             ],
         )
         with pytest.raises(CannotUseKafka) as refusal:
-            declare([Topic("missing", key="k"), Topic("there", key="k", partitions=1)], kafka, 0, 30)
+            declare([Topic("missing", key="k"), Topic("there", key="k", partitions=1)], Kafka(kafka), 0, 30)
     said = str(refusal.value)
     assert "no right" in said
     assert "--create --topic missing --partitions 3" in said

@@ -34,6 +34,7 @@ from shared.consumer.process import ProcessConsumers
 from shared.consumer.settings import ConsumerSettings
 from shared.events import PredictionLogged, now
 from shared.files import Files
+from shared.kafka import Kafka
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import ServiceContext
@@ -75,7 +76,7 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
     registry, ownership, columns = CollectorRegistry(), Ownership(), Columns(events)
     clickhouse = Counting(await connect(url), columns)
     await migrate(clickhouse, "prediction_logging")
-    broker = make_broker(servers, "bench", registry)
+    broker = make_broker(Kafka(servers), "bench", registry)
     addresses = Addresses(kafka_bootstrap_servers=servers, subject_key="bench")
     with tempfile.TemporaryDirectory() as folder:
         context = ServiceContext(
@@ -102,7 +103,7 @@ async def measure(servers: str, events: int, url: str, *, with_handlers: bool) -
             [service],
             {service.name: ownership},
             broker.producer,
-            servers,
+            Kafka(servers),
             ConsumerMetrics(registry),
             ConsumerSettings(),
         )

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.broker import make_broker, make_publish
 from shared.events import record
+from shared.kafka import Kafka
 from tests.bench.ingest.measured import said
 from tests.bench.ingest.payload import event
 
@@ -21,7 +22,7 @@ AT_ONCE = 1000
 
 async def measure(servers: str, events: int, *, are_ready: bool) -> float:
     """CPU seconds of this process."""
-    broker = make_broker(servers, "bench", CollectorRegistry())
+    broker = make_broker(Kafka(servers), "bench", CollectorRegistry())
     await broker.connect()
     publish = make_publish(broker, "bench")
     made = [event(f"published-{n}", number=n) for n in range(events)]

@@ -14,6 +14,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from shared.events import FeedbackGiven, PredictionLogged
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 from tests.bench.ingest.end_to_end import Bench, Run, highest_held, installed
 from tests.bench.ingest.measured import measured
@@ -76,7 +77,7 @@ def ingest(
 
 
 def _fill(kafka: str, events: int) -> None:
-    declare(topics_of([PredictionLogged, FeedbackGiven]), kafka, 1, 30)
+    declare(topics_of([PredictionLogged, FeedbackGiven]), Kafka(kafka), 1, 30)
     add_workload(kafka, WORKLOAD)
     producer = Producer(
         {"bootstrap.servers": kafka, "linger.ms": 10, "queue.buffering.max.messages": 1_000_000}

@@ -17,6 +17,7 @@ from shared.addresses import Addresses
 from shared.clickhouse import connect
 from shared.events import PredictionLogged
 from shared.files import Files
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 
 ODD = "a b%20#ü?\"'&<x>%Y;{y}[1]*$HOME"
@@ -85,7 +86,7 @@ def files_of(where: Addresses) -> Files:
 
 
 def produce(bootstrap_servers: str) -> None:
-    declare(topics_of([PredictionLogged]), bootstrap_servers, 1, 30)
+    declare(topics_of([PredictionLogged]), Kafka(bootstrap_servers), 1, 30)
     producer = Producer({"bootstrap.servers": bootstrap_servers})
     producer.produce(TOPIC, b"kept")
     assert producer.flush(20) == 0

@@ -14,6 +14,7 @@ from uuid import uuid4
 import httpx
 
 from shared.events import Event, record
+from shared.kafka import Kafka
 from shared.topics import declare, topics_of
 from tests.servers.clickhouse import execute
 from tests.servers.kafka import EmbeddedKafka
@@ -72,7 +73,7 @@ def installed(
     execute(url, f"CREATE DATABASE {database}")
     broker, clickhouse = EmbeddedKafka(folder / "kafka"), f"{url.rpartition('/')[0]}/{database}"
     broker.start()
-    declare(topics_of([type(event) for event in state]), broker.address, 1, 30)
+    declare(topics_of([type(event) for event in state]), Kafka(broker.address), 1, 30)
     for event in state:
         made = record(event, "workloads")
         produce(broker.address, made.topic, {0: [made.value]})

@@ -15,6 +15,7 @@ from services.workloads.consumers_api import consumer_routes
 from shared.consumer.waiting import Waiting
 from shared.events import FeedbackGiven
 from shared.events.envelope import now, record
+from shared.kafka import Kafka
 from shared.problems import answer_with_problems
 from shared.topics import declare, topics_of
 from tests.shared.consuming import commit_as_another_tool, eventually, feedback, own_topic, produce, running
@@ -53,7 +54,7 @@ def test_whoever_only_watches_or_reads_state_has_no_lag() -> None:
 async def test_it_says_of_each_service_what_waits_and_since_when(kafka: str) -> None:
     kind = own_topic(FeedbackGiven, partitions=2)
     topic, group = kind.topic.name, f"group-of-{kind.topic.name}"
-    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([kind]), Kafka(kafka), 1, 30)
     produce(kafka, topic, {0: [b"1", b"2", b"3"], 1: [b"1"]})
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": group})
     places = [TopicPartition(topic, 0, 1, NOTE), TopicPartition(topic, 1, 1, "")]
@@ -61,7 +62,7 @@ async def test_it_says_of_each_service_what_waits_and_since_when(kafka: str) -> 
     consumer.close()
     app = FastAPI()
     answer_with_problems(app)
-    app.include_router(consumer_routes(ConsumerOffsets({group: [topic, "not-there-v1"]}, kafka), now))
+    app.include_router(consumer_routes(ConsumerOffsets({group: [topic, "not-there-v1"]}, Kafka(kafka)), now))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t", timeout=30) as http:
         found = (await http.get("/consumers")).json()
     assert [one["topic"] for one in found] == [topic, "not-there-v1"]
@@ -74,10 +75,10 @@ async def test_it_says_of_each_service_what_waits_and_since_when(kafka: str) -> 
 async def test_what_another_tool_noted_says_nothing_and_hides_nothing(kafka: str) -> None:
     kind = own_topic(FeedbackGiven, partitions=24)
     topic, group = kind.topic.name, f"group-of-{kind.topic.name}"
-    await asyncio.to_thread(declare, topics_of([kind]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([kind]), Kafka(kafka), 1, 30)
     await asyncio.to_thread(produce, kafka, topic, {number: [b"1"] for number in range(24)})
     await asyncio.to_thread(commit_as_another_tool, kafka, group, topic, 24)
-    (lag,) = await asyncio.to_thread(ConsumerOffsets({group: [topic]}, kafka).lag)
+    (lag,) = await asyncio.to_thread(ConsumerOffsets({group: [topic]}, Kafka(kafka)).lag)
     assert (lag.behind, lag.set_apart) == (24, ())
 
 
@@ -90,7 +91,7 @@ async def test_a_partition_whose_handler_fails_is_seen_from_outside_until_it_goe
             raise ConnectionError("the store is away")
 
     async with running(kafka, {kind: handle}) as service:
-        offsets = ConsumerOffsets({service.name: [topic]}, kafka)
+        offsets = ConsumerOffsets({service.name: [topic]}, Kafka(kafka))
 
         def stands_still() -> bool:
             (lag,) = offsets.lag()
@@ -115,7 +116,7 @@ async def service_publishes(kafka: str, topic: str) -> None:
 async def test_while_kafka_is_away_it_is_to_be_asked_again() -> None:
     app = FastAPI()
     answer_with_problems(app)
-    app.include_router(consumer_routes(ConsumerOffsets({"s": ["t"]}, "127.0.0.1:9"), now))
+    app.include_router(consumer_routes(ConsumerOffsets({"s": ["t"]}, Kafka("127.0.0.1:9")), now))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t", timeout=30) as http:
         answer = await http.get("/consumers")
     assert answer.status_code == 503

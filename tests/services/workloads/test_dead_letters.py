@@ -36,6 +36,7 @@ from shared.clickhouse import ClickHouse
 from shared.events import FeedbackGiven
 from shared.events.envelope import now, record
 from shared.files import Files
+from shared.kafka import Kafka
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
@@ -141,10 +142,10 @@ def test_the_original_goes_back_as_it_was_and_a_copy_with_key_and_value() -> Non
 @pytest.fixture
 async def app(kafka: str, clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterator[FastAPI]:
     """The HTTP of `workloads` over a real broker and real tables."""
-    await asyncio.to_thread(declare, topics_of([FeedbackGiven]), kafka, 1, 30)
+    await asyncio.to_thread(declare, topics_of([FeedbackGiven]), Kafka(kafka), 1, 30)
     await migrate(clickhouse, "workloads")
     registry = CollectorRegistry()
-    broker = make_broker(kafka, "desk", registry)
+    broker = make_broker(Kafka(kafka), "desk", registry)
     context = ServiceContext(
         Addresses(kafka_bootstrap_servers=kafka),
         make_publish(broker, "workloads"),
@@ -155,6 +156,7 @@ async def app(kafka: str, clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterat
         registry,
         tmp_path,
         producer=broker.producer,
+        kafka=Kafka(kafka),
     )
     app = FastAPI()
     answer_with_problems(app)

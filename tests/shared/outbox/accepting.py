@@ -15,6 +15,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from shared.broker import make_broker
+from shared.kafka import Kafka
 from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from tests.shared.outbox.records import small
 from tests.shared.outbox.test_delivery import running
@@ -24,7 +25,10 @@ IN_TIME_SECONDS = 0.3
 
 async def main(servers: str, folder: Path, topic: str) -> None:
     settings = OutboxSettings(fsync=True)
-    broker, outbox = make_broker(servers, "accepting", CollectorRegistry()), own_outbox(folder, settings)
+    broker, outbox = (
+        make_broker(Kafka(servers), "accepting", CollectorRegistry()),
+        own_outbox(folder, settings),
+    )
     publish = broker.producer.publish_and_wait
     async with running(Delivery(outbox, publish, partial(orphaned_outboxes, folder, settings))):
         for number in itertools.count():

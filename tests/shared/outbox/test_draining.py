@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.broker import Broker, make_broker
 from shared.events import PredictionLogged
+from shared.kafka import Kafka
 from shared.outbox import Delivery
 from shared.topics import declare
 from tests.servers.kafka import EmbeddedKafka
@@ -26,7 +27,7 @@ RECORDS = 8_000
 async def kafka(tmp_path: Path) -> AsyncIterator[EmbeddedKafka]:
     kafka = EmbeddedKafka(tmp_path / "kafka")
     await asyncio.to_thread(kafka.start)
-    await asyncio.to_thread(declare, [PredictionLogged.topic], kafka.address, 1, 30)
+    await asyncio.to_thread(declare, [PredictionLogged.topic], Kafka(kafka.address), 1, 30)
     yield kafka
     if kafka.is_running:
         kafka.stop()
@@ -34,7 +35,7 @@ async def kafka(tmp_path: Path) -> AsyncIterator[EmbeddedKafka]:
 
 @pytest.fixture
 async def broker(kafka: EmbeddedKafka) -> AsyncIterator[Broker]:
-    broker = make_broker(kafka.address, "outbox-test", CollectorRegistry())
+    broker = make_broker(Kafka(kafka.address), "outbox-test", CollectorRegistry())
     await broker.start()
     yield broker
     await broker.stop()

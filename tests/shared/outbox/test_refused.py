@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.broker import make_broker
 from shared.events.envelope import Record
+from shared.kafka import Kafka
 from shared.outbox import Delivery
 from shared.outbox.lines import record_in
 from tests.shared.consuming import eventually
@@ -41,7 +42,7 @@ async def test_a_record_that_kafka_will_never_take_is_kept_aside_and_stops_nothi
     kafka: str, tmp_path: Path
 ) -> None:
     topic = await asyncio.to_thread(topic_of_small_records, kafka)
-    broker = make_broker(kafka, "test", CollectorRegistry())
+    broker = make_broker(Kafka(kafka), "test", CollectorRegistry())
     too_big = Record(topic, b"key", b'"' + b"x" * 20_000 + b'"', {"ce_id": "too big"})
     wanted = [small(str(number), topic) for number in range(RECORDS)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 from shared.events.envelope import Topic
+from shared.kafka import Kafka
 from shared.topics import declare
 from tests.servers.kafka import EmbeddedKafka
 from tests.shared.consuming import eventually
@@ -56,7 +57,7 @@ def accepting(servers: str, folder: Path) -> Iterator[Accepting]:
 async def test_what_was_acknowledged_while_kafka_stood_still_outlives_two_kills(tmp_path: Path) -> None:
     kafka, state = EmbeddedKafka(tmp_path / "kafka"), tmp_path / "state"
     await asyncio.to_thread(kafka.start)
-    await asyncio.to_thread(declare, [Topic(TOPIC, key="key", partitions=3)], kafka.address, 1, 30)
+    await asyncio.to_thread(declare, [Topic(TOPIC, key="key", partitions=3)], Kafka(kafka.address), 1, 30)
     try:
         with accepting(kafka.address, state) as first, accepting(kafka.address, state) as second:
             await eventually(lambda: min(len(first.acknowledged), len(second.acknowledged)) > 20, 30)
