@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from deploy.page_tables import flow_table, settings_table, training_table
 from shared.events import EVENTS, Event, WorkloadAdded
 from shared.events.envelope import event_type
-from shared.flow import FLOW
+from shared.flow import APPS, FLOW
 from shared.topics.wanted import settings
 
 ROOT = Path(__file__).parent.parent
@@ -43,10 +44,17 @@ def generated() -> dict[Path, str]:
 
 def asyncapi() -> dict[str, Any]:
     """The whole flow as AsyncAPI 3.0.0 with Kafka bindings 0.5.0."""
-    operations: dict[str, Any] = {}
+    operations: dict[str, Any] = {
+        f"app.send.{kind.topic.name}": {
+            "action": "send",
+            "channel": {"$ref": f"#/channels/{kind.topic.name}"},
+            "tags": [{"name": "app"}],
+        }
+        for kind in _by_topic(APPS)
+    }
     for service, part in FLOW.items():
         for action, kinds in (("receive", part.consumes), ("send", part.produces)):
-            for kind in sorted(kinds, key=lambda kind: kind.topic.name):
+            for kind in _by_topic(kinds):
                 operation: dict[str, Any] = {
                     "action": action,
                     "channel": {"$ref": f"#/channels/{kind.topic.name}"},
@@ -83,6 +91,8 @@ def drawing() -> str:
     drawn = [name for name in FLOW if name != "console"]
     lines += [f"  {name}[{name}]" for name in drawn]
     lines += ["  app -- HTTP --> model_gateway", "  app -- HTTP --> prediction_logging"]
+    reported = "<br>".join(sorted(kind.__name__ for kind in APPS))
+    lines += [f"  app -- {reported} --> prediction_logging"]
     lines += ["  reviewer -- HTTP --> human_review", "  ops -- HTTP --> workloads"]
     lines += ["  workloads -- WorkloadAdded --> everyone([every service])"]
     for producer in drawn:
@@ -92,6 +102,10 @@ def drawing() -> str:
             if carried and producer != consumer:
                 lines.append(f"  {producer} -- {'<br>'.join(carried)} --> {consumer}")
     return "\n".join([*lines, "```", ""])
+
+
+def _by_topic(kinds: Collection[type[Event]]) -> list[type[Event]]:
+    return sorted(kinds, key=lambda kind: kind.topic.name)
 
 
 def _channel(kind: type[Event]) -> dict[str, Any]:

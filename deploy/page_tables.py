@@ -15,7 +15,7 @@ from services.retraining.tracking.settings import TrackingSettings
 from shared.addresses import Addresses
 from shared.consumer.settings import ConsumerSettings
 from shared.events.envelope import Event
-from shared.flow import FLOW
+from shared.flow import APPS, FLOW
 from shared.http_conventions import HttpSettings
 from shared.job_launcher.choice import LauncherSettings
 from shared.job_launcher.manifest import KubernetesSettings
@@ -29,6 +29,7 @@ from shared.training.section import Training
 def flow_table() -> str:
     """`shared/flow.py` as a table; state events in italics."""
     rows = ["| service | consumes | produces | reads | owns |", "|---|---|---|---|---|"]
+    rows.append(f"| apps outside | – | {_names(APPS)} | – | nothing |")
     for name, part in FLOW.items():
         consumes = "every event" if len(part.consumes) > 12 else _names(part.consumes)
         reads = ", ".join(f"`{view}`" for view in sorted(part.reads)) or "–"

@@ -30,6 +30,9 @@ def part(
     return Part(frozenset(consumes), frozenset(produces), owns, frozenset(reads))
 
 
+APPS: frozenset[type[Event]] = frozenset({e.PredictionReported, e.FeedbackReported})
+"""What apps outside may produce by themselves, and no service does."""
+
 FLOW: dict[str, Part] = {
     "workloads": part(
         {
@@ -81,7 +84,13 @@ FLOW: dict[str, Part] = {
         "its outbox: it answers, by the champion alias",
     ),
     "prediction_logging": part(
-        {e.WorkloadAdded, e.PredictionLogged, e.FeedbackGiven},
+        {
+            e.WorkloadAdded,
+            e.PredictionReported,
+            e.PredictionLogged,
+            e.FeedbackReported,
+            e.FeedbackGiven,
+        },
         {e.PredictionLogged, e.FeedbackGiven, e.PredictionFlagged},
         "predictions, feedback",
     ),

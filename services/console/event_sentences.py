@@ -20,7 +20,9 @@ class Tone(StrEnum):
 
 
 PLENTY: dict[str, tuple[str, str]] = {
+    e.PredictionReported.topic.name: ("request reported by an app", "requests reported by apps"),
     e.PredictionLogged.topic.name: ("request answered", "requests answered"),
+    e.FeedbackReported.topic.name: ("signal passed on by an app", "signals passed on by apps"),
     e.FeedbackGiven.topic.name: ("user gave feedback", "signals from users"),
     e.PredictionFlagged.topic.name: ("answer flagged for review", "answers flagged for review"),
     e.ReviewGiven.topic.name: ("review given", "reviews given"),

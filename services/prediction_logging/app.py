@@ -19,7 +19,13 @@ from services.prediction_logging.metrics import Metrics
 from services.prediction_logging.settings import Settings
 from services.prediction_logging.store import PredictionStore
 from shared.consumer import Batch
-from shared.events import FeedbackGiven, PredictionLogged, WorkloadAdded
+from shared.events import (
+    FeedbackGiven,
+    FeedbackReported,
+    PredictionLogged,
+    PredictionReported,
+    WorkloadAdded,
+)
 from shared.events.fast_prediction import read_predictions
 from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from shared.projections import Workloads
@@ -75,7 +81,9 @@ def build(context: ServiceContext) -> Service:
         name="prediction_logging",
         consumes={
             WorkloadAdded: handlers.on_workload_added,
+            PredictionReported: Batch(handlers.on_prediction_reported),
             PredictionLogged: Batch(handlers.on_prediction_logged, read_predictions),
+            FeedbackReported: Batch(handlers.on_feedback_reported),
             FeedbackGiven: Batch(handlers.on_feedback_given),
         },
         workloads=workloads,

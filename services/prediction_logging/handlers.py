@@ -16,10 +16,19 @@ from services.prediction_logging.flags import FlagPolicy
 from services.prediction_logging.invalid_predictions import why_invalid
 from services.prediction_logging.meeting import Waiting, found_elsewhere, met
 from services.prediction_logging.metrics import Metrics
+from services.prediction_logging.reports import as_given, as_logged
 from services.prediction_logging.store import PredictionStore, Stored
 from shared.broker import Publish
 from shared.consumer import ConsumerRecord, Invalid
-from shared.events import FeedbackGiven, FlagReason, PredictionFlagged, PredictionLogged, WorkloadAdded
+from shared.events import (
+    FeedbackGiven,
+    FeedbackReported,
+    FlagReason,
+    PredictionFlagged,
+    PredictionLogged,
+    PredictionReported,
+    WorkloadAdded,
+)
 from shared.projections import Workloads
 from shared.service import Clock
 
@@ -37,6 +46,12 @@ class Handlers:
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
         self.workloads.apply(event)
+
+    async def on_prediction_reported(self, consumed: list[ConsumerRecord[PredictionReported]]) -> None:
+        await self.publish(*[as_logged(one.event) for one in consumed])
+
+    async def on_feedback_reported(self, consumed: list[ConsumerRecord[FeedbackReported]]) -> None:
+        await self.publish(*[as_given(one.event) for one in consumed])
 
     async def on_prediction_logged(self, consumed: list[ConsumerRecord[PredictionLogged]]) -> list[Invalid]:
         valid, invalid = self._sorted_out(consumed)

@@ -3,7 +3,15 @@
 from shared.events.cycles import Cluster, ClusterStatus, CycleRequested, CycleStarted, FailureClustersFound
 from shared.events.datasets import DatasetCounts, DatasetPublished, DatasetRefused
 from shared.events.envelope import Event, InvalidMessage, Topic, derived_id, now, read, record
-from shared.events.production import FeedbackGiven, FlagReason, PredictionFlagged, PredictionLogged, Thumb
+from shared.events.production import (
+    FeedbackGiven,
+    FeedbackReported,
+    FlagReason,
+    PredictionFlagged,
+    PredictionLogged,
+    PredictionReported,
+    Thumb,
+)
 from shared.events.promotion import (
     CandidateJudged,
     Evidence,
@@ -29,7 +37,9 @@ from shared.fields import Difference, FrozenAdapter, FrozenFile, Rate
 
 EVENTS: tuple[type[Event], ...] = (
     WorkloadAdded,
+    PredictionReported,
     PredictionLogged,
+    FeedbackReported,
     FeedbackGiven,
     PredictionFlagged,
     ReviewGiven,
@@ -71,6 +81,7 @@ __all__ = [
     "Evidence",
     "FailureClustersFound",
     "FeedbackGiven",
+    "FeedbackReported",
     "FlagReason",
     "FrozenAdapter",
     "FrozenFile",
@@ -82,6 +93,7 @@ __all__ = [
     "PredictionCorrected",
     "PredictionFlagged",
     "PredictionLogged",
+    "PredictionReported",
     "Rate",
     "ReviewGiven",
     "RollbackRequested",

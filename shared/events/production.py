@@ -26,10 +26,8 @@ from shared.fields import (
 )
 
 
-class PredictionLogged(Event):
-    """The live model answered a request."""
-
-    topic: ClassVar[Topic] = Topic("prediction-logged-v1", key="prediction_id", partitions=6)
+class Prediction(Event):
+    """A model answered a request, whoever says so."""
 
     prediction_id: PredictionId
     workload: WorkloadName
@@ -57,15 +55,28 @@ class PredictionLogged(Event):
         return self.predicted_at
 
 
+class PredictionLogged(Prediction):
+    """The live model answered a request."""
+
+    topic: ClassVar[Topic] = Topic("prediction-logged-v1", key="prediction_id", partitions=6)
+
+
+class PredictionReported(Prediction):
+    """An app says what its own model answered. Apps write this one, and PredictionLogged follows from it.
+
+    It has a topic of its own so that Kafka can tell an app's records from the gateway's.
+    """
+
+    topic: ClassVar[Topic] = Topic("prediction-reported-v1", key="prediction_id", partitions=6)
+
+
 class Thumb(StrEnum):
     UP = "up"
     DOWN = "down"
 
 
-class FeedbackGiven(Event):
-    """A user's signal on one answer. It may arrive before the prediction it belongs to."""
-
-    topic: ClassVar[Topic] = Topic("feedback-given-v1", key="prediction_id")
+class Feedback(Event):
+    """A user's signal on one answer, whoever passes it on."""
 
     feedback_id: Id
     prediction_id: PredictionId
@@ -94,6 +105,18 @@ class FeedbackGiven(Event):
 
     def happened_at(self) -> datetime:
         return self.given_at
+
+
+class FeedbackGiven(Feedback):
+    """A user's signal on one answer. It may arrive before the prediction it belongs to."""
+
+    topic: ClassVar[Topic] = Topic("feedback-given-v1", key="prediction_id")
+
+
+class FeedbackReported(Feedback):
+    """An app passes on what a user said of an answer. Apps write this one, FeedbackGiven follows from it."""
+
+    topic: ClassVar[Topic] = Topic("feedback-reported-v1", key="prediction_id")
 
 
 class FlagReason(StrEnum):

@@ -51,6 +51,8 @@ def failed(run_id: str = "run-4") -> e.TrainingFailed:
 EVERY_EVENT: list[Event] = [
     examples.workload_added(),
     predicted(1),
+    e.PredictionReported(**dict(predicted(1))),
+    e.FeedbackReported(feedback_id="f", prediction_id="p", workload="tickets", comment=SECRET, given_at=NOW),
     e.FeedbackGiven(feedback_id="f", prediction_id="p", workload="tickets", comment=SECRET, given_at=NOW),
     e.PredictionFlagged(
         prediction_id="p",
