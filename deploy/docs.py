@@ -60,8 +60,7 @@ def asyncapi() -> dict[str, Any]:
                     "channel": {"$ref": f"#/channels/{kind.topic.name}"},
                     "tags": [{"name": service}],
                 }
-                # State and live events are read by assignment, without a group.
-                if action == "receive" and not kind.is_state and service != "console":
+                if action == "receive" and kind in part.consumed_as_group:
                     group = {"type": "string", "enum": [service]}
                     operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": "0.5.0"}}
                 operations[f"{service}.{action}.{kind.topic.name}"] = operation

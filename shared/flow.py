@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from shared import events as e
 from shared.events.envelope import Event
 
+NO_GROUP = "tuneloop-no-group"
+"""What consumers are named after that join no group: librdkafka wants a name all the same."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -22,6 +25,14 @@ class Part:
     owns: str
     reads: frozenset[str]
     """Views that other services publish (their columns are in `shared/contracts/views`)."""
+
+    @property
+    def consumed_as_group(self) -> frozenset[type[Event]]:
+        """Shared out among the service's processes, by the consumer group of its name.
+
+        State is read by every process for itself, and who produces nothing only watches.
+        """
+        return frozenset(kind for kind in self.consumes if self.produces and not kind.is_state)
 
 
 def part(

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.flow import NO_GROUP
+
 OF_SASL = ("sasl_username", "sasl_password", "sasl_password_file")
 OF_SSL = ("ssl_ca", "ssl_certificate", "ssl_key")
 
@@ -120,6 +122,13 @@ class Kafka:
     def client(self, client_id: str) -> dict[str, Any]:
         """What the settings of any client begin with. Raises CannotUseKafka."""
         return {"bootstrap.servers": self.servers, "client.id": client_id, **self.options}
+
+    def reader(self, client_id: str) -> dict[str, Any]:
+        """The same for a consumer that joins no group and commits nothing.
+
+        librdkafka wants a group's name all the same, and asks for its coordinator.
+        """
+        return {**self.client(client_id), "group.id": NO_GROUP, "enable.auto.commit": False}
 
 
 def _variable(name: str) -> str:

@@ -52,13 +52,7 @@ async def watching(kafka: Kafka, kinds: Iterable[type[Event]] = EVENTS) -> Async
     by_topic = {kind.topic.name: kind for kind in kinds}
 
     def consume() -> None:
-        consumer = Consumer(
-            {
-                **kafka.client("tuneloop-watch"),
-                "group.id": "tuneloop-watch",
-                "enable.auto.commit": False,
-            }
-        )
+        consumer = Consumer(kafka.reader("tuneloop-watch"))
         try:
             consumer.assign(
                 [

@@ -50,16 +50,11 @@ class TopicLag:
 
 
 def group_topics() -> dict[str, list[str]]:
-    """Of each service that consumes as a group the topics it commits on.
-
-    State is read by every process for itself, and who produces nothing only watches.
-    """
-    found = {}
-    for service, part in FLOW.items():
-        topics = sorted(kind.topic.name for kind in part.consumes if not kind.is_state)
-        if topics and part.produces:
-            found[service] = topics
-    return found
+    """Of each service that consumes as a group the topics it commits on."""
+    topics = {
+        service: sorted(kind.topic.name for kind in part.consumed_as_group) for service, part in FLOW.items()
+    }
+    return {service: names for service, names in topics.items() if names}
 
 
 def lag_of(

@@ -52,9 +52,7 @@ class ConsumerOffsets:
         found: dict[tuple[str, int, int], float] = {}
         consumer = Consumer(
             {
-                **self._kafka.client("tuneloop-lag"),
-                "group.id": "tuneloop-lag",  # librdkafka wants one; it is never joined
-                "enable.auto.commit": False,
+                **self._kafka.reader("tuneloop-lag"),
                 "auto.offset.reset": "earliest",
                 "fetch.message.max.bytes": 1024,  # one record of each is enough: the first always comes whole
                 "log_level": 0,

@@ -97,9 +97,7 @@ class DeadLetterTopics:
     def _consumer(self) -> Iterator[Consumer]:
         consumer = Consumer(
             {
-                **self._kafka.client("tuneloop-dead-letters"),
-                "group.id": "tuneloop-dead-letters",  # librdkafka wants one; it is never joined
-                "enable.auto.commit": False,
+                **self._kafka.reader("tuneloop-dead-letters"),
                 "auto.offset.reset": "earliest",
                 "allow.auto.create.topics": False,
                 "log_level": 0,

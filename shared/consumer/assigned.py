@@ -107,8 +107,7 @@ class AssignedConsumer:
     def _settings(self) -> dict[str, object]:
         return {
             **SETTINGS,
-            **self._kafka.client(self.name),
-            "group.id": self.name,  # librdkafka wants one; it is never joined
+            **self._kafka.reader(self.name),
             "auto.offset.reset": "latest" if self._from_now else "earliest",
             "error_cb": on_error(self.name),
         }

@@ -24,8 +24,10 @@ def why_away(servers: str, reported: Sequence[str]) -> str:
         hint = "KAFKA_SECURITY_PROTOCOL says how this listener is spoken to. "
     elif any("resolve" in cause for cause in causes):
         hint = "Is the name right, and known to this machine's DNS? "
-    else:
+    elif causes:
         hint = "Is it running? "
+    else:  # nothing is said of a listener that hangs up on who speaks otherwise
+        hint = "Is it running, and does its listener speak what KAFKA_SECURITY_PROTOCOL says? "
     said = f" ({'; '.join(causes)})" if causes else ""
     return f"no Kafka broker answers at {servers}{said}. {hint}{WHERE}"
 

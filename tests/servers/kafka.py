@@ -13,6 +13,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from shared.kafka import OPEN, Kafka, KafkaSecurity
+
 _READY = "ready on "
 _APACHE_READY_SECONDS = 60
 
@@ -109,6 +111,10 @@ class ApacheKafka:
     folder: Path
     properties: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    scram: Mapping[str, str] = field(default_factory=dict)
+    """Users that are there from the start, with their passwords."""
+    security: KafkaSecurity = OPEN
+    """How it is asked whether it is ready."""
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
 
     @property
@@ -137,7 +143,7 @@ class ApacheKafka:
             self._process = subprocess.Popen(
                 [*self._java(), "kafka.Kafka", str(settings)], stdout=log, stderr=log
             )
-        _await_metadata(self.address, self._process, self.log)
+        _await_metadata(Kafka(self.address, self.security), self._process, self.log)
 
     def kill(self) -> None:
         """As `kill -9`, which is also how it is stopped: it takes long to leave by itself."""
@@ -158,8 +164,12 @@ class ApacheKafka:
         storage = [*self._java(), "kafka.tools.StorageTool"]
         made = subprocess.run([*storage, "random-uuid"], check=True, capture_output=True, text=True)
         cluster = made.stdout.split()[-1]
+        users = [
+            f"--add-scram=SCRAM-SHA-512=[name={name},password={password}]"
+            for name, password in self.scram.items()
+        ]
         subprocess.run(
-            [*storage, "format", "--standalone", "-t", cluster, "-c", str(settings)],
+            [*storage, "format", "--standalone", "-t", cluster, "-c", str(settings), *users],
             check=True,
             capture_output=True,
         )
@@ -181,10 +191,10 @@ def apache_kafka(home: Path, folder: Path, properties: Mapping[str, str] | None 
             broker.stop()
 
 
-def _await_metadata(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _await_metadata(kafka: Kafka, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """An open port is not enough: the node is ready when it answers a metadata request."""
     until = time.monotonic() + _APACHE_READY_SECONDS
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    admin = AdminClient({**kafka.client("tests"), "log_level": 0})
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()[-2000:]
         try:

@@ -33,6 +33,7 @@ CLOSED_LIST = {
     "job_protocol",
     "jobs",
     "kafka",
+    "kafka_acls",
     "label_scoring",
     "labels",
     "loopback",
