@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from services.kafka_acls import AclsMissing, AclsUnknown
 from services.readiness import Readiness
 from shared.clickhouse import ClickHouse
 from shared.kafka import Kafka
@@ -23,8 +24,12 @@ Look = Callable[[], Awaitable[object]]
 class Checks:
     """Nothing is looked at while nobody asks."""
 
-    def __init__(self, readiness: Readiness, looks: Mapping[Server, Look], clock: Clock) -> None:
+    def __init__(
+        self, readiness: Readiness, looks: Mapping[str, Look], clock: Clock, only_named: Collection[str] = ()
+    ) -> None:
+        """`only_named`: what the process can do without for a while, and what is to be known all the same."""
         self._readiness, self._looks, self._clock = readiness, looks, clock
+        self._only_named = only_named
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = float("-inf")
 
@@ -43,23 +48,27 @@ class Checks:
     def _done(self, _: asyncio.Task[None]) -> None:
         self._looking, self._looked_at = None, asyncio.get_running_loop().time()
 
-    async def _look_at(self, server: Server, look: Look) -> None:
+    async def _look_at(self, server: str, look: Look) -> None:
         why = None
         try:
             async with asyncio.timeout(LOOK_SECONDS + 0.5):
                 await look()
+        except AclsUnknown:
+            return  # that Kafka is away is looked at elsewhere
+        except AclsMissing as missing:
+            why = str(missing)
         except TimeoutError:
             why = f"no answer within {LOOK_SECONDS:.0f} s"
         except Exception as error:  # whatever it is: this is what is asked about
             why = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        self._readiness.saw(server, why, self._clock())
+        self._readiness.saw(server, why, self._clock(), is_only_named=server in self._only_named)
 
 
 def looks_at(
     servers: Collection[Server], kafka: Kafka, clickhouse: ClickHouse, models: ModelServer
-) -> dict[Server, Look]:
+) -> dict[str, Look]:
     """How each of them is looked at."""
-    looks: dict[Server, Look] = {
+    looks: dict[str, Look] = {
         "Kafka": _kafka(kafka),
         "ClickHouse": lambda: clickhouse.patient(LOOK_SECONDS).rows("SELECT 1"),
         "model server": models.loaded,

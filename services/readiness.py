@@ -17,6 +17,8 @@ class Missing:
     what: str
     since: datetime
     why: str
+    is_only_named: bool = False
+    """Whether the process is ready all the same."""
 
     def __str__(self) -> str:
         because = f" ({self.why})" if self.why else ""
@@ -42,13 +44,13 @@ class Readiness:
     def started(self) -> None:
         self._start = None
 
-    def saw(self, what: str, why_away: str | None, now: datetime) -> None:
+    def saw(self, what: str, why_away: str | None, now: datetime, *, is_only_named: bool = False) -> None:
         """Whether something that the process stands on answers; `why_away` None: it does."""
         if why_away is None:
             self._gone.pop(what, None)
         else:
             before = self._gone.get(what)
-            self._gone[what] = Missing(what, before.since if before else now, why_away)
+            self._gone[what] = Missing(what, before.since if before else now, why_away, is_only_named)
 
     def missing(self) -> list[Missing]:
         """All that is not there, however shortly."""
@@ -58,7 +60,7 @@ class Readiness:
     def is_ready(self, now: datetime) -> bool:
         if self._start is not None and not self._answers_at_once:
             return False
-        return all(now - one.since < GONE for one in self._gone.values())
+        return all(one.is_only_named or now - one.since < GONE for one in self._gone.values())
 
 
 def _names(missing: Iterable[Missing]) -> set[str]:

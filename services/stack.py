@@ -15,6 +15,7 @@ from services.background import WaitsFor, keep_running, until_it_answers
 from services.checks import Checks, looks_at
 from services.ending import CLOSE_SECONDS, CONSUMERS_END_SECONDS, STOP_SECONDS, in_time
 from services.garbage import collect_seldom
+from services.kafka_acls import AclCheck
 from services.readiness import Readiness
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
@@ -31,6 +32,8 @@ from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.service import Service, ServiceContext
 from shared.topics import declare_now, topics_of
+
+ACLS = "Kafka ACLs"
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Stack:
         self._consuming: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
         self._kafka = Kafka(addresses.kafka_bootstrap_servers, KafkaSecurity())
+        self._acl_check = AclCheck(self._kafka, names)
         self._broker = make_broker(self._kafka, "+".join(names), registry)
         self._clickhouse: ClickHouse = clickhouse_at(addresses.clickhouse_url)
         self._models = ModelServer(addresses.models_url)
@@ -80,7 +84,9 @@ class Stack:
     def checks(self, readiness: Readiness) -> Checks:
         """Of everything that one of the services stands on."""
         servers = {server for service in self.services for server in service.stands_on}
-        return Checks(readiness, looks_at(servers, self._kafka, self._clickhouse, self._models), now)
+        looks = looks_at(servers, self._kafka, self._clickhouse, self._models)
+        looks[ACLS] = partial(asyncio.to_thread, self._acl_check.check)
+        return Checks(readiness, looks, now, only_named=() if "Kafka" in servers else (ACLS,))
 
     async def start(self, on_state_read: Callable[[Service], None], waits_for: WaitsFor) -> None:
         """Topics, tables, state, then events and background work; returns when all of it runs.
@@ -95,6 +101,7 @@ class Stack:
             partial(asyncio.to_thread, declare_now, topics_of(kinds), self._kafka, replication),
             waits_for,
         )
+        await until_it_answers(ACLS, partial(asyncio.to_thread, self._acl_check.check), waits_for)
         await until_it_answers("ClickHouse", self._migrate, waits_for)
         consumers = ProcessConsumers(
             self.services,

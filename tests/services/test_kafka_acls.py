@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from prometheus_client import CollectorRegistry
 
+from services.kafka_acls import AclCheck
 from shared.broker import make_broker
 from shared.consumer import Batch
 from shared.consumer.metrics import ConsumerMetrics
@@ -23,11 +24,12 @@ from shared.consumer.settings import ConsumerSettings
 from shared.events import EVENTS, Event, ModelPromoted, PredictionLogged, PredictionReported
 from shared.flow import APPS, FLOW
 from shared.kafka import Kafka
-from shared.kafka_acls import Operation, acls_of, acls_of_apps
+from shared.kafka_acls import Acl, Operation, Resource, acls_of, acls_of_apps
 from shared.service import Service
 from shared.topics import declare, topics_of
 from tests.servers.model import ROOT
-from tests.servers.secured_kafka import SecuredKafka, outcomes, secured_kafka
+from tests.servers.secured_kafka import SecuredKafka, environment, outcomes, password_of, secured_kafka
+from tests.servers.services import ServiceProcess
 
 REFUSED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 TOPICS = [topic.name for topic in topics_of(EVENTS)]
@@ -57,6 +59,7 @@ async def test_a_service_reads_writes_commits_and_sets_aside_what_it_must(
 ) -> None:
     kafka, part = secured.seen_by(name), FLOW[name]
     await asyncio.to_thread(declare, topics_of(part.consumes | part.produces), kafka, 1, 30)
+    await asyncio.to_thread(AclCheck(kafka, [name]).check)
     sent = {kind.topic.name: [example(kind)] for kind in part.consumes}
     sent |= {kind.topic.name: [b"no event", example(kind)] for kind in part.consumed_as_group}
     seen: set[type[Event]] = set()
@@ -158,6 +161,54 @@ def test_an_app_deletes_and_alters_nothing(secured: SecuredKafka, app: Kafka) ->
     assert {topic: values(secured, topic) for topic in before} == before
 
 
+def test_a_right_that_is_lost_is_named_and_what_waited_is_read_when_it_is_back(
+    secured: SecuredKafka, database_url: str, tmp_path: Path
+) -> None:
+    acls = acls_of("human_review")
+    reading = Acl(Resource.TOPIC, "prediction-flagged-v1", Operation.READ)
+    kafka = secured.add_user("losing", acls)
+    process = ServiceProcess(
+        ["human_review"], tmp_path, {**environment(kafka), "CLICKHOUSE_URL": database_url}
+    )
+    process.start()
+    try:
+        process.await_status("/health/ready", 200)
+        secured.take_all_from("losing")
+        secured.allow("losing", acls - {reading})
+        said = process.await_status("/health/ready", 503).json()["missing"]
+        [lost] = [one for one in said if one["what"] == "Kafka ACLs"]
+        assert lost["why"] == (
+            "Kafka does not let losing READ topic prediction-flagged-v1: "
+            "`python -m deploy.kafka_acls` prints what allows it"
+        )
+        assert lost["why"] in process.log
+        written(secured.seen_by("admin"), {"prediction-flagged-v1": [b"came meanwhile"]})
+        secured.allow("losing", {reading})
+        process.await_status("/health/ready", 200)
+        awaited(lambda: b"came meanwhile" in values(secured, "prediction-flagged-v1-dead-letter"))
+        assert password_of("losing") not in process.log
+    finally:
+        process.kill()
+
+
+def test_a_process_without_its_rights_says_which_and_waits_for_them(
+    secured: SecuredKafka, database_url: str, tmp_path: Path
+) -> None:
+    few = acls_of("human_review") - {Acl(Resource.GROUP, "human_review", Operation.READ)}
+    kafka = secured.add_user("waiting", few)
+    process = ServiceProcess(
+        ["human_review"], tmp_path, {**environment(kafka), "CLICKHOUSE_URL": database_url}
+    )
+    process.start()
+    try:
+        awaited(lambda: "waiting for Kafka ACLs" in process.log)
+        assert "does not let waiting READ group human_review: `python -m deploy.kafka_acls`" in process.log
+        secured.allow("waiting", acls_of("human_review"))
+        process.await_status("/health/ready", 200)
+    finally:
+        process.kill()
+
+
 def example(kind: type[Event]) -> bytes:
     folder = ROOT / "shared" / "contracts" / "examples" / kind.topic.name
     return sorted(folder.glob("*.json"))[-1].read_bytes()
@@ -195,3 +246,10 @@ def read_all(kafka: Kafka, topic: str) -> list[Message]:
         return found
     finally:
         consumer.close()
+
+
+def awaited(check: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < until
+        time.sleep(0.2)  # another process: there is nothing to await

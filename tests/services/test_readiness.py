@@ -63,6 +63,14 @@ def test_a_short_outage_is_listed_and_a_long_one_makes_it_unready_until_it_ends(
     assert readiness.is_ready(after(60))
 
 
+def test_what_it_can_do_without_is_listed_and_leaves_it_ready() -> None:
+    readiness = Readiness(answers_at_once=False, now=NOON)
+    readiness.started()
+    readiness.saw("Kafka ACLs", "may not read", NOON, is_only_named=True)
+    assert readiness.is_ready(NOON + 2 * GONE)
+    assert [one.what for one in readiness.missing()] == ["Kafka ACLs"]
+
+
 def test_a_failure_after_a_good_while_is_the_first_again() -> None:
     assert failures_in_a_row(7, ran_seconds=0.1) == 8
     assert failures_in_a_row(7, ran_seconds=WELL_SECONDS) == 1
