@@ -89,7 +89,8 @@ class DeadLetterTopics:
     def _take(self, message: Message) -> None:
         place, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
         letter = read_letter(_raw(message), place[1], offset)
-        if letter is not None:
+        # One that claims another topic than its own would be sent there by whoever replays it.
+        if letter is not None and letter.dead_letters == message.topic():
             self._letters[place].append(letter)
         self._next[place] = offset + 1
 

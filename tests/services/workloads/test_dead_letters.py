@@ -33,7 +33,7 @@ from services.workloads.dead_letters import (
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse
-from shared.events import FeedbackGiven
+from shared.events import FeedbackGiven, ModelPromoted
 from shared.events.envelope import now, record
 from shared.files import Files
 from shared.kafka import Kafka
@@ -295,6 +295,17 @@ async def test_of_a_cut_one_whose_record_is_gone_it_says_so_and_publishes_nothin
     assert ends(aside.kafka) == before
     await aside.desk.post("/dead-letters/lost-1/drop", json=WHO)
     await aside.letters(0)
+
+
+async def test_one_that_claims_another_topic_is_not_sent_there(aside: Aside) -> None:
+    """A service that was taken over may write its own dead letters; whoever replays them may write more."""
+    value = b'{"champion": "theirs"}'
+    posing = said_of("posing-1", 0, 99_999_999, dead_letter_topic=ModelPromoted.topic.name)
+    set_aside(aside.kafka, (b"k", value, posing), (b"k", b"{", said_of("honest-1", 0, 99_999_999)))
+    (listed,) = await aside.letters(1)
+    assert listed["id"] == "honest-1"
+    assert (await aside.desk.post("/dead-letters/posing-1/replay", json=WHO)).status_code == 404
+    await aside.desk.post("/dead-letters/honest-1/drop", json=WHO)
 
 
 async def test_many_are_decided_together_when_their_number_is_confirmed(aside: Aside) -> None:
