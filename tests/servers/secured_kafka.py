@@ -1,4 +1,4 @@
-"""Apache Kafka as a team runs it: TLS, SASL/SCRAM and an authorizer that allows what it is told."""
+"""Apache Kafka as a team runs it: TLS, passwords, certificates, an authorizer that allows what it is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -22,12 +23,18 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.kafka import Kafka, KafkaSecurity
 from shared.kafka_acls import Acl
 from tests.servers.kafka import ApacheKafka
+from tests.servers.model import free_port
 
 ADMIN = "admin"
+PLAIN = "plain"
+"""A user who is known by PLAIN alone."""
 STORE_PASSWORD = "of-the-store"
 ANSWER_SECONDS = 10.0
 AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
@@ -43,6 +50,8 @@ class SecuredKafka:
 
     broker: ApacheKafka
     ca: Path
+    by_certificate: Kafka
+    """The cluster for User:CN=client, who proves it by a certificate. At a listener of its own."""
 
     def seen_by(self, user: str, password: str | None = None) -> Kafka:
         """The cluster for that user."""
@@ -54,10 +63,11 @@ class SecuredKafka:
 
     def add_user(self, name: str, acls: Iterable[Acl] = ()) -> Kafka:
         """With its own password, and these ACLs."""
-        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        wanted = UserScramCredentialUpsertion(name, info, password_of(name).encode())
-        for future in self.admin.alter_user_scram_credentials([wanted]).values():
-            future.result(ANSWER_SECONDS)
+        for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):  # one in each request
+            info = ScramCredentialInfo(mechanism, 4096)
+            wanted = UserScramCredentialUpsertion(name, info, password_of(name).encode())
+            for future in self.admin.alter_user_scram_credentials([wanted]).values():
+                future.result(ANSWER_SECONDS)
         if acls := list(acls):
             self.allow(name, acls)
         return self.seen_by(name)
@@ -111,22 +121,33 @@ def secured_kafka(home: Path, folder: Path, *, authorizer: bool = True) -> Itera
     folder.mkdir(parents=True, exist_ok=True)
     store, ca = folder / "store.p12", folder / "ca.pem"
     _certificate(store, ca)
+    certificate, key, trusted = folder / "client.pem", folder / "client-key.pem", folder / "trusted.pem"
+    _client_certificate(certificate, key)
+    trusted.write_text(ca.read_text() + certificate.read_text())
+    port = free_port()
     login = (
         "org.apache.kafka.common.security.scram.ScramLoginModule required "
         f'username="{ADMIN}" password="{password_of(ADMIN)}";'
     )
+    listeners = f"SASL_SSL://127.0.0.1:{{port}},SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{{controller}}"
     properties = {
-        "listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": "SASL_SSL://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL",
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL",
         "inter.broker.listener.name": "SASL_SSL",
-        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN",
         "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": login,
         "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": login,
+        "listener.name.sasl_ssl.plain.sasl.jaas.config": (
+            "org.apache.kafka.common.security.plain.PlainLoginModule required "
+            f'user_{PLAIN}="{password_of(PLAIN)}";'
+        ),
+        "listener.name.ssl.ssl.client.auth": "required",
         "ssl.keystore.location": str(store),
         "ssl.keystore.password": STORE_PASSWORD,
         "ssl.keystore.type": "PKCS12",
-        "ssl.truststore.location": str(ca),
+        "ssl.truststore.location": str(trusted),
         "ssl.truststore.type": "PEM",
         "super.users": f"User:{ADMIN};User:ANONYMOUS",  # the latter speaks on the controller's listener
     }
@@ -137,7 +158,10 @@ def secured_kafka(home: Path, folder: Path, *, authorizer: bool = True) -> Itera
     )
     try:
         broker.start()
-        yield SecuredKafka(broker, ca)
+        client = KafkaSecurity.model_construct(
+            security_protocol="SSL", ssl_ca=str(ca), ssl_certificate=str(certificate), ssl_key=str(key)
+        )
+        yield SecuredKafka(broker, ca, Kafka(f"127.0.0.1:{port}", client))
     finally:
         if broker.is_running:
             broker.stop()
@@ -159,6 +183,24 @@ def _certificate(store: Path, ca: Path) -> None:
     ]
     subprocess.run([*keytool, *made, "-storetype", "PKCS12"], check=True, capture_output=True)
     subprocess.run([*keytool, "-exportcert", "-rfc", "-file", str(ca)], check=True, capture_output=True)
+
+
+def _client_certificate(certificate: Path, key: Path) -> None:
+    made = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    moment = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, made.public_key(), x509.random_serial_number())
+        .not_valid_before(moment - timedelta(days=1))
+        .not_valid_after(moment + timedelta(days=1))
+        .sign(made, hashes.SHA256())
+    )
+    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        made.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
 
 
 def outcomes(kafka: Kafka, topics: Iterable[str]) -> dict[str, int | None]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from shared.kafka_acls import Acl, Operation, Resource, acls_of, acls_of_apps
 from shared.service import Service
 from shared.topics import declare, topics_of
 from tests.servers.model import ROOT
-from tests.servers.secured_kafka import SecuredKafka, environment, outcomes, password_of, secured_kafka
+from tests.servers.secured_kafka import PLAIN, SecuredKafka, environment, outcomes, password_of, secured_kafka
 from tests.servers.services import ServiceProcess
 
 REFUSED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
@@ -159,6 +160,22 @@ def test_an_app_deletes_and_alters_nothing(secured: SecuredKafka, app: Kafka) ->
             # The second: it does not even see who leads the partition of which records were to go.
             assert refused.value.args[0].code() in {*REFUSED, KafkaError._NOENT}
     assert {topic: values(secured, topic) for topic in before} == before
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_user_is_known_by_a_password(secured: SecuredKafka, mechanism: str) -> None:
+    user = PLAIN if mechanism == "PLAIN" else "app"
+    secured.allow(user, acls_of_apps())
+    kafka = secured.seen_by(user)
+    asked = replace(kafka, security=kafka.security.model_copy(update={"sasl_mechanism": mechanism}))
+    assert set(outcomes(asked, [kind.topic.name for kind in APPS]).values()) == {None}
+
+
+def test_a_user_is_known_by_a_certificate(secured: SecuredKafka) -> None:
+    secured.allow("CN=client", acls_of_apps())
+    of_apps = {kind.topic.name for kind in APPS}
+    said = outcomes(secured.by_certificate, [*of_apps, ModelPromoted.topic.name])
+    assert {topic for topic, error in said.items() if error is None} == of_apps
 
 
 def test_a_right_that_is_lost_is_named_and_what_waited_is_read_when_it_is_back(
