@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -277,9 +278,9 @@ def workload_added(name: str) -> WorkloadAdded:
 def asked(url: str, sql: str, seconds: float = 120) -> str:
     """The text of an answer in the database that the URL names. Raises HTTPError when refused."""
     parts = urlsplit(url)
+    login = f"{parts.username or 'default'}:{parts.password or ''}"
     headers = {
-        "X-ClickHouse-User": parts.username or "default",
-        "X-ClickHouse-Key": parts.password or "",
+        "Authorization": f"Basic {b64encode(login.encode()).decode()}",
         "X-ClickHouse-Database": parts.path.strip("/"),
     }
     server = f"{parts.scheme}://{parts.hostname}:{parts.port}/"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from services.retraining.adapter_card import as_markdown
 from services.retraining.job_messages import TRAIN, TrainTask
 from shared.adapters.contract import CONTRACT_FILE, AdapterContract
 from shared.events import CandidateTrained, DatasetCounts, DatasetPublished, WorkloadAdded
@@ -140,7 +141,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_learns(files: Files, 
     assert config["base_model_name_or_path"] == "SmolLM2-135M-Instruct"
     card = (adapter / "README.md").read_text()
     assert "Rows made up for a test." in card
-    assert f"- **{warning}**\n- **{doubt}**" in card
+    assert f"- **{as_markdown(warning)}**\n- **{as_markdown(doubt)}**" in card
     assert "| learning_rate | 0.002 |" in card
     contract = AdapterContract.read((adapter / CONTRACT_FILE).read_bytes())
     assert contract.training == trained.plan | {"steps": 3, "best_step": 3, "rows_seen": 12}
@@ -173,7 +174,8 @@ def _losses(folder: Path) -> list[str]:
 def test_what_cannot_succeed_is_refused_at_once(
     files: Files, tmp_path: Path, setting: str, value: str, complaint: str
 ) -> None:
-    environment = {"FILES_URI": (tmp_path / "files").as_uri(), "BASE_MODELS": "", setting: value}
+    environment = {"FILES_URI": (tmp_path / "files").as_uri(), "BASE_MODELS": str(base_model_folder().parent)}
+    environment[setting] = value
     (refusal,) = Child(order(files, tmp_path / "job"), **environment).says()
     assert isinstance(refusal, Refusal)
     assert complaint in refusal.refused
