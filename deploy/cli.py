@@ -11,6 +11,7 @@ import typer
 from deploy.dead_letter_commands import dead_letter_app
 from deploy.endings import Ending
 from deploy.installation import DATA
+from deploy.key_commands import key_app
 from deploy.output_encoding import replace_what_cannot_be_encoded
 from deploy.run_command import ASKED, Debug, Json, System, Why, asking, run, terminal
 from deploy.run_commands import adapter_app, run_app, train
@@ -29,6 +30,7 @@ app.add_typer(workload_app, name="workload")
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(run_app, name="runs")
 app.add_typer(adapter_app, name="adapters")
+app.add_typer(key_app, name="keys")
 app.add_typer(dead_letter_app, name="dead-letters")
 app.command()(train)
 

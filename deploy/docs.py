@@ -16,7 +16,7 @@ from typing import Any
 from deploy.page_tables import flow_table, settings_table, training_table
 from shared.events import EVENTS, Event, WorkloadAdded
 from shared.events.envelope import event_type
-from shared.flow import APPS, FLOW
+from shared.flow import APPS, EVERY_PROCESS_CONSUMES, FLOW
 from shared.topics.wanted import settings
 
 ROOT = Path(__file__).parent.parent
@@ -53,7 +53,8 @@ def asyncapi() -> dict[str, Any]:
         for kind in _by_topic(APPS)
     }
     for service, part in FLOW.items():
-        for action, kinds in (("receive", part.consumes), ("send", part.produces)):
+        consumed = part.consumes | EVERY_PROCESS_CONSUMES
+        for action, kinds in (("receive", consumed), ("send", part.produces)):
             for kind in _by_topic(kinds):
                 operation: dict[str, Any] = {
                     "action": action,
@@ -93,7 +94,7 @@ def drawing() -> str:
     reported = "<br>".join(sorted(kind.__name__ for kind in APPS))
     lines += [f"  app -- {reported} --> prediction_logging"]
     lines += ["  reviewer -- HTTP --> human_review", "  ops -- HTTP --> workloads"]
-    lines += ["  workloads -- WorkloadAdded --> everyone([every service])"]
+    lines += ["  workloads -- WorkloadAdded<br>AccessChanged --> everyone([every service])"]
     for producer in drawn:
         for consumer in drawn:
             shared = FLOW[producer].produces & FLOW[consumer].consumes - {WorkloadAdded}

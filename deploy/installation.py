@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.expected_error import ExpectedError
@@ -19,6 +19,8 @@ class Installation:
     console_url: str = ""
     """Empty where it is not known."""
     gateway_url: str = ""
+    key: str = field(default="", repr=False)
+    """What is sent as the key; empty: none."""
 
     def review_page(self, workload: str) -> str:
         """Where people review, in words."""
@@ -38,10 +40,23 @@ def installation(url: str | None, data: Path | None, environment: Mapping[str, s
     if url:
         if not url.startswith(("http://", "https://")):
             raise ExpectedError(f"“{url}” is not an address. {NAME_ONE} It begins with http:// or https://.")
-        return Installation(url.rstrip("/"))
+        return Installation(url.rstrip("/"), key=_key(environment))
     try:
         from deploy.laptop.running import running  # the image of a service holds no laptop
     except ModuleNotFoundError:
         raise ExpectedError(f"No laptop can run in this image. {NAME_ONE}") from None
     found = running(data or DATA)
-    return Installation(found.services_url, found.services_url, found.gateway_url)
+    key = found.host_key() or _key(environment)
+    return Installation(found.services_url, found.services_url, found.gateway_url, key)
+
+
+def _key(environment: Mapping[str, str]) -> str:
+    """Of TUNELOOP_KEY, or what the file of TUNELOOP_KEY_FILE holds. Raises ExpectedError."""
+    if (key := environment.get("TUNELOOP_KEY", "")) or not (file := environment.get("TUNELOOP_KEY_FILE", "")):
+        return key
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except OSError as error:
+        raise ExpectedError(
+            f"TUNELOOP_KEY_FILE names {file}, which cannot be read: {error.strerror}."
+        ) from None

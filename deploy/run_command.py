@@ -52,7 +52,7 @@ async def asking(
     context: typer.Context, data: Path | None
 ) -> AsyncIterator[tuple[WorkloadsClient, Installation]]:
     where = installation(context.obj, data, os.environ)
-    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS) as service:
+    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS, key=where.key) as service:
         yield WorkloadsClient(service), where
 
 

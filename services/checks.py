@@ -69,14 +69,15 @@ def looks_at(
 ) -> dict[str, Look]:
     """How each of them is looked at."""
     looks: dict[str, Look] = {
-        "Kafka": _kafka(kafka),
+        "Kafka": look_at_kafka(kafka),
         "ClickHouse": lambda: clickhouse.patient(LOOK_SECONDS).rows("SELECT 1"),
         "model server": models.loaded,
     }
     return {server: look for server, look in looks.items() if server in servers}
 
 
-def _kafka(kafka: Kafka) -> Look:
+def look_at_kafka(kafka: Kafka) -> Look:
+    """Raises TimeoutError if no broker answers."""
     admin: AdminClient | None = None
 
     def look() -> None:

@@ -18,12 +18,21 @@ from services.gate import Gate, Openings
 from services.readiness import Readiness
 from services.stack import Stack
 from shared import VERSION
+from shared.access.admission import Admission
+from shared.access.api_key import digest_of
+from shared.access.door import Door, may
+from shared.access.host_key import ensure_host_key
+from shared.access.roles import Verb
 from shared.addresses import Addresses
 from shared.events.envelope import now
 from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions, guard
 from shared.http_server import HttpServer, server_config
-from shared.loopback import bound_sockets
+from shared.loopback import bound_sockets, is_loopback
 from shared.problems import answer_with_problems, come_again
+
+KEEPER = "workloads"
+"""The service that makes keys: on its host lies one that makes the first."""
+KNOWN_KEYS = "known_keys.json"
 
 
 async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) -> None:
@@ -39,10 +48,18 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    stack = Stack(names, addresses, registry)
+    admission = Admission.restored(
+        now,
+        addresses.state_folder / KNOWN_KEYS,
+        beyond_loopback=not is_loopback(sockets),
+        session_key=addresses.session_key,
+    )
+    if KEEPER in names:
+        admission.host_key_digest = digest_of(ensure_host_key(addresses.state_folder))
+    stack = Stack(names, addresses, registry, admission)
     openings = Openings(stack.services)
     readiness = Readiness(answers_at_once=openings.all_open, now=now())
-    server = make_server(_app(stack, openings, readiness, registry))
+    server = make_server(_app(stack, openings, readiness, registry, admission))
 
     async def start() -> None:
         await stack.start(openings.open, lambda what, why: readiness.waits_for(what, why, now()))
@@ -66,7 +83,13 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
     end_at_the_latest(THREADS_SECONDS, code=0)
 
 
-def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: CollectorRegistry) -> FastAPI:
+def _app(
+    stack: Stack,
+    openings: Openings,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    admission: Admission,
+) -> FastAPI:
     names = [service.name for service in stack.services]
     app = FastAPI(
         title="tuneloop",
@@ -85,6 +108,7 @@ def _app(stack: Stack, openings: Openings, readiness: Readiness, registry: Colle
     for service in stack.services:
         if service.mount is not None:
             service.mount(app)
+    app.add_middleware(Door, admission=admission)
     app.add_middleware(Gate, openings=openings)
     settings = HttpSettings()
     follow_http_conventions(app, settings)
@@ -115,7 +139,7 @@ def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry
             raise come_again("Not ready", said, missing=listed)
         return {"status": "ready", "missing": listed}
 
-    @router.get("/metrics", response_class=PlainTextResponse)
+    @router.get("/metrics", response_class=PlainTextResponse, dependencies=[may(Verb.READ, of_all=True)])
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

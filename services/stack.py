@@ -12,11 +12,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from prometheus_client import CollectorRegistry
 
 from services.background import WaitsFor, keep_running, until_it_answers
-from services.checks import Checks, looks_at
+from services.checks import Checks, look_at_kafka, looks_at
 from services.ending import CLOSE_SECONDS, CONSUMERS_END_SECONDS, STOP_SECONDS, in_time
 from services.garbage import collect_seldom
 from services.kafka_acls import AclCheck
 from services.readiness import Readiness
+from shared.access.admission import Admission
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse, clickhouse_at
@@ -24,9 +25,9 @@ from shared.consumer.metrics import ConsumerMetrics
 from shared.consumer.ownership import Ownership
 from shared.consumer.process import ProcessConsumers
 from shared.consumer.settings import ConsumerSettings
-from shared.events.envelope import now
+from shared.events import AccessChanged, now
 from shared.files import Files
-from shared.flow import FLOW
+from shared.flow import EVERY_PROCESS_CONSUMES, FLOW
 from shared.kafka import Kafka, KafkaSecurity
 from shared.migrations import migrate
 from shared.model_server import ModelServer
@@ -48,8 +49,11 @@ def build(name: str, context: ServiceContext) -> Service:
 class Stack:
     """Made and not started. `start` may take for ever, where something is not there; `stop` never does."""
 
-    def __init__(self, names: Sequence[str], addresses: Addresses, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, names: Sequence[str], addresses: Addresses, registry: CollectorRegistry, admission: Admission
+    ) -> None:
         self._names, self._addresses, self._registry = names, addresses, registry
+        self._admission = admission
         self._ownerships = {name: Ownership() for name in names}
         self._consuming: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
@@ -79,6 +83,7 @@ class Stack:
             self._ownerships[name].on_change,
             self._broker.producer,
             self._kafka,
+            self._admission,
         )
 
     def checks(self, readiness: Readiness) -> Checks:
@@ -96,6 +101,7 @@ class Stack:
         """
         replication = self._addresses.kafka_replication
         kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
+        kinds |= EVERY_PROCESS_CONSUMES
         await until_it_answers(
             "Kafka",
             partial(asyncio.to_thread, declare_now, topics_of(kinds), self._kafka, replication),
@@ -103,8 +109,9 @@ class Stack:
         )
         await until_it_answers(ACLS, partial(asyncio.to_thread, self._acl_check.check), waits_for)
         await until_it_answers("ClickHouse", self._migrate, waits_for)
+        door = Service("door", {AccessChanged: self._admission.on_access_changed})
         consumers = ProcessConsumers(
-            self.services,
+            [door, *self.services],
             self._ownerships,
             self._broker.producer,
             self._kafka,
@@ -115,6 +122,9 @@ class Stack:
         await self._broker.connect()
         self._consuming.append(_kept_running(consumers.state.name, consumers.state.run))
         await consumers.state.ready()
+        await self._admission.completed()
+        confirming = partial(self._admission.confirm_for_ever, look_at_kafka(self._kafka))
+        self._background.append(_kept_running("door", confirming))
         for service in self.services:
             if service.start is not None:
                 await until_it_answers("ClickHouse", partial(tables_may_be_away, service.start), waits_for)

@@ -32,6 +32,9 @@ class Addresses(BaseSettings):
     adapters_public_key: str = ""
     """A PEM file with the public key that adapters are verified by before a model server loads them, or a
     folder of such files: the new key and the old one. Empty: adapters need no signature."""
+    session_key: str = Field(default="", repr=False)
+    """A secret of all services, the same for all: browsers that signed in hold a session signed by it. Empty:
+    nobody can sign in to the console, once there are keys."""
     subject_key: str = Field(default="", repr=False)
     """A secret of model_gateway and prediction_logging, the same for both: the users that apps name become
     `subject_id` by it."""

@@ -1,7 +1,8 @@
 """A FastAPI route that is documented like any other and answers without FastAPI's machinery around it.
 
 That machinery costs more than all we do with an event. So its function only says, by its parameters and its
-docstring, what the OpenAPI document tells; `answered_by` names what takes the Request and gives the Response.
+docstring, what the OpenAPI document tells; `answered_by` names what takes the Request and gives the Response,
+and what one must be allowed to do.
 """
 
 from __future__ import annotations
@@ -13,13 +14,23 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+from shared.access.door import admitted
+from shared.access.roles import Verb
+
 Answer = Callable[[Request], Awaitable[Response]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def answered_by(answer: Answer) -> Callable[[F], F]:
+def answered_by(answer: Answer, verb: Verb) -> Callable[[F], F]:
+    """Whether it may be done to the workload that the body names is for `answer` to ask."""
+
+    async def answer_who_may(request: Request) -> Response:
+        admitted(request, verb)
+        return await answer(request)
+
     def mark(documented: F) -> F:
-        documented.answer = answer  # type: ignore[attr-defined]
+        documented.answer = answer_who_may  # type: ignore[attr-defined]
+        documented.verb = verb  # type: ignore[attr-defined]
         return documented
 
     return mark

@@ -43,6 +43,8 @@ def part(
 
 APPS: frozenset[type[Event]] = frozenset({e.PredictionReported, e.FeedbackReported})
 """What apps outside may produce by themselves, and no service does."""
+EVERY_PROCESS_CONSUMES: frozenset[type[Event]] = frozenset({e.AccessChanged})
+"""Whatever services it runs: its door has to know who comes in."""
 
 FLOW: dict[str, Part] = {
     "workloads": part(
@@ -62,12 +64,13 @@ FLOW: dict[str, Part] = {
         },
         {
             e.WorkloadAdded,
+            e.AccessChanged,
             e.CycleStarted,
             e.TrainingRequested,
             e.RunCancelRequested,
             e.RollbackRequested,
         },
-        "definitions and their revisions, cycles, rounds; of each workload one replica decides",
+        "definitions and their revisions, cycles, rounds, keys; of each workload one replica decides",
         reads={
             "adapters_v1",
             "agreement_v1",
@@ -143,7 +146,7 @@ FLOW: dict[str, Part] = {
         reads={"arrivals_v1", "predictions_v1"},
     ),
     "console": part(
-        set(e.EVENTS),
+        set(e.EVENTS) - EVERY_PROCESS_CONSUMES,
         set(),
         "nothing: it shows live events and published views, and asks workloads and human_review over HTTP",
         reads={

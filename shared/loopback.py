@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
 IPV4, IPV6, NAME = "127.0.0.1", "::1", "localhost"
 HOSTS = (IPV4, NAME, IPV6)
@@ -45,6 +46,11 @@ def bound_sockets(host: str, port: int) -> list[socket.socket]:
     if reason.errno == errno.EADDRINUSE:
         raise CannotListen(f"port {port} is taken: stop what listens there, or choose another --port")
     raise CannotListen(f"port {port} of {host} cannot be had ({reason.strerror}): choose another --port")
+
+
+def is_loopback(sockets: Iterable[socket.socket]) -> bool:
+    """Whether none of them can be reached from another machine."""
+    return all(ip_address(one.getsockname()[0]).is_loopback for one in sockets)
 
 
 def _bound(address: str, port: int) -> socket.socket:

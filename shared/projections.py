@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.fields import FrozenAdapter
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -79,3 +83,16 @@ class Workloads:
 
     def all(self) -> list[WorkloadAdded]:
         return list(self._held.values())
+
+    def only(self, names: Collection[str]) -> Workloads:
+        """As of now, to whom all others are unknown."""
+        return Workloads(
+            _only(self._held, names),
+            _only(self._revisions, names),
+            _only(self._labels, names),
+            _only(self._ever, names),
+        )
+
+
+def _only(held: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+    return {name: held[name] for name in names if name in held}

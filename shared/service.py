@@ -11,11 +11,12 @@ from typing import Literal
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
+from shared.access.admission import Admission
 from shared.addresses import Addresses
 from shared.broker import Publish
 from shared.clickhouse import ClickHouse
 from shared.consumer import Batch, Handler, Sample
-from shared.events.envelope import Event
+from shared.events.envelope import Event, now
 from shared.files import Files
 from shared.kafka import Kafka
 from shared.model_server import ModelServer
@@ -49,6 +50,8 @@ class ServiceContext:
     """Publishes records that are made already: many at once, or from a thread. Connects at its first use."""
     kafka: Kafka = field(default_factory=lambda: Kafka(""))
     """For what else is asked of Kafka: how far consumers are, what was set aside."""
+    admission: Admission = field(default_factory=lambda: Admission(now, Path(), beyond_loopback=False))
+    """Who may come in, for all services of the process."""
 
 
 @dataclass(frozen=True)

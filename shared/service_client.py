@@ -35,8 +35,9 @@ class ServiceClient:
     What http_proxy in the environment says is followed for other machines, never for this one.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = 30.0, key: str = "") -> None:
         self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -61,15 +62,20 @@ class ServiceClient:
         query: Sequence[tuple[str, str]] = (),
         body: Any = None,
         form: aiohttp.FormData | None = None,
+        key: str = "",
     ) -> Any:
-        """The answer's JSON; None where there is no content. Raises ServiceAway, ServiceRefused."""
+        """The answer's JSON; None where there is no content. Raises ServiceAway, ServiceRefused.
+
+        `key`: of whoever asks by this client, if that is another one than the client's own.
+        """
+        headers = {"Authorization": f"Bearer {key}"} if key else self._headers
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=self._timeout, trust_env=not is_this_machine(self.url)
             )
         try:
             async with self._session.request(
-                method, self.url + path, params=list(query), json=body, data=form
+                method, self.url + path, params=list(query), json=body, data=form, headers=headers
             ) as answer:
                 if answer.status >= 400:
                     raise ServiceRefused(answer.status, await _problem(answer))

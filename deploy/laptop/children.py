@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.laptop.base_model import NAME as BASE_MODEL
 from deploy.laptop.readiness import clickhouse_answers, http_answers, kafka_answers
+from deploy.laptop.running import state_of
 from deploy.laptop.supervisor import Child
 from deploy.laptop.vllm import ENVIRONMENT as VLLM_ENVIRONMENT
 from deploy.laptop.vllm import PATIENCE_SECONDS, vllm_command
@@ -63,6 +64,10 @@ class Place:
         return self.data / "subject-key"
 
     @property
+    def session_key(self) -> Path:
+        return self.data / "session-key"
+
+    @property
     def signing_key(self) -> Path:
         return self.data / "adapters-signing.pem"
 
@@ -74,7 +79,7 @@ class Place:
         return f"http://{IPV4}:{self.ports[name]}"
 
     def state(self, process: str) -> Path:
-        return self.data / "state" / process
+        return state_of(self.data, process)
 
 
 def started_here(environment: Mapping[str, str]) -> list[str]:
@@ -86,7 +91,7 @@ def started_here(environment: Mapping[str, str]) -> list[str]:
 
 
 def addresses(
-    place: Place, environment: Mapping[str, str], clickhouse_password: str, subject_key: str
+    place: Place, environment: Mapping[str, str], clickhouse_password: str, subject_key: str, session_key: str
 ) -> Addresses:
     """The four addresses: of what is started here, else the environment's. So it is with the pair of keys."""
     here, login = place.ports, f"tuneloop:{clickhouse_password}"
@@ -108,6 +113,7 @@ def addresses(
         if _names_keys(environment)
         else str(place.public_key),
         subject_key=environment.get("SUBJECT_KEY") or subject_key,
+        session_key=environment.get("SESSION_KEY") or session_key,
     )
 
 

@@ -24,12 +24,11 @@ from deploy.laptop.log_files import last_line, open_log
 from deploy.laptop.model_cache import models_folder
 from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
 from deploy.laptop.running import Running, forget_running, keep_running, running
-from deploy.laptop.secret_file import ensure_secret
 from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
 from deploy.laptop.vllm import GPU_SHARE, left_to_the_cpu, vllm_python
 from deploy.signing_key import new_private_key, public_part
 from shared.addresses import Addresses
-from shared.files import write_atomically
+from shared.files import ensure_secret, write_atomically
 from shared.job_launcher import gpus_to_share_out
 from shared.kafka import KafkaSecurity
 
@@ -85,7 +84,7 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
             supervisor = Supervisor(data / "logs", held, on_step)
             try:
                 await _start(place, children(place, where), supervisor, held, on_step)
-                laptop = Laptop(where, place.url("gateway"), place.url("services"), supervisor)
+                laptop = Laptop(where, place.url("gateway"), place.url("services"), data, supervisor)
                 keep_running(data, laptop)
                 yield laptop
             finally:
@@ -127,9 +126,10 @@ async def _place_and_addresses(
     place = Place(data, models, ports, settings.fsync, vllm, os.environ.get(GPU_SHARE, ""))
     password = ensure_passwords(place.passwords).tuneloop
     subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
+    session_key = ensure_secret(place.session_key, lambda: secrets.token_hex(32))
     signing_key = ensure_secret(place.signing_key, new_private_key)
     write_atomically(place.public_key, public_part(signing_key).encode())
-    return place, addresses(place, os.environ, password, subject_key)
+    return place, addresses(place, os.environ, password, subject_key, session_key)
 
 
 def _embedded_kafka_is_open(ports: Mapping[str, int]) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import is_locked
-from deploy.laptop.secret_file import write_secret
+from shared.access.host_key import host_key_file
 from shared.addresses import Addresses
+from shared.files import write_secret
 
 FILE = "running.json"
 
@@ -21,6 +22,19 @@ class Running:
     addresses: Addresses
     gateway_url: str
     services_url: str
+    data: Path
+
+    def host_key(self) -> str:
+        """Whoever may read the data folder may do everything; empty while there is none yet."""
+        try:
+            return host_key_file(state_of(self.data, "services")).read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+
+def state_of(data: Path, process: str) -> Path:
+    """The state folder of a process that runs services."""
+    return data / "state" / process
 
 
 def running(data: Path) -> Running:
@@ -32,7 +46,7 @@ def running(data: Path) -> Running:
         kept = json.loads((data / FILE).read_text())
     except FileNotFoundError:
         raise LaptopError(f"tuneloop is starting or stopping in {data}. Try again in a moment.") from None
-    return Running(Addresses(**kept["addresses"]), kept["gateway_url"], kept["services_url"])
+    return Running(Addresses(**kept["addresses"]), kept["gateway_url"], kept["services_url"], data)
 
 
 def keep_running(data: Path, system: Running) -> None:

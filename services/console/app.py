@@ -13,10 +13,13 @@ from services.console.handlers import Handlers
 from services.console.parts import Parts
 from services.console.review_client import ReviewClient
 from services.console.settings import Settings
+from services.console.sign_in import sign_in_routes
 from services.console.store import ConsoleStore
+from services.console.templating import make_render
 from shared.consumer import Handler, Sample
-from shared.events import EVENTS, ModelPromoted, ModelRolledBack, WorkloadAdded
+from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
+from shared.flow import FLOW
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 from shared.service_client import ServiceClient
@@ -51,6 +54,7 @@ def build(context: ServiceContext) -> Service:
 
     return Service(
         name="console",
+        routers=[sign_in_routes(context.admission, make_render(context.clock))],
         consumes=_wiring(handlers),
         consumes_from_now=True,
         mount=mount,
@@ -61,7 +65,7 @@ def build(context: ServiceContext) -> Service:
 def _wiring(handlers: Handlers) -> dict[type[Event], Handler | Sample]:
     wiring: dict[type[Event], Handler | Sample] = {
         kind: Sample(handlers.on_sample) if kind.topic.name in PLENTY else handlers.on_event
-        for kind in EVENTS
+        for kind in FLOW["console"].consumes
     }
     wiring[WorkloadAdded] = handlers.on_workload_added
     wiring[ModelPromoted] = wiring[ModelRolledBack] = handlers.on_champion_changed

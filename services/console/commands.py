@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,16 +21,18 @@ class Commands:
     """An HTTP client. Every method raises ServiceAway, and ServiceRefused, whose message says why not."""
 
     service: ServiceClient
+    key: str = field(default="", repr=False)
+    """Who asks; empty on a laptop without keys."""
 
     async def latest_round(self, workload: str) -> Round | None:
         """The one under way, else the last one."""
-        status = await self.service.ask("GET", f"/workloads/{workload}/status")
+        status = await self._ask("GET", f"/workloads/{workload}/status")
         return _round.validate_python(status["round"])
 
     async def waiting(self, now: datetime) -> list[Waiting]:
         """What waits anywhere in the installation."""
-        consumers = _consumers.validate_python(await self.service.ask("GET", "/consumers"))
-        letters = await self.service.ask("GET", "/dead-letters", query=[("limit", "0")])
+        consumers = _consumers.validate_python(await self._ask("GET", "/consumers"))
+        letters = await self._ask("GET", "/dead-letters", query=[("limit", "0")])
         return waiting(consumers, int(letters["total"]), now)
 
     async def start_cycle(self, workload: str, requested_by: str, reason: str) -> tuple[int, int]:
@@ -44,11 +46,14 @@ class Commands:
     async def cancel(self, run_id: str, requested_by: str, reason: str) -> None:
         """Ends a run that is not evaluated yet."""
         wish = {"requested_by": requested_by, "reason": reason}
-        await self.service.ask("POST", f"/runs/{run_id}/cancel", body=wish)
+        await self._ask("POST", f"/runs/{run_id}/cancel", body=wish)
 
     async def retire(self, workload: str, requested_by: str, reason: str) -> None:
         await self._wish(workload, "retire", requested_by, reason)
 
     async def _wish(self, workload: str, what: str, requested_by: str, reason: str) -> Any:
         wish = {"requested_by": requested_by, "reason": reason}
-        return await self.service.ask("POST", f"/workloads/{workload}/{what}", body=wish)
+        return await self._ask("POST", f"/workloads/{workload}/{what}", body=wish)
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        return await self.service.ask(method, path, key=self.key, **more)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.console.commands import Commands
 from services.console.cycle_status import Snapshot
 from services.console.feed import Feed
 from services.console.review_client import ReviewClient
 from services.console.store import ConsoleStore
+from shared.access.principal import LOCAL_PRINCIPAL, Principal
+from shared.access.roles import Verb
 from shared.projections import Champions, Workloads
 from shared.service import Clock
 from shared.workload import Workload
@@ -23,11 +25,19 @@ class Parts:
     reviews: ReviewClient
     commands: Commands
     clock: Clock
+    visitor: Principal = LOCAL_PRINCIPAL
+    """Who sits before the page."""
+
+    def for_visitor(self, visitor: Principal, session: str) -> Parts:
+        """The same, as this visitor sees it and asks by it."""
+        reviews, commands = replace(self.reviews, key=session), replace(self.commands, key=session)
+        return replace(self, visitor=visitor, reviews=reviews, commands=commands)
 
     def shown(self) -> list[Workload]:
-        """The workloads that are not retired, by name."""
+        """The workloads that are not retired and that the visitor may see, by name."""
         names = sorted(self.known.all(), key=lambda one: one.name)
-        return [one.definition for one in names if not one.is_retired]
+        seen = [one for one in names if self.visitor.may(Verb.READ, one.name)]
+        return [one.definition for one in seen if not one.is_retired]
 
     async def snapshot(self, definition: Workload) -> Snapshot:
         """Raises TablesDoNotAnswer."""

@@ -11,13 +11,16 @@ from typing import Annotated, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from services.human_review.items import Kind, OpenItem
 from services.human_review.look_ahead import LookAhead
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
+from shared.access.door import May, admitted, may
+from shared.access.principal import Principal
+from shared.access.roles import Verb
 from shared.broker import Publish
 from shared.events import Rate, ReviewGiven, WorkloadAdded, derived_id
 from shared.fields import Id, Moment, Name, WorkloadName
@@ -28,6 +31,7 @@ from shared.projections import Workloads
 from shared.service import Clock
 
 T = TypeVar("T")
+Reviewer = Annotated[Principal, Depends(May(Verb.REVIEW))]
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +61,8 @@ class Review(BaseModel):
 
     prediction_id: Id
     workload: WorkloadName
-    reviewer: Name
+    reviewer: Name | None = None
+    """Taken from the key where there are keys."""
     right_answer: Name
     review_id: Id | None = None
     given_at: Moment | None = None
@@ -100,28 +105,32 @@ def make_router(
 
     @router.get("/next", response_model=Item, response_model_exclude_none=True, responses={204: {}})
     async def next_item(
-        workload: str, reviewer: Name, without: Annotated[Sequence[str], Query(max_length=200)] = ()
+        principal: Reviewer,
+        workload: str,
+        reviewer: Name | None = None,
+        without: Annotated[Sequence[str], Query(max_length=200)] = (),
     ) -> Item | Response:
         """The reviewer's next item, theirs for ten minutes; 204 when there is none.
 
         Asked again, it gives another one, and comes back to what was not judged when the rest is done.
         `without` names items not to give: those on the reviewer's screen or skipped for good.
         """
-        added = _known(workloads, workload)
+        added, who = _known(workloads, workload), principal.named(reviewer or "")
         if added.is_retired:
             raise Problem(
                 404, "Retired", f"{added.name} is retired: nothing is reviewed until it is added again."
             )
         held_until = clock() + timedelta(seconds=settings.claim_seconds)
-        item = await _from_tables(ahead.next(added.name, reviewer, frozenset(without)))
+        item = await _from_tables(ahead.next(added.name, who, frozenset(without)))
         if item is None:
             return Response(status_code=204)
         return _shown(item.under_present_names(added.definition), added.definition.labels, held_until)
 
     @router.post("", status_code=202)
-    async def give_review(review: Review) -> Accepted:
+    async def give_review(review: Review, request: Request, principal: Reviewer) -> Accepted:
         """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
-        added = _known(workloads, review.workload)
+        admitted(request, Verb.REVIEW, review.workload)
+        added, who = _known(workloads, review.workload), principal.named(review.reviewer or "")
         definition, labels = added.definition, added.definition.labels
         if definition.present_label(review.right_answer) is None:
             near = get_close_matches(review.right_answer, labels, n=3, cutoff=0.5)
@@ -137,10 +146,10 @@ def make_router(
                 near=near,
             )
         given = ReviewGiven(
-            review_id=review.review_id or _id_of(review),
+            review_id=review.review_id or _id_of(review, who),
             prediction_id=review.prediction_id,
             workload=review.workload,
-            reviewer=review.reviewer,
+            reviewer=who,
             right_answer=review.right_answer,
             given_at=review.given_at or clock(),
             revision=added.revision,
@@ -149,7 +158,7 @@ def make_router(
         ahead.judged(given.workload, given.prediction_id, given.reviewer)
         return Accepted(review_id=given.review_id)
 
-    @router.get("/agreement")
+    @router.get("/agreement", dependencies=[may(Verb.READ)])
     async def agreement(workload: str) -> Agreement:
         """How far reviewers agree where two looked at the same prediction."""
         added = _known(workloads, workload)
@@ -171,9 +180,9 @@ async def _publish_in_time(publish: Publish, given: ReviewGiven, seconds: float)
         ) from error
 
 
-def _id_of(review: Review) -> str:
+def _id_of(review: Review, reviewer: str) -> str:
     given_at = review.given_at.isoformat() if review.given_at is not None else ""
-    said = (review.workload, review.prediction_id, review.reviewer, review.right_answer, given_at)
+    said = (review.workload, review.prediction_id, reviewer, review.right_answer, given_at)
     return derived_id("review", *said)
 
 

@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from services.model_gateway import openai_document as document
 from services.model_gateway import openai_replies as replies
@@ -26,6 +26,9 @@ from services.model_gateway.openai_requests import (
 )
 from services.model_gateway.recording import recorded_headers
 from services.model_gateway.sent_again import Sent, WrongKey
+from shared.access.door import May, admitted, may
+from shared.access.principal import Principal
+from shared.access.roles import Verb
 from shared.asgi_route import AsgiRoute, answered_by
 from shared.events import WorkloadAdded
 from shared.idempotency_keys import LONGEST_KEY
@@ -41,6 +44,8 @@ IdempotencyKey = Annotated[
         pattern="^[!-~]+$",
     ),
 ]
+
+Asks = Annotated[Principal, Depends(May(Verb.PREDICT))]
 
 Kind = type[ChatRequest] | type[CompletionRequest]
 Whole = Callable[[Answer, Asked], dict[str, Any]]
@@ -58,6 +63,7 @@ def answer_routes(answering: Answering, repeats: Repeats, body_most_bytes: int) 
         try:
             sent = _sent(request)
             asked = _asked(kind, await body_of(request, body_most_bytes))
+            admitted(request, Verb.PREDICT, asked.workload)
             if alias.workloads.get(asked.workload) is not None:
                 workload = asked.workload
             answer = await answer_once(asked, sent)
@@ -88,7 +94,7 @@ def answer_routes(answering: Answering, repeats: Repeats, body_most_bytes: int) 
         return answer
 
     @router.post("/v1/chat/completions", responses=document.ANSWERED)
-    @answered_by(partial(answered, ChatRequest, replies.chat_completion, replies.chat_chunks))
+    @answered_by(partial(answered, ChatRequest, replies.chat_completion, replies.chat_chunks), Verb.PREDICT)
     def chat_completions(
         body: ChatRequest, idempotency_key: IdempotencyKey = None
     ) -> document.ChatCompletion:
@@ -96,7 +102,9 @@ def answer_routes(answering: Answering, repeats: Repeats, body_most_bytes: int) 
         raise NotImplementedError
 
     @router.post("/v1/completions", responses=document.ANSWERED)
-    @answered_by(partial(answered, CompletionRequest, replies.completion, replies.completion_chunks))
+    @answered_by(
+        partial(answered, CompletionRequest, replies.completion, replies.completion_chunks), Verb.PREDICT
+    )
     def completions(body: CompletionRequest, idempotency_key: IdempotencyKey = None) -> document.Completion:
         """The label of the prompt. Options that only steer free text are ignored."""
         raise NotImplementedError
@@ -109,14 +117,16 @@ def model_routes(answering: Answering) -> APIRouter:
     alias = answering.alias
 
     @router.get("/v1/models", response_model=document.ModelList)
-    async def models() -> dict[str, Any]:
-        """The workloads that are answered for."""
-        listed = [one for one in alias.workloads.all() if one.name in alias.serving and not one.is_retired]
+    async def models(principal: Asks) -> dict[str, Any]:
+        """The workloads that are answered for, of those that one may ask."""
+        mine = [one for one in alias.workloads.all() if principal.may(Verb.PREDICT, one.name)]
+        listed = [one for one in mine if one.name in alias.serving and not one.is_retired]
         return replies.model_list({workload.name: _since(workload) for workload in listed})
 
-    @router.get("/v1/models/{name:path}", response_model=document.Model)
-    async def model(name: str) -> dict[str, Any]:
+    @router.get("/v1/models/{name:path}", response_model=document.Model, dependencies=[may(Verb.PREDICT)])
+    async def model(name: str, request: Request) -> dict[str, Any]:
         """One of them."""
+        admitted(request, Verb.PREDICT, name)
         workload = answering.workload(name)
         if name not in alias.serving:
             raise refusals.not_listed(name)

@@ -19,6 +19,8 @@ from services.prediction_logging.kinds import Feedback, Predictions
 from services.prediction_logging.remembered import Remembered
 from services.prediction_logging.request_keys import Refused, RequestKey, key_of, new_key
 from services.prediction_logging.settings import Settings
+from shared.access.door import principal_of
+from shared.access.roles import Verb
 from shared.asgi_route import AsgiRoute, answered_by
 from shared.idempotency_keys import LONGEST_KEY
 from shared.projections import Workloads
@@ -70,6 +72,9 @@ class Intake:
     async def take(self, kind: Kind[Any], request: Request) -> Response:
         """Raises Problem."""
         must_all = _must_all(request)
+        principal = principal_of(request)
+        if principal.workloads is not None:
+            kind = kind.of(principal.workloads)
         media_type, _ = content_type_of(request)
         is_lines = media_type in JSON_LINES
         if not is_lines and not is_json(media_type):
@@ -151,7 +156,7 @@ def routes(intake: Intake, predictions: Predictions, feedback: Feedback) -> APIR
     router = APIRouter(tags=["logging"], route_class=AsgiRoute)
 
     @router.post("/predictions", status_code=202, responses=RESPONSES, openapi_extra=JSON_LINES_TOO)
-    @answered_by(partial(intake.take, predictions))
+    @answered_by(partial(intake.take, predictions), Verb.LOG)
     def post_predictions(
         body: PredictionGiven | list[PredictionGiven],
         idempotency_key: IdempotencyKey = None,
@@ -165,7 +170,7 @@ def routes(intake: Intake, predictions: Predictions, feedback: Feedback) -> APIR
         raise NotImplementedError
 
     @router.post("/feedback", status_code=202, responses=RESPONSES, openapi_extra=JSON_LINES_TOO)
-    @answered_by(partial(intake.take, feedback))
+    @answered_by(partial(intake.take, feedback), Verb.FEEDBACK)
     def post_feedback(
         body: FeedbackOnAnswer | list[FeedbackOnAnswer],
         idempotency_key: IdempotencyKey = None,

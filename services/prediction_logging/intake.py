@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 from pydantic import ValidationError
@@ -65,6 +65,9 @@ class Kind(Protocol[G]):
     def name(self) -> str: ...
     @property
     def id_field(self) -> str: ...
+
+    def of(self, workloads: Collection[str]) -> Self:
+        """The same, to which all but these workloads are unknown."""
 
     def read(self, line: bytes) -> G:
         """Raises pydantic's ValidationError."""

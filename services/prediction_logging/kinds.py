@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.prediction_logging.given import (
@@ -35,6 +35,9 @@ class Predictions:
     name = KIND
     id_field = "prediction_id"
     read = staticmethod(read_prediction)
+
+    def of(self, workloads: Collection[str]) -> Predictions:
+        return replace(self, workloads=self.workloads.only(workloads))
 
     def event(self, given: PredictionRead, line: int, key: RequestKey, moment: datetime) -> Event | LineError:
         added = self.workloads.get(given.workload)
@@ -96,6 +99,9 @@ class Feedback:
     name = "feedback"
     id_field = "feedback_id"
     read = staticmethod(FeedbackOnAnswer.model_validate_json)
+
+    def of(self, workloads: Collection[str]) -> Feedback:
+        return replace(self, workloads=self.workloads.only(workloads))
 
     def events(self, body: bytes, most: int, key: RequestKey, moment: datetime, *, is_lines: bool) -> None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from confluent_kafka import KafkaException
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from services.workloads import replies
 from services.workloads.complaints import BadWorkload
@@ -17,11 +17,14 @@ from services.workloads.may_start_cycle import Refusal
 from services.workloads.openapi_document import SUBMISSION
 from services.workloads.overview import Overview
 from services.workloads.published_views import PublishedViews
-from services.workloads.revising import Prepared, Revising
+from services.workloads.revising import Revising
 from services.workloads.rounds import Rounds
 from services.workloads.settings import Settings
 from services.workloads.submission import Submission, read_submission
 from services.workloads.tables_away import of_tables
+from shared.access.door import May, admitted, may
+from shared.access.principal import Principal
+from shared.access.roles import Verb
 from shared.broker import Publish
 from shared.events import Event, RollbackRequested, WorkloadAdded, derived_id
 from shared.files import FilesUnreachable
@@ -54,30 +57,36 @@ class Parts:
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/workloads", tags=["workloads"], route_class=JsonRoute)
 
-    @router.post("/check", openapi_extra=SUBMISSION)
+    @router.post("/check", openapi_extra=SUBMISSION, dependencies=[may(Verb.OPERATE)])
     async def check(request: Request) -> replies.Checked:
         """Checks a definition and its rows, says what they change and how long it takes. Keeps nothing."""
-        prepared = await of_workload(_prepared(parts, request))
+        submission = await of_workload(_allowed(parts, request))
+        prepared = await of_workload(parts.revising.prepare(submission))
         return replies.Checked.model_validate(prepared.as_json())
 
-    @router.post("", status_code=201, openapi_extra=SUBMISSION)
+    @router.post("", status_code=201, openapi_extra=SUBMISSION, dependencies=[may(Verb.OPERATE)])
     async def add(request: Request) -> replies.Added:
         """Adds a workload or a revision of it. What trains differently is trained at once."""
-        prepared, round_id = await of_workload(_added(parts, request))
+        submission = await of_workload(_allowed(parts, request))
+        decides(parts.owns, submission.definition.workload.name)
+        prepared, round_id = await of_workload(parts.revising.add(submission))
         answer = prepared.as_json() | {"revision": prepared.added.revision, "round_id": round_id}
         return replies.Added.model_validate(answer)
 
     @router.get("")
-    async def workloads(retired: bool = False) -> list[replies.WorkloadState]:
-        """All workloads by name, retired ones only if they are asked for."""
+    async def workloads(
+        principal: Annotated[Principal, Depends(May(Verb.READ))], retired: bool = False
+    ) -> list[replies.WorkloadState]:
+        """All workloads by name that one may see, retired ones only if they are asked for."""
         listed = sorted(parts.workloads.all(), key=lambda one: one.name)
-        shown = [one for one in listed if retired or not one.is_retired]
+        seen = [one for one in listed if principal.may(Verb.READ, one.name)]
+        shown = [one for one in seen if retired or not one.is_retired]
         await of_tables(parts.rounds.look(*(one.name for one in shown)))
         return [await of_tables(parts.overview.state(one)) for one in shown]
 
-    @router.get("/{name}")
-    async def workload(name: str) -> replies.Definition:
-        added = known(parts.workloads, name)
+    @router.get("/{workload}", dependencies=[may(Verb.READ)])
+    async def definition(workload: str) -> replies.Definition:
+        added = known(parts.workloads, workload)
         return replies.Definition(
             name=added.name,
             definition=added.definition,
@@ -88,17 +97,19 @@ def routes(parts: Parts) -> APIRouter:
             retired_at=added.retired_at,
         )
 
-    @router.get("/{name}/status")
-    async def status(name: str) -> replies.Status:
-        added = known(parts.workloads, name)
-        await of_tables(parts.rounds.look(name))
+    @router.get("/{workload}/status", dependencies=[may(Verb.READ)])
+    async def status(workload: str) -> replies.Status:
+        added = known(parts.workloads, workload)
+        await of_tables(parts.rounds.look(workload))
         return await of_tables(parts.overview.status(added))
 
-    @router.post("/{name}/cycles", status_code=201)
-    async def start_cycle(name: str, wish: replies.Wish) -> replies.Started:
+    @router.post("/{workload}/cycles", status_code=201)
+    async def start_cycle(
+        workload: str, wish: replies.Wish, principal: Annotated[Principal, Depends(May(Verb.OPERATE))]
+    ) -> replies.Started:
         """Starts a cycle now: its cutoff and its lists stand when this answers."""
-        added = decided_here(parts.workloads, parts.owns, name)
-        started = await of_tables(parts.cycles.start(added, wish.requested_by, wish.reason))
+        added = decided_here(parts.workloads, parts.owns, workload)
+        started = await of_tables(parts.cycles.start(added, wish.by(principal), wish.reason))
         if isinstance(started, Refusal):
             under_way: dict[str, Any] = {"cycle_id": started.cycle_id} if started.cycle_id else {}
             raise Problem(409, "No cycle starts", started.reason, **under_way)
@@ -109,66 +120,62 @@ def routes(parts: Parts) -> APIRouter:
             corrections=started.corrections.rows,
         )
 
-    @router.get("/{name}/rounds/{round_id}")
+    @router.get("/{workload}/rounds/{round_id}", dependencies=[may(Verb.READ)])
     async def follow(
-        name: str, round_id: str, after: int = -1, wait: Annotated[float, Query(ge=0)] = 0
+        workload: str, round_id: str, after: int = -1, wait: Annotated[float, Query(ge=0)] = 0
     ) -> replies.RoundState:
         """How far a round is: at once if it changed since `after`, else when it does or `wait` is over."""
-        known(parts.workloads, name)
+        known(parts.workloads, workload)
         longest = min(wait, parts.settings.longest_wait_seconds)
         try:
-            round_ = await of_tables(parts.rounds.follow(name, round_id, after, longest))
+            round_ = await of_tables(parts.rounds.follow(workload, round_id, after, longest))
         except asyncio.CancelledError:  # the server ends what is still open when the process is told to stop
             raise come_again("Stopping", "This process stops. Ask again in a moment.") from None
         if round_ is None:
-            raise Problem(404, "Unknown round", f"{name} has no such round.")
+            raise Problem(404, "Unknown round", f"{workload} has no such round.")
         return parts.overview.round_state(round_)
 
-    @router.post("/{name}/rollback", status_code=202)
-    async def roll_back(name: str, wish: replies.Wish) -> replies.Requested:
+    @router.post("/{workload}/rollback", status_code=202)
+    async def roll_back(
+        workload: str, wish: replies.Wish, principal: Annotated[Principal, Depends(May(Verb.OPERATE))]
+    ) -> replies.Requested:
         """Asks for the champion before the present one."""
-        decided_here(parts.workloads, parts.owns, name)
-        champion = await of_tables(parts.views.champion(name))
+        decided_here(parts.workloads, parts.owns, workload)
+        champion = await of_tables(parts.views.champion(workload))
         if champion is None or not champion.has_predecessor:
             raise Problem(
-                409, "Nothing to roll back to", f"“{name}” has no earlier champion that was not withdrawn."
+                409,
+                "Nothing to roll back to",
+                f"“{workload}” has no earlier champion that was not withdrawn.",
             )
         at = parts.clock()
-        request_id = derived_id("rollback", name, at.isoformat(), wish.requested_by)
+        request_id = derived_id("rollback", workload, at.isoformat(), wish.by(principal))
         requested = RollbackRequested(
             request_id=request_id,
-            workload=name,
+            workload=workload,
             reason=wish.reason,
-            requested_by=wish.requested_by,
+            requested_by=wish.by(principal),
             requested_at=at,
         )
         await publish_in_time(parts.publish, parts.settings.publish_seconds, requested)
         return replies.Requested(request_id=request_id)
 
-    @router.post("/{name}/retire")
-    async def retire(name: str, wish: replies.Wish) -> replies.Retired:
+    @router.post("/{workload}/retire", dependencies=[may(Verb.OPERATE)])
+    async def retire(workload: str, wish: replies.Wish) -> replies.Retired:
         """The workload rests: nothing is asked, drawn, listed or trained. Its data are kept."""
-        decided_here(parts.workloads, parts.owns, name)
-        resting = await of_tables(parts.revising.retire(name))
+        decided_here(parts.workloads, parts.owns, workload)
+        resting = await of_tables(parts.revising.retire(workload))
         assert resting.retired_at is not None
-        return replies.Retired(name=name, revision=resting.revision, retired_at=resting.retired_at)
+        return replies.Retired(name=workload, revision=resting.revision, retired_at=resting.retired_at)
 
     return router
 
 
-async def _prepared(parts: Parts, request: Request) -> Prepared:
-    return await parts.revising.prepare(await _submission(parts, request))
-
-
-async def _submission(parts: Parts, request: Request) -> Submission:
+async def _allowed(parts: Parts, request: Request) -> Submission:
     settings = parts.settings
-    return await read_submission(request, settings.body_most_bytes, settings.json_most_bytes)
-
-
-async def _added(parts: Parts, request: Request) -> tuple[Prepared, str | None]:
-    submission = await _submission(parts, request)
-    _decides(parts.owns, submission.definition.workload.name)
-    return await parts.revising.add(submission)
+    submission = await read_submission(request, settings.body_most_bytes, settings.json_most_bytes)
+    admitted(request, Verb.OPERATE, submission.definition.workload.name)
+    return submission
 
 
 def known(workloads: Workloads, name: str) -> WorkloadAdded:
@@ -183,11 +190,12 @@ def known(workloads: Workloads, name: str) -> WorkloadAdded:
 def decided_here(workloads: Workloads, owns: Callable[[str], bool], name: str) -> WorkloadAdded:
     """The workload, if this process decides about it. Raises Problem: 404, 503."""
     added = known(workloads, name)
-    _decides(owns, name)
+    decides(owns, name)
     return added
 
 
-def _decides(owns: Callable[[str], bool], name: str) -> None:
+def decides(owns: Callable[[str], bool], name: str) -> None:
+    """Raises Problem, 503, if another process decides about that."""
     if not owns(name):
         raise come_again(
             "Another replica decides",

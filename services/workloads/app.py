@@ -17,6 +17,8 @@ from services.workloads.dead_letter_store import DeadLetterStore
 from services.workloads.dead_letter_topics import DeadLetterTopics
 from services.workloads.due_cycles import DueCycles
 from services.workloads.handlers import Handlers
+from services.workloads.key_api import KeyParts, key_routes
+from services.workloads.key_store import KeyStore
 from services.workloads.outbox import Outbox
 from services.workloads.overview import Overview
 from services.workloads.published_runs import PublishedRuns
@@ -61,7 +63,7 @@ def build(context: ServiceContext) -> Service:
     revising = Revising(
         store, checking, views, context.files, rounds, workloads, context.clock, on_stored=stored.set
     )
-    outbox = Outbox(store, rounds, context.publish, context.owns, stored)
+    outbox = Outbox(store, KeyStore(context.clickhouse), rounds, context.publish, context.owns, stored)
     due_cycles = DueCycles(corrections, cycles, rounds, workloads, context.clock, context.owns, due)
     handlers = Handlers(store, corrections, workloads, rounds, cycles, due)
     quick = context.clickhouse.patient(READ_SECONDS)
@@ -88,6 +90,7 @@ def build(context: ServiceContext) -> Service:
         context.owns,
         settings,
     )
+    key_parts = KeyParts(KeyStore(quick), workloads, context.clock, context.owns, on_stored=stored.set)
     offsets = ConsumerOffsets(group_topics(), context.kafka)
     desk = DeadLetterDesk(
         DeadLetterStore(quick),
@@ -131,6 +134,7 @@ def build(context: ServiceContext) -> Service:
             run_routes(run_parts),
             dead_letter_routes(desk),
             consumer_routes(offsets, context.clock),
+            key_routes(key_parts),
         ],
         start=start,
         background=[outbox.run_for_ever, due_cycles.run_for_ever],

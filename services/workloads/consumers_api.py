@@ -12,6 +12,8 @@ from pydantic import BaseModel
 from services.workloads.consumer_lag import TopicLag
 from services.workloads.consumer_offsets import ConsumerOffsets
 from services.workloads.kafka_silent import KafkaSilent
+from shared.access.door import may
+from shared.access.roles import Verb
 from shared.problems import come_again
 from shared.service import Clock
 
@@ -41,7 +43,7 @@ class Consumer(BaseModel):
 def consumer_routes(offsets: ConsumerOffsets, clock: Clock) -> APIRouter:
     router = APIRouter(tags=["consumers"])
 
-    @router.get("/consumers")
+    @router.get("/consumers", dependencies=[may(Verb.READ, of_all=True)])
     async def consumers() -> list[Consumer]:
         """As the services have committed it: by service and topic."""
         try:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import Annotated, Self, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from services.workloads.by_beginning import only_one
@@ -15,10 +15,14 @@ from services.workloads.dead_letters import DeadLetter, Wanted, counts, shown
 from services.workloads.kafka_silent import KafkaSilent
 from services.workloads.replies import Wish
 from services.workloads.tables_away import of_tables
+from shared.access.door import May, may
+from shared.access.principal import Principal
+from shared.access.roles import Verb
 from shared.http_doors.json_route import JsonRoute
 from shared.problems import Problem, come_again
 
 MOST_LISTED = 1000
+Operator = Annotated[Principal, Depends(May(Verb.OPERATE, of_all=True))]
 T = TypeVar("T")
 
 
@@ -83,7 +87,7 @@ class Decided(BaseModel):
 def dead_letter_routes(desk: DeadLetterDesk) -> APIRouter:
     router = APIRouter(prefix="/dead-letters", tags=["dead letters"], route_class=JsonRoute)
 
-    @router.get("")
+    @router.get("", dependencies=[may(Verb.READ, of_all=True)])
     async def letters(
         topic: str | None = None,
         service: str | None = None,
@@ -95,7 +99,7 @@ def dead_letter_routes(desk: DeadLetterDesk) -> APIRouter:
         by = [Count(topic=key[0], service=key[1], count=count) for key, count in counts(found).items()]
         return Letters(total=len(found), counts=by, letters=[Listed.of(one) for one in found[:limit]])
 
-    @router.get("/{letter_id}")
+    @router.get("/{letter_id}", dependencies=[may(Verb.OPERATE, of_all=True)])
     async def show(letter_id: str) -> Shown:
         """One with its payload, by its id or by how that begins. Decided ones too."""
         letter = await _named(desk, letter_id)
@@ -110,29 +114,29 @@ def dead_letter_routes(desk: DeadLetterDesk) -> APIRouter:
         )
 
     @router.post("/replay")
-    async def replay_many(many: Many) -> Decided:
+    async def replay_many(many: Many, principal: Operator) -> Decided:
         """Publishes all that match on the topics they came from."""
         found = await _confirmed(desk, many)
-        await _of_kafka(desk.replay(found, many.requested_by, many.reason))
+        await _of_kafka(desk.replay(found, many.by(principal), many.reason))
         return Decided(count=len(found))
 
     @router.post("/drop")
-    async def drop_many(many: Many) -> Decided:
+    async def drop_many(many: Many, principal: Operator) -> Decided:
         """Lists all that match no more."""
         found = await _confirmed(desk, many)
-        await of_tables(desk.drop(found, many.requested_by, many.reason))
+        await of_tables(desk.drop(found, many.by(principal), many.reason))
         return Decided(count=len(found))
 
     @router.post("/{letter_id}/replay")
-    async def replay(letter_id: str, wish: Wish) -> Decided:
+    async def replay(letter_id: str, wish: Wish, principal: Operator) -> Decided:
         letter = await _named(desk, letter_id)
-        await _of_kafka(desk.replay([letter], wish.requested_by, wish.reason))
+        await _of_kafka(desk.replay([letter], wish.by(principal), wish.reason))
         return Decided(count=1)
 
     @router.post("/{letter_id}/drop")
-    async def drop(letter_id: str, wish: Wish) -> Decided:
+    async def drop(letter_id: str, wish: Wish, principal: Operator) -> Decided:
         letter = await _named(desk, letter_id)
-        await of_tables(desk.drop([letter], wish.requested_by, wish.reason))
+        await of_tables(desk.drop([letter], wish.by(principal), wish.reason))
         return Decided(count=1)
 
     return router

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.workloads.cycles import round_of
+from services.workloads.key_api import DECIDED_AS
+from services.workloads.key_store import KeyStore
 from services.workloads.round_progress import of_request
 from services.workloads.rounds import Rounds
 from services.workloads.store import WorkloadStore
@@ -19,6 +21,7 @@ from shared.broker import Publish
 @dataclass(frozen=True)
 class Outbox:
     store: WorkloadStore
+    keys: KeyStore
     rounds: Rounds
     publish: Publish
     owns: Callable[[str], bool]
@@ -33,6 +36,10 @@ class Outbox:
 
     async def publish_all(self) -> None:
         """Stored, published, marked as published."""
+        for named in await self.keys.unpublished():
+            if self.owns(DECIDED_AS):
+                await self.publish(named.changed)
+                await self.keys.keep(named, is_published=True)
         for added in await self.store.unpublished_revisions():
             if self.owns(added.name):
                 await self.publish(added)

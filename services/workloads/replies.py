@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from services.workloads.progress import Progress, Waits
 from services.workloads.round_progress import Kind, Round, Stage
+from shared.access.principal import Principal
 from shared.events import Rate
 from shared.fields import Name
 from shared.workload import Workload
@@ -18,8 +19,12 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    requested_by: Name
+    requested_by: Name | None = None
+    """Taken from the key where there are keys."""
     reason: Name
+
+    def by(self, principal: Principal) -> str:
+        return principal.named(self.requested_by or "")
 
 
 class Figure(BaseModel):

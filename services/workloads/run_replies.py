@@ -11,6 +11,7 @@ from services.workloads.adapter_states import AdapterState
 from services.workloads.published_runs import Adapter
 from services.workloads.replies import Figure, Wish
 from services.workloads.trainings import Wanted
+from shared.access.principal import Principal
 from shared.events import TrainingRequested
 from shared.fields import Name
 from shared.idempotency_keys import LONGEST_KEY
@@ -31,12 +32,12 @@ class WantedTraining(Wish):
         None, min_length=1, max_length=LONGEST_KEY, description="Asked again by it, it is the same training."
     )
 
-    def wanted(self) -> Wanted:
+    def wanted(self, principal: Principal) -> Wanted:
         return Wanted(
             self.training,
             self.dataset_version,
             tuple(self.adapters),
-            self.requested_by,
+            self.by(principal),
             self.reason,
             self.idempotency_key,
         )

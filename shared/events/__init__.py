@@ -1,5 +1,6 @@
 """Every event of tuneloop: facts in the past tense, one topic each."""
 
+from shared.events.access import AccessChanged
 from shared.events.cycles import Cluster, ClusterStatus, CycleRequested, CycleStarted, FailureClustersFound
 from shared.events.datasets import DatasetCounts, DatasetPublished, DatasetRefused
 from shared.events.envelope import Event, InvalidMessage, Topic, derived_id, now, read, record
@@ -37,6 +38,7 @@ from shared.fields import Difference, FrozenAdapter, FrozenFile, Rate
 
 EVENTS: tuple[type[Event], ...] = (
     WorkloadAdded,
+    AccessChanged,
     PredictionReported,
     PredictionLogged,
     FeedbackReported,
@@ -64,6 +66,7 @@ EVENTS: tuple[type[Event], ...] = (
 
 __all__ = [
     "EVENTS",
+    "AccessChanged",
     "AdversarialScore",
     "CandidateEvaluated",
     "CandidateJudged",

@@ -3,6 +3,7 @@
 from shared.files.atomic import write_atomically
 from shared.files.frozen import JOB_PATIENCE_SECONDS, Files
 from shared.files.manifest import DigestMismatch
+from shared.files.secret_file import ensure_secret, write_secret
 from shared.files.store import CannotUseFiles, FilesUnreachable
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     "DigestMismatch",
     "Files",
     "FilesUnreachable",
+    "ensure_secret",
     "write_atomically",
+    "write_secret",
 ]

@@ -21,6 +21,12 @@ class JsonRoute(APIRoute):
     """As a router's `route_class`. A route that takes the Request reads and bounds its body itself."""
 
     most_bytes: ClassVar[int] = 1 << 20
+    content_type: ClassVar[str] = "application/json"
+
+    @staticmethod
+    def takes(content_type: str) -> bool:
+        """Whether a body is read whose Content-Type header is this."""
+        return is_json(content_type)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -29,8 +35,8 @@ class JsonRoute(APIRoute):
 
         async def bounded(request: Request) -> Response:
             body = await body_of(request, self.most_bytes, JSON_SECONDS)
-            if body and not is_json(request.headers.get("content-type", "")):
-                raise wrong_content_type("application/json")
+            if body and not self.takes(request.headers.get("content-type", "")):
+                raise wrong_content_type(self.content_type)
             request._body = body  # where Starlette keeps what it has read
             return await handle(request)
 

@@ -5,22 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from shared.access.admission import Admission
+from shared.access.door import Door
+from shared.events import AccessChanged, now
 from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions, guard
 from shared.problems import answer_with_problems
 from shared.service import Service
 from tests.servers.model import free_port
 
 
-def app_of(service: Service) -> FastAPI:
+def with_door(app: FastAPI, *events: AccessChanged) -> FastAPI:
+    """After all its routes, as the runner has it: a laptop's door, or one that wants these keys."""
+    admission = Admission(now, Path("nowhere"), beyond_loopback=False, confirmed_at=now())
+    for event in events:
+        admission.keys.apply(event)
+    app.add_middleware(Door, admission=admission)
+    return app
+
+
+def app_of(service: Service, *events: AccessChanged) -> FastAPI:
     """Its HTTP, as the runner puts it together."""
     app = FastAPI(telemetry=TRACES_ONLY)
     answer_with_problems(app)
     for router in service.routers:
         app.include_router(router)
+    with_door(app, *events)
     follow_http_conventions(app, HttpSettings())
     guard(app, HttpSettings())
     return app

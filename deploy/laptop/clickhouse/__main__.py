@@ -14,7 +14,7 @@ from deploy.laptop.clickhouse.engine import serve
 from deploy.laptop.clickhouse.users import ensure_passwords, users_xml
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
 from deploy.laptop.ports import is_taken
-from deploy.laptop.secret_file import write_secret
+from shared.files import write_secret
 from shared.loopback import loopback_addresses
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}

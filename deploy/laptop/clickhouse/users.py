@@ -8,7 +8,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from deploy.laptop.secret_file import ensure_secret
+from shared.files import ensure_secret
 
 USERS_XML = """\
 <clickhouse>

@@ -34,7 +34,7 @@ class CandidatePage:
             self._trouble.classes("banner").props("role=alert")
             self._progress = markup()
             self._cancel = push("Cancel this run")
-            self._cancel.on("click", partial(ask_to_cancel, self._parts.commands, self._run_id))
+            self._cancel.on("click", partial(ask_to_cancel, self._parts, self._run_id))
             self._content = markup(classes="detail")
         self._cancel.set_visibility(False)
         await self._refresh()

@@ -29,10 +29,19 @@ def frame(parts: Parts, render: Render, here: str, workload: Workload | None) ->
     ui.page_title(f"{here} · {workload.title if workload else 'no workload'} · tuneloop")
     names = [one.name for one in parts.shown()]
     name = workload.name if workload else ""
+    who = "" if parts.visitor.is_local else f"{parts.visitor.id} · {parts.visitor.role}"
     query = f"?workload={name}" if len(names) > 1 else ""
     with ui.element("div").classes("shell"):
         markup(
-            render("header.html", here=here, pages=PAGES, workloads=names, workload=name, query=query),
+            render(
+                "header.html",
+                here=here,
+                pages=PAGES,
+                workloads=names,
+                workload=name,
+                query=query,
+                visitor=who,
+            ),
             "header",
             "top",
         )

@@ -18,6 +18,7 @@ from services.console.ring import SIGNS, ring
 from services.console.templating import Render
 from services.console.timeline import bucket_width, chart, summary
 from services.console.views import TablesDoNotAnswer
+from shared.access.roles import Verb
 from shared.service_client import ServiceAway, ServiceRefused
 from shared.workload import Workload
 
@@ -51,8 +52,9 @@ class LoopPage:
             with ui.element("div").classes("title"):
                 text(self._workload.title, "h1")
                 with ui.element("div").classes("row"):
-                    for words, ask in WISHES.items():
-                        push(words).on("click", partial(ask, self._parts.commands, self._workload.name))
+                    may = self._parts.visitor.may(Verb.OPERATE, self._workload.name)
+                    for words, ask in WISHES.items() if may else ():
+                        push(words).on("click", partial(ask, self._parts, self._workload.name))
             self._trouble = ui.label("").classes("banner").props("role=alert")
             self._waiting = markup()
             self._progress = markup()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import ui
 
 from services.console.pages.candidate import CandidatePage
@@ -15,6 +15,8 @@ from services.console.pages.loop import LoopPage
 from services.console.pages.review import ReviewPage
 from services.console.parts import Parts
 from services.console.templating import make_render
+from shared.access.door import admitted, session_of
+from shared.access.roles import Verb
 
 SECONDS_TO_ANSWER = 30.0
 HERE = files("services.console.pages")
@@ -38,23 +40,30 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
     ui.add_head_html(f"<style>{HERE.joinpath('console.css').read_text()}</style>", shared=True)
     ui.add_head_html(f"<script>{LOCAL_TIMES}</script>", shared=True)
 
+    def seen_by(request: Request) -> Parts:
+        """Raises Problem, 403, for who may read nothing."""
+        visitor = admitted(request, Verb.READ)
+        return parts.for_visitor(visitor, "" if visitor.is_local else session_of(request.scope))
+
     def page(path: str, title: str, kind: type[LoopPage] | type[ReviewPage] | type[CandidatesPage]) -> None:
         @ui.page(path, title=f"{title} · tuneloop", response_timeout=SECONDS_TO_ANSWER)
-        async def show(workload: str = "") -> None:
-            definition = chosen(parts, workload)
+        async def show(request: Request, workload: str = "") -> None:
+            mine = seen_by(request)
+            definition = chosen(mine, workload)
             if definition is None:
-                with frame(parts, render, title, None):
+                with frame(mine, render, title, None):
                     markup(render("nothing.html"))
                 return
-            await kind(parts, render, definition).build()
+            await kind(mine, render, definition).build()
 
     @ui.page("/candidates/{run_id}", response_timeout=SECONDS_TO_ANSWER)
-    async def show_one(run_id: str, workload: str = "") -> None:
-        definition = chosen(parts, workload)
+    async def show_one(request: Request, run_id: str, workload: str = "") -> None:
+        mine = seen_by(request)
+        definition = chosen(mine, workload)
         if definition is not None:
-            await CandidatePage(parts, render, definition, run_id).build()
+            await CandidatePage(mine, render, definition, run_id).build()
         else:
-            with frame(parts, render, "Candidates", None):
+            with frame(mine, render, "Candidates", None):
                 markup(render("nothing.html"))
 
     page("/", "Loop", LoopPage)

@@ -59,7 +59,8 @@ class ReviewPage:
         await ui.context.client.connected()
         ui.keyboard(self._on_key, ignore=["input", "select", "textarea"], repeating=False)
         ui.timer(LOOK_AGAIN_SECONDS, self._look_again)
-        name = await remembered_name()
+        visitor = self._parts.visitor
+        name = await remembered_name() if visitor.is_local else visitor.id
         if name:
             await self._sit_down(name)
         else:
@@ -89,7 +90,8 @@ class ReviewPage:
         self._who.clear()
         with self._who:
             ui.label(f"Reviewing as {name}").classes("quiet")
-            push("Change").on("click", self._ask_name)
+            if parts.visitor.is_local:
+                push("Change").on("click", self._ask_name)
         self._place.clear()
         with self._place:
             self._choosing = Choosing(self._answer, self._undo, self._skip)

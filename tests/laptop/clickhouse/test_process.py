@@ -116,7 +116,7 @@ async def test_one_that_runs_and_no_longer_listens_is_started_again(
 ) -> None:
     monkeypatch.setattr("deploy.laptop.supervisor.ASK_SECONDS", 0.1)
     place = Place(tmp_path, tmp_path, {"clickhouse": free_port(), "gateway": 1, "services": 1})
-    where = addresses(place, ELSEWHERE, ensure_passwords(place.passwords).tuneloop, "key")
+    where = addresses(place, ELSEWHERE, ensure_passwords(place.passwords).tuneloop, "key", "session")
     clickhouse = next(child for child in children(place, where) if child.name == "clickhouse")
     said: asyncio.Queue[str] = asyncio.Queue()
     with lock_folder(tmp_path) as held:

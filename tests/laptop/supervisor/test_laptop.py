@@ -168,7 +168,7 @@ def test_a_system_that_still_starts_is_not_taken_for_running(tmp_path: Path) -> 
 
 def test_only_its_owner_may_read_where_a_system_answers(tmp_path: Path) -> None:
     system = Running(
-        Addresses(clickhouse_url="http://tuneloop:pw@127.0.0.1:2/tuneloop"), "http://g", "http://s"
+        Addresses(clickhouse_url="http://tuneloop:pw@127.0.0.1:2/tuneloop"), "http://g", "http://s", tmp_path
     )
     keep_running(tmp_path, system)
     assert (tmp_path / "running.json").stat().st_mode & 0o777 == 0o600

@@ -75,7 +75,7 @@ def test_an_adapter_is_kept_in_the_folder_and_found_again(tmp_path: Path) -> Non
     place = Place(
         data, data / "models", {"kafka": 1, "clickhouse": 2, "models": 3, "gateway": 4, "services": 5}
     )
-    files = files_of(addresses(place, {}, "pw", "key"))
+    files = files_of(addresses(place, {}, "pw", "key", "session"))
     folder = files.adapter_folder(files.freeze_adapter("tickets", trained, "base"))
     assert folder.is_relative_to(data / "files")
     assert [path.name for path in folder.iterdir()] == ["adapter_config.json"]

@@ -24,7 +24,9 @@ NAMES = ("kafka", "clickhouse", "models", "gateway", "services")
 async def test_vllm_serves_in_the_place_of_our_server_and_leaves_nothing_behind(tmp_path: Path) -> None:
     ports = {name: free_port() for name in NAMES}
     place = Place(tmp_path, base_model_folder().parent, ports, vllm=vllm_python({SETTING: str(PYTHON)}))
-    [child] = [each for each in children(place, addresses(place, {}, "pw", "key")) if each.name == "models"]
+    [child] = [
+        each for each in children(place, addresses(place, {}, "pw", "key", "s")) if each.name == "models"
+    ]
     steps: list[tuple[str, str]] = []
     with lock_folder(tmp_path) as held:
         supervisor = Supervisor(tmp_path / "logs", held, lambda *step: steps.append(step))

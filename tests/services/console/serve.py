@@ -33,6 +33,7 @@ from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.service import Service, ServiceContext
 from tests.servers.clickhouse import embedded_clickhouse
+from tests.servers.http import with_door
 from tests.servers.model import free_port
 from tests.servers.views import OWNERS, views_as_tables
 from tests.services.console import examples, hostile
@@ -83,6 +84,7 @@ async def serve(stage: str, clickhouse_url: str, folder: Path) -> None:
         app.include_router(router)
     assert service.mount is not None
     service.mount(app)
+    with_door(app)
     follow_http_conventions(app, HttpSettings())
     guard(app, HttpSettings())
     server = HttpServer(server_config(app, graceful_seconds=1))

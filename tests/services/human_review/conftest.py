@@ -30,6 +30,7 @@ from shared.problems import answer_with_problems
 from shared.projections import Workloads
 from shared.service import ServiceContext
 from shared.workload import Review, Workload
+from tests.servers.http import with_door
 from tests.servers.views import views_as_tables
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
@@ -80,6 +81,7 @@ class Reviewing:
         self.app = FastAPI()
         answer_with_problems(self.app)
         self.app.include_router(make_router(ahead, store, workloads, self.publish, self.clock, settings))
+        with_door(self.app)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://tuneloop")
 
     async def publish(self, *events: Event) -> None:

@@ -25,13 +25,14 @@ from tests.services.model_gateway.conftest import added, promoted
 def gateway_url(
     freeze: Callable[[str, Path], FrozenAdapter], models_url: str, tmp_path: Path
 ) -> Iterator[str]:
-    """A process with a kept alias and a model server; nothing else is there."""
+    """A process with a kept alias, with kept keys, of which there are none, and a model server."""
     folder = tmp_path / "state" / "model_gateway"
     folder.mkdir(parents=True)
     alias = ChampionAlias(folder / "champion_alias.json")
     alias.workloads.apply(added())
     alias.switch_to(promoted(freeze("tickets-1", lora_adapter(1))), contract_of(added()))
     asyncio.run(alias.keep())
+    (tmp_path / "state" / "known_keys.json").write_text("[]")
     with gateway(models_url, tmp_path) as url:
         yield url
 

@@ -35,6 +35,7 @@ from shared.problems import answer_with_problems
 from shared.producer import Producer
 from shared.service import Service, ServiceContext
 from shared.workload import Review, Workload
+from tests.servers.http import with_door
 
 SUBJECT_KEY = "a secret of the tests"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -161,6 +162,7 @@ async def running(clickhouse: ClickHouse, folder: Path, *, subject_key: str = SU
     app.include_router(service.routers[0])
     assert service.mount is not None
     service.mount(app)
+    with_door(app)
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging")
     logging = Logging(service, http, clickhouse, published)
     await logging.apply(workload_added())

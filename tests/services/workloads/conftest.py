@@ -37,6 +37,7 @@ from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
 from shared.service import ServiceContext
+from tests.servers.http import with_door
 from tests.servers.model import MODEL, model_server
 from tests.servers.views import views_as_tables
 
@@ -147,6 +148,7 @@ class Workloads:
         answer_with_problems(app)
         for router in self.service.routers:
             app.include_router(router)
+        with_door(app)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://test", timeout=60
         )

@@ -18,6 +18,7 @@ from shared.events.envelope import now, record
 from shared.kafka import Kafka
 from shared.problems import answer_with_problems
 from shared.topics import declare, topics_of
+from tests.servers.http import with_door
 from tests.shared.consuming import commit_as_another_tool, eventually, feedback, own_topic, produce, running
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -63,6 +64,7 @@ async def test_it_says_of_each_service_what_waits_and_since_when(kafka: str) -> 
     app = FastAPI()
     answer_with_problems(app)
     app.include_router(consumer_routes(ConsumerOffsets({group: [topic, "not-there-v1"]}, Kafka(kafka)), now))
+    with_door(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t", timeout=30) as http:
         found = (await http.get("/consumers")).json()
     assert [one["topic"] for one in found] == [topic, "not-there-v1"]
@@ -117,6 +119,7 @@ async def test_while_kafka_is_away_it_is_to_be_asked_again() -> None:
     app = FastAPI()
     answer_with_problems(app)
     app.include_router(consumer_routes(ConsumerOffsets({"s": ["t"]}, Kafka("127.0.0.1:9")), now))
+    with_door(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t", timeout=30) as http:
         answer = await http.get("/consumers")
     assert answer.status_code == 503

@@ -44,7 +44,7 @@ from shared.projections import Workloads
 from shared.service import ServiceContext
 from shared.service_client import ServiceClient
 from shared.topics import declare, topics_of
-from tests.servers.http import serving
+from tests.servers.http import serving, with_door
 from tests.servers.model import ROOT
 from tests.services.workloads.test_command_line import COMMAND
 from tests.shared.consuming import eventually, feedback, running
@@ -162,7 +162,7 @@ async def app(kafka: str, clickhouse: ClickHouse, tmp_path: Path) -> AsyncIterat
     answer_with_problems(app)
     for router in build(context).routers:
         app.include_router(router)
-    yield app
+    yield with_door(app)
     await broker.stop()
 
 

@@ -1,4 +1,4 @@
-"""Secrets kept in a data folder: only their owner can read them."""
+"""Secrets in files of their own: only their owner can read them."""
 
 from __future__ import annotations
 

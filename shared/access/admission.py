@@ -1,0 +1,137 @@
+"""Who asks: by the key that came with the request, or, on a laptop without keys, whoever reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.access.api_key import is_that_key, key_id_of
+from shared.access.known_keys import ASK_FOR_ONE, KnownKeys, NotAdmitted
+from shared.access.principal import HOST_PRINCIPAL, LOCAL_PRINCIPAL, Principal
+from shared.access.session import NoSession, Session, read_session
+from shared.events import AccessChanged
+from shared.files import write_atomically
+
+BEARER = "bearer "
+NO_KEY_YET = (
+    "This installation is open to a network and has no key yet: nobody comes in. "
+    "Make the first on the host of its data folder: tuneloop keys create NAME --role operator"
+)
+GOES_WITHOUT_KAFKA = timedelta(hours=1)
+"""So long a revoked key may go on opening a door that Kafka cannot tell."""
+CONFIRM_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+_events = TypeAdapter(list[AccessChanged])
+
+
+class NotKnownNow(Exception):
+    """Which keys hold is not known: nobody can come in, whoever it is. The message says why."""
+
+
+@dataclass
+class Admission:
+    """Of one process, for all its services. The keys are kept in a file too, for a start without Kafka."""
+
+    clock: Callable[[], datetime]
+    file: Path
+    beyond_loopback: bool
+    """Whether this process can be reached from other machines."""
+    keys: KnownKeys = field(default_factory=KnownKeys)
+    session_key: str = field(default="", repr=False)
+    """Signs and proves the sessions of browsers."""
+    host_key_digest: str = ""
+    """Of the key that lies on this process's host, if one does."""
+    confirmed_at: datetime | None = None
+    """When Kafka last answered to whom these keys were known; None: they are not known at all."""
+    _is_complete: bool = False
+
+    @classmethod
+    def restored(
+        cls, clock: Callable[[], datetime], file: Path, *, beyond_loopback: bool, session_key: str = ""
+    ) -> Admission:
+        """With the keys that the file has. One that cannot be read counts as none: Kafka has them all."""
+        admission = cls(clock, file, beyond_loopback, session_key=session_key)
+        try:
+            kept, at = _events.validate_json(file.read_bytes()), file.stat().st_mtime
+        except FileNotFoundError:
+            return admission
+        except ValidationError:
+            log.error("the kept keys cannot be read; nobody comes in before Kafka has told them")
+            return admission
+        for event in kept:
+            admission.keys.apply(event)
+        admission.confirmed_at = datetime.fromtimestamp(at, UTC)
+        return admission
+
+    async def on_access_changed(self, event: AccessChanged) -> None:
+        if self.keys.apply(event) and self._is_complete:
+            await self._keep()
+
+    async def completed(self) -> None:
+        """Every event that was there is applied."""
+        self._is_complete, self.confirmed_at = True, self.clock()
+        await self._keep()
+
+    async def confirm_for_ever(self, look: Callable[[], Awaitable[object]]) -> None:
+        """Looks at Kafka once a minute where there are keys; it costs nothing where there are none."""
+        while True:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            if self.keys:
+                with suppress(Exception):  # whatever it is, Kafka did not answer
+                    await look()
+                    self.confirmed_at = self.clock()
+                    os.utime(self.file)
+
+    async def _keep(self) -> None:
+        content = _events.dump_json(self.keys.all())
+        await asyncio.to_thread(write_atomically, self.file, content)
+
+    @property
+    def wants_keys(self) -> bool:
+        """Once there was a key, or where other machines reach this one, nobody comes in without one."""
+        return self.beyond_loopback or bool(self.keys)
+
+    def principal(self, authorization: str, session: str = "") -> Principal:
+        """Who sends this header, or this session where there is none. Raises NotAdmitted, NotKnownNow."""
+        if self.confirmed_at is None:
+            raise NotKnownNow("This process still reads which keys hold. Send the same again in a moment.")
+        if not self.wants_keys:
+            return LOCAL_PRINCIPAL  # OpenAI's clients send some key always
+        is_bearer = authorization[: len(BEARER)].lower() == BEARER
+        key = authorization[len(BEARER) :].strip() if is_bearer else ""
+        if self.host_key_digest and is_that_key(key, self.host_key_digest):
+            return HOST_PRINCIPAL
+        if not self.keys:
+            raise NotAdmitted(NO_KEY_YET)
+        now = self.clock()
+        if now - self.confirmed_at > GOES_WITHOUT_KAFKA:
+            raise NotKnownNow(
+                f"Kafka has not answered since {self.confirmed_at:%H:%M} UTC, so nobody knows which keys "
+                "still hold. It goes on by itself when Kafka is back."
+            )
+        if not authorization and not session:
+            raise NotAdmitted(f"Send your key as the header Authorization: Bearer tl_… {ASK_FOR_ONE}")
+        if authorization and not is_bearer:
+            raise NotAdmitted("Authorization is to be “Bearer” and your key.")
+        if key_id_of(key) is not None:
+            return self.keys.sender_of(key, now)
+        return self.session(key or session).principal
+
+    def session(self, token: str) -> Session:
+        """With what its principal may do now. Raises NotAdmitted."""
+        try:
+            found = read_session(token, self.session_key, self.clock())
+        except NoSession as over:
+            raise NotAdmitted(str(over)) from None
+        if not found.principal.key_id:
+            return found
+        return replace(found, principal=self.keys.still_admits(found.principal.key_id, self.clock()))

@@ -1,0 +1,126 @@
+"""ASGI middleware: nobody comes in unknown, and every route finds out who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request, params
+from fastapi.responses import RedirectResponse
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared.access.admission import Admission, NotKnownNow
+from shared.access.known_keys import NotAdmitted
+from shared.access.principal import Principal
+from shared.access.roles import Verb
+from shared.problems import Problem, come_again
+
+OPEN = ("/health/", "/sign-in")
+"""What an orchestrator asks, which says nothing of anybody's data, and where people come in."""
+COOKIE = "tuneloop-session"
+POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry
+_PRINCIPAL = "tuneloop.principal"
+
+
+class Door:
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self._app, self._admission = app, admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or scope["path"].startswith(OPEN):
+            await self._app(scope, receive, send)
+            return
+        try:
+            scope[_PRINCIPAL] = self._admission.principal(_header(scope, b"authorization"), session_of(scope))
+        except NotAdmitted as refused:
+            if _is_page(scope):
+                to = f"/sign-in?{urlencode({'next': scope['path']})}"
+                await RedirectResponse(to, 303)(scope, receive, send)
+                return
+            await _refuse(_unknown(str(refused)), POLICY_VIOLATION, scope, receive, send)
+        except NotKnownNow as unknown:
+            await _refuse(come_again("Keys not known", str(unknown)), TRY_AGAIN_LATER, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def principal_of(request: Request) -> Principal:
+    found: Principal = request.scope[_PRINCIPAL]
+    return found
+
+
+def admitted(request: Request, verb: Verb, workload: str | None = None) -> Principal:
+    """Who asks, if they may. Raises Problem, 403."""
+    principal = principal_of(request)
+    if not principal.may(verb):
+        raise Problem(
+            403,
+            "Not for this key",
+            f"This key is for the role “{principal.role}”, which may not {verb} here. "
+            "Whoever runs tuneloop can make another: tuneloop keys create --role",
+        )
+    if not principal.may(verb, workload):
+        raise _for_others()
+    return principal
+
+
+class May:
+    """A route's dependency: who asks, if they may do this to the workload that its address names, if any.
+
+    A workload that the body names is for the route to ask about, by `admitted`.
+    """
+
+    def __init__(self, verb: Verb, *, of_all: bool = False) -> None:
+        """`of_all`: what the route answers is of all workloads, so a key for some of them is not enough."""
+        self.verb, self._of_all = verb, of_all
+
+    async def __call__(self, request: Request) -> Principal:
+        named: Any = request.path_params.get("workload") or request.query_params.get("workload")
+        principal = admitted(request, self.verb, named)
+        if self._of_all and principal.workloads is not None:
+            raise _for_others()
+        return principal
+
+
+def may(verb: Verb, *, of_all: bool = False) -> params.Depends:
+    """Among a route's `dependencies`."""
+    return params.Depends(May(verb, of_all=of_all))
+
+
+def _is_page(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["method"] == "GET" and "text/html" in _header(scope, b"accept")
+
+
+async def _refuse(problem: Problem, code: int, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await problem.response(scope["path"])(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": code})
+
+
+def session_of(scope: Scope) -> str:
+    """What the browser sends as its session; "" if it sends none."""
+    if not (cookies := _header(scope, b"cookie")):
+        return ""
+    return cookie_parser(cookies).get(COOKIE, "")
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def _unknown(said: str) -> Problem:
+    return Problem(401, "Who asks?", said, headers={"WWW-Authenticate": "Bearer"}, code="no_admission")
+
+
+def _for_others() -> Problem:
+    return Problem(
+        403,
+        "Not for this workload",
+        "This key is for other workloads. Whoever runs tuneloop can make one for this: "
+        "tuneloop keys create --workload",
+    )

@@ -1,0 +1,38 @@
+"""What each role may do. Every route names the verb it wants, and this is the one table that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Verb(StrEnum):
+    PREDICT = "predict"
+    """Ask a workload's champion."""
+    LOG = "log"
+    """Log predictions that were answered elsewhere."""
+    FEEDBACK = "feedback"
+    """Say what users thought of an answer."""
+    REVIEW = "review"
+    """Take items of the review queue and judge them."""
+    READ = "read"
+    """See what there is: pages, lists, metrics. It shows texts of production."""
+    OPERATE = "operate"
+    """Add and retire workloads, start cycles and trainings, roll back, decide about dead letters."""
+    KEYS = "keys"
+    """Make and revoke keys."""
+
+
+class Role(StrEnum):
+    APP = "app"
+    REVIEWER = "reviewer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+
+MAY: Mapping[Role, frozenset[Verb]] = {
+    Role.APP: frozenset({Verb.PREDICT, Verb.LOG, Verb.FEEDBACK}),
+    Role.REVIEWER: frozenset({Verb.REVIEW, Verb.READ}),
+    Role.OPERATOR: frozenset(Verb),
+    Role.AUDITOR: frozenset({Verb.READ}),
+}

@@ -1,0 +1,91 @@
+"""Keys over HTTP: made, shown once, published, revoked; and who may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.access.api_key import digest_of
+from shared.events import AccessChanged
+from tests.services.workloads.conftest import Workloads
+
+WANTED = {"name": "anna", "role": "reviewer"}
+
+
+async def made(workloads: Workloads, **more: Any) -> dict[str, Any]:
+    answer = await workloads.client.post("/keys", json=WANTED | more)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_a_key_is_shown_once_and_its_digest_is_published(workloads: Workloads) -> None:
+    key = await made(workloads)
+    [event] = await workloads.publish_all()
+    assert isinstance(event, AccessChanged)
+    assert event.digest == digest_of(key["key"])
+    assert (event.key_id, event.principal, event.changed_by) == (key["key_id"], key["principal"], "local")
+    assert "anna" not in event.model_dump_json(), "who that is stands in no event"
+    listed = (await workloads.client.get("/keys")).text
+    assert key["key"][-43:] not in listed
+    assert event.digest not in listed
+    assert await workloads.publish_all() == []
+
+
+async def test_two_keys_of_one_name_are_one_principal_s(workloads: Workloads) -> None:
+    first, second, other = await made(workloads), await made(workloads), await made(workloads, name="ben")
+    assert first["principal"] == second["principal"] != other["principal"]
+    assert first["key_id"] != second["key_id"]
+
+
+async def test_a_key_that_is_stored_is_published_after_a_kill(workloads: Workloads) -> None:
+    workloads.is_down = True
+    key = await made(workloads)
+    await workloads.kill()
+    workloads.is_down = False
+    await workloads.start()
+    assert [event.key_id for event in await workloads.publish_all() if isinstance(event, AccessChanged)] == [
+        key["key_id"]
+    ]
+
+
+async def test_a_revoked_key_is_published_as_such_and_stays_listed(workloads: Workloads) -> None:
+    key = await made(workloads)
+    await workloads.publish_all()
+    for _ in range(2):  # a second time changes nothing
+        answer = await workloads.client.post(f"/keys/{key['key_id'][:6]}/revoke")
+        assert answer.status_code == 200
+        assert answer.json()["revoked_at"]
+    [event] = await workloads.publish_all()
+    assert isinstance(event, AccessChanged)
+    assert (event.revision, event.revoked_at is not None) == (2, True)
+    assert [one["key_id"] for one in (await workloads.client.get("/keys")).json()] == [key["key_id"]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "said"),
+    [
+        ({"role": "king"}, 422, "role"),
+        ({"workloads": []}, 422, "workloads"),
+        ({"workloads": ["nobody"]}, 404, "no workload “nobody”"),
+        ({"expires_in_days": 0}, 422, "expires_in_days"),
+        ({"expires_in_days": 4000}, 422, "expires_in_days"),
+        ({"name": ""}, 422, "name"),
+        ({"nonsense": 1}, 422, "nonsense"),
+    ],
+)
+async def test_what_is_wrong_with_a_wanted_key_is_said(
+    workloads: Workloads, wanted: dict[str, Any], status: int, said: str
+) -> None:
+    answer = await workloads.client.post("/keys", json=WANTED | wanted)
+    assert answer.status_code == status
+    assert said in answer.text
+    assert (await workloads.client.get("/keys")).json() == []
+
+
+async def test_an_unknown_key_cannot_be_revoked(workloads: Workloads) -> None:
+    answer = await workloads.client.post("/keys/ffffff/revoke")
+    assert answer.status_code == 404
+    assert "begins with" in answer.text

@@ -1,0 +1,95 @@
+"""Who comes in: on a laptop, with keys, before they are known, and for how long without Kafka."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.access.admission import Admission, NotKnownNow
+from shared.access.api_key import new_key
+from shared.access.known_keys import NotAdmitted
+from shared.access.principal import LOCAL_PRINCIPAL
+from tests.shared.access.test_keys import NOW, made
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+def admission(folder: Path, *, beyond_loopback: bool = False, clock: Clock | None = None) -> Admission:
+    return Admission.restored(clock or Clock(), folder / "keys.json", beyond_loopback=beyond_loopback)
+
+
+async def test_on_a_laptop_without_keys_everybody_is_its_user_whatever_key_is_sent(tmp_path: Path) -> None:
+    here = admission(tmp_path)
+    await here.completed()
+    assert here.principal("") == here.principal("Bearer sk-anything") == LOCAL_PRINCIPAL
+
+
+async def test_with_the_first_key_nobody_comes_in_without_one_and_never_again_does(tmp_path: Path) -> None:
+    here, key = admission(tmp_path), new_key()
+    await here.completed()
+    await here.on_access_changed(made(key))
+    assert here.principal(f"Bearer {key.text}").id == "p-anna"
+    assert here.principal(f"bearer  {key.text} ").id == "p-anna"
+    await here.on_access_changed(made(key, revision=2, revoked_at=NOW))
+    for sent in ("", "Bearer sk-anything", f"Basic {key.text}", key.text, f"Bearer {key.text}"):
+        with pytest.raises(NotAdmitted):
+            here.principal(sent)
+
+
+async def test_open_to_a_network_without_a_key_nobody_comes_in(tmp_path: Path) -> None:
+    here = admission(tmp_path, beyond_loopback=True)
+    await here.completed()
+    with pytest.raises(NotAdmitted, match=r"has no key yet.*tuneloop keys create"):
+        here.principal("")
+
+
+@pytest.mark.parametrize("beyond_loopback", [False, True])
+async def test_before_it_is_known_which_keys_hold_nobody_comes_in(
+    tmp_path: Path, *, beyond_loopback: bool
+) -> None:
+    """A laptop too: it may have had keys when it stopped."""
+    here, key = admission(tmp_path, beyond_loopback=beyond_loopback), new_key()
+    await here.on_access_changed(made(key))
+    for sent in ("", f"Bearer {key.text}"):
+        with pytest.raises(NotKnownNow):
+            here.principal(sent)
+    await here.completed()
+    assert here.principal(f"Bearer {key.text}").id == "p-anna"
+
+
+async def test_without_kafka_the_last_known_keys_hold_for_an_hour(tmp_path: Path) -> None:
+    key, before = new_key(), admission(tmp_path)
+    await before.on_access_changed(made(key))
+    await before.completed()
+    os.utime(tmp_path / "keys.json", (NOW.timestamp(), NOW.timestamp()))
+    clock = Clock()
+    after = admission(tmp_path, clock=clock)
+    assert after.principal(f"Bearer {key.text}").id == "p-anna"
+    clock.time += timedelta(hours=1)
+    after.principal(f"Bearer {key.text}")
+    clock.time += timedelta(seconds=1)
+    with pytest.raises(NotKnownNow, match="Kafka has not answered since 00:00 UTC"):
+        after.principal(f"Bearer {key.text}")
+
+
+async def test_a_file_that_cannot_be_read_opens_nothing(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("[{]")
+    with pytest.raises(NotKnownNow):
+        admission(tmp_path).principal("")
+
+
+async def test_the_kept_keys_open_nothing_to_who_reads_them(tmp_path: Path) -> None:
+    here, key = admission(tmp_path), new_key()
+    await here.completed()
+    await here.on_access_changed(made(key))
+    assert key.key_id in (tmp_path / "keys.json").read_text()
+    assert key.text[-43:] not in (tmp_path / "keys.json").read_text()
