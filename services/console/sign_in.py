@@ -11,11 +11,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.console.templating import Render
 from shared.access.admission import Admission, NotKnownNow
-from shared.access.door import COOKIE
+from shared.access.door import COOKIE, nobody_now
 from shared.access.known_keys import NotAdmitted
 from shared.access.session import LASTS, Session, signed
 from shared.http_doors.form_route import FormRoute
-from shared.problems import come_again
 
 STYLE = files("services.console.pages") / "console.css"
 CANDIDATE = re.compile(r"/candidates/[A-Za-z0-9._:-]{1,128}")
@@ -42,7 +41,7 @@ def sign_in_routes(admission: Admission, render: Render) -> APIRouter:
         except NotAdmitted as refused:
             return _page(next, str(refused), 401)
         except NotKnownNow as unknown:
-            raise come_again("Keys not known", str(unknown)) from None
+            raise nobody_now(str(unknown)) from None
         answer = RedirectResponse(_place(next), 303)
         answer.set_cookie(
             COOKIE,

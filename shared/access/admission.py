@@ -25,6 +25,8 @@ NO_KEY_YET = (
     "This installation is open to a network and has no key yet: nobody comes in. "
     "Make the first on the host of its data folder: tuneloop keys create NAME --role operator"
 )
+KNOWN_KEYS = "known_keys.json"
+"""The file of that name in the process's state folder."""
 GOES_WITHOUT_KAFKA = timedelta(hours=1)
 """So long a revoked key may go on opening a door that Kafka cannot tell."""
 CONFIRM_SECONDS = 60.0
@@ -34,7 +36,10 @@ _events = TypeAdapter(list[AccessChanged])
 
 
 class NotKnownNow(Exception):
-    """Which keys hold is not known: nobody can come in, whoever it is. The message says why."""
+    """Nobody can come in at present, whoever it is: there is no key yet, or which keys hold is not known.
+
+    The message says why, and what to do.
+    """
 
 
 @dataclass
@@ -110,8 +115,7 @@ class Admission:
         key = authorization[len(BEARER) :].strip() if is_bearer else ""
         if self.host_key_digest and is_that_key(key, self.host_key_digest):
             return HOST_PRINCIPAL
-        if not self.keys:
-            raise NotAdmitted(NO_KEY_YET)
+        self.needs_first_key()
         now = self.clock()
         if now - self.confirmed_at > GOES_WITHOUT_KAFKA:
             raise NotKnownNow(
@@ -125,6 +129,11 @@ class Admission:
         if key_id_of(key) is not None:
             return self.keys.sender_of(key, now)
         return self.session(key or session).principal
+
+    def needs_first_key(self) -> None:
+        """Raises NotKnownNow where other machines reach this one and no key was ever made."""
+        if self.confirmed_at is not None and self.beyond_loopback and not self.keys:
+            raise NotKnownNow(NO_KEY_YET)
 
     def session(self, token: str) -> Session:
         """With what its principal may do now. Raises NotAdmitted."""

@@ -16,7 +16,7 @@ from shared.access.principal import Principal
 from shared.access.roles import Verb
 from shared.problems import Problem, come_again
 
-OPEN = ("/health/", "/sign-in")
+HEALTH, SIGN_IN = "/health/", "/sign-in"
 """What an orchestrator asks, which says nothing of anybody's data, and where people come in."""
 COOKIE = "tuneloop-session"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry
@@ -28,11 +28,15 @@ class Door:
         self._app, self._admission = app, admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"].startswith(OPEN):
+        if scope["type"] == "lifespan" or scope["path"].startswith(HEALTH):
             await self._app(scope, receive, send)
             return
         try:
-            scope[_PRINCIPAL] = self._admission.principal(_header(scope, b"authorization"), session_of(scope))
+            if scope["path"].startswith(SIGN_IN):
+                self._admission.needs_first_key()
+            else:
+                sent = _header(scope, b"authorization"), session_of(scope)
+                scope[_PRINCIPAL] = self._admission.principal(*sent)
         except NotAdmitted as refused:
             if _is_page(scope):
                 to = f"/sign-in?{urlencode({'next': scope['path']})}"
@@ -40,7 +44,7 @@ class Door:
                 return
             await _refuse(_unknown(str(refused)), POLICY_VIOLATION, scope, receive, send)
         except NotKnownNow as unknown:
-            await _refuse(come_again("Keys not known", str(unknown)), TRY_AGAIN_LATER, scope, receive, send)
+            await _refuse(nobody_now(str(unknown)), TRY_AGAIN_LATER, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -111,6 +115,10 @@ def _header(scope: Scope, wanted: bytes) -> str:
         if name == wanted:
             return str(value.decode("latin-1"))
     return ""
+
+
+def nobody_now(said: str) -> Problem:
+    return come_again("Nobody comes in now", said)
 
 
 def _unknown(said: str) -> Problem:

@@ -36,6 +36,10 @@ class KnownKeys:
     def __bool__(self) -> bool:
         return bool(self._held)
 
+    def any_opens(self, at: datetime) -> bool:
+        """Whether somebody could come in at that moment."""
+        return any(_holds(one, at) for one in self._held.values())
+
     def sender_of(self, key: str, at: datetime) -> Principal:
         """Who sends this key at that moment. Raises NotAdmitted."""
         held = self._held.get(key_id_of(key) or "")
@@ -57,3 +61,7 @@ class KnownKeys:
             raise NotAdmitted(f"The key {held.key_id} expired on {held.expires_at:%Y-%m-%d}. {ASK_FOR_ONE}")
         workloads = None if held.workloads is None else frozenset(held.workloads)
         return Principal(held.principal, held.role, workloads, held.key_id)
+
+
+def _holds(key: AccessChanged, at: datetime) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > at)

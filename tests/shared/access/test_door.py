@@ -1,0 +1,73 @@
+"""The door of a process that other machines reach, before and after its first key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from shared.access.admission import Admission
+from shared.access.api_key import new_key
+from shared.access.door import Door, may
+from shared.access.roles import Role, Verb
+from shared.http_conventions import HttpSettings, follow_http_conventions, guard
+from shared.problems import answer_with_problems
+from tests.shared.access.test_admission import admission
+from tests.shared.access.test_keys import made
+
+PAGE = {"accept": "text/html"}
+
+
+def asking(admission: Admission) -> httpx.AsyncClient:
+    app = FastAPI()
+    answer_with_problems(app)
+
+    @app.get("/sign-in")
+    @app.get("/health/live")
+    async def open_to_all() -> str:
+        return "open"
+
+    @app.get("/read", dependencies=[may(Verb.READ)])
+    async def read() -> str:
+        return "read"
+
+    app.add_middleware(Door, admission=admission)
+    follow_http_conventions(app, HttpSettings())
+    guard(app, HttpSettings())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+
+
+async def test_before_the_first_key_nothing_but_health_is_answered_and_it_says_how_to_make_one(
+    tmp_path: Path,
+) -> None:
+    here = admission(tmp_path, beyond_loopback=True)
+    await here.completed()
+    async with asking(here) as client:
+        assert (await client.get("/health/live")).status_code == 200
+        for path, headers in (
+            ("/read", {}),
+            ("/read", PAGE),
+            ("/read", {"authorization": f"Bearer {new_key().text}"}),
+            ("/sign-in", PAGE),
+            ("/nowhere", {}),
+        ):
+            answer = await client.get(path, headers=headers)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2"), path
+            assert "tuneloop keys create NAME --role operator" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
+async def test_with_it_whoever_has_one_comes_in_and_all_others_are_asked_who_they_are(
+    tmp_path: Path, role: Role
+) -> None:
+    here, key = admission(tmp_path, beyond_loopback=True), new_key()
+    await here.completed()
+    await here.on_access_changed(made(key, role=role))
+    async with asking(here) as client:
+        assert (await client.get("/sign-in")).status_code == 200
+        assert (await client.get("/read")).status_code == 401
+        assert (await client.get("/read", headers=PAGE)).headers["location"] == "/sign-in?next=%2Fread"
+        known = {"authorization": f"Bearer {key.text}"}
+        assert (await client.get("/read", headers=known)).status_code == 200
