@@ -21,12 +21,19 @@ class Installation:
     gateway_url: str = ""
     key: str = field(default="", repr=False)
     """What is sent as the key; empty: none."""
+    ca: str = ""
+    """A PEM file with certificates that its own is verified by, besides those the system trusts."""
 
     def review_page(self, workload: str) -> str:
         """Where people review, in words."""
         if self.console_url:
             return f"{self.console_url}/review?workload={workload}"
         return "the console's page Review"
+
+
+def names_a_url(url: str | None, data: Path | None, environment: Mapping[str, str]) -> bool:
+    """Whether it is one somewhere, and not what runs over a folder here."""
+    return bool(url or (data is None and environment.get("TUNELOOP_URL")))
 
 
 def installation(url: str | None, data: Path | None, environment: Mapping[str, str]) -> Installation:
@@ -40,7 +47,7 @@ def installation(url: str | None, data: Path | None, environment: Mapping[str, s
     if url:
         if not url.startswith(("http://", "https://")):
             raise ExpectedError(f"“{url}” is not an address. {NAME_ONE} It begins with http:// or https://.")
-        return Installation(url.rstrip("/"), key=_key(environment))
+        return Installation(url.rstrip("/"), key=_key(environment), ca=environment.get("TUNELOOP_CA", ""))
     try:
         from deploy.laptop.running import running  # the image of a service holds no laptop
     except ModuleNotFoundError:

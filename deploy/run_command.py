@@ -21,6 +21,7 @@ from deploy.follow import Follower
 from deploy.installation import DATA, Installation, installation
 from deploy.terminal import Terminal
 from deploy.workloads_client import WorkloadsClient
+from shared.http_tls import CannotUseTls, trusted_with
 from shared.model_server import ModelServerDown
 from shared.service_client import ServiceAway, ServiceClient, ServiceRefused
 
@@ -38,6 +39,7 @@ Why = Annotated[str, typer.Option("--reason", help="Kept with what follows from 
 ASKED = "asked for on the command line"
 EXPECTED = (
     ExpectedError,
+    CannotUseTls,
     ServiceAway,
     ServiceRefused,
     ModelServerDown,
@@ -52,7 +54,8 @@ async def asking(
     context: typer.Context, data: Path | None
 ) -> AsyncIterator[tuple[WorkloadsClient, Installation]]:
     where = installation(context.obj, data, os.environ)
-    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS, key=where.key) as service:
+    tls = trusted_with(where.ca)
+    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS, key=where.key, tls=tls) as service:
         yield WorkloadsClient(service), where
 
 

@@ -1,4 +1,4 @@
-"""`python -m services NAME… [--host H] [--port P]`: runs services against the four addresses."""
+"""`python -m services NAME… [--host H …] [--port P]`: runs services against the four addresses."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from shared.clickhouse import CannotUseClickHouse
 from shared.files import CannotUseFiles
 from shared.flow import FLOW
 from shared.http_doors.tracebacks import once_per_minute
+from shared.http_tls import CannotUseTls
 from shared.jobs.gpus import TooFewGpus
 from shared.kafka import CannotUseKafka
 from shared.loopback import NAME, CannotListen, no_proxy_for_loopback
@@ -28,6 +29,7 @@ REFUSALS = (
     CannotUseFiles,
     CannotUseKafka,
     CannotUseKeys,
+    CannotUseTls,
     TooFewGpus,
 )
 """What waiting would not help. Each says in one line what to do."""
@@ -36,7 +38,11 @@ REFUSALS = (
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument("names", nargs="+", choices=sorted(FLOW), metavar="NAME", help=", ".join(FLOW))
-    parser.add_argument("--host", default=NAME, help="localhost is IPv4's and IPv6's loopback")
+    parser.add_argument(
+        "--host",
+        action="append",
+        help="localhost, IPv4's and IPv6's loopback, is the default; repeat it for more addresses",
+    )
     parser.add_argument("--port", type=int, default=8080)
     arguments = parser.parse_args()
     logging.basicConfig(
@@ -50,7 +56,7 @@ def main() -> int:
     logging.getLogger("kafka").setLevel(logging.WARNING)
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
-        uvloop.run(run(arguments.names, Addresses(), arguments.host, arguments.port))
+        uvloop.run(run(arguments.names, Addresses(), arguments.host or [NAME], arguments.port))
     except REFUSALS as refusal:
         print(refusal, file=sys.stderr)
         return 1

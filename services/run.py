@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from services.gate import Gate, Openings
 from services.readiness import Readiness
 from services.stack import Stack
 from shared import VERSION
-from shared.access.admission import Admission
+from shared.access.admission import KNOWN_KEYS, Admission
 from shared.access.api_key import digest_of
 from shared.access.door import Door, may
 from shared.access.host_key import ensure_host_key
@@ -27,18 +28,20 @@ from shared.addresses import Addresses
 from shared.events.envelope import now
 from shared.http_conventions import TRACES_ONLY, HttpSettings, follow_http_conventions, guard
 from shared.http_server import HttpServer, server_config
+from shared.http_tls import tls_beyond_loopback
 from shared.loopback import bound_sockets, is_loopback
 from shared.problems import answer_with_problems, come_again
 
 KEEPER = "workloads"
 """The service that makes keys: on its host lies one that makes the first."""
-KNOWN_KEYS = "known_keys.json"
 
 
-async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) -> None:
+async def run(names: Sequence[str], addresses: Addresses, hosts: Sequence[str], port: int) -> None:
     """Runs the named services until SIGTERM or SIGINT; `/health/ready` says when they can be asked."""
     registry = CollectorRegistry()
-    sockets = bound_sockets(host, port)
+    sockets = bound_sockets(hosts[0], port, *hosts[1:])
+    beyond_loopback = not is_loopback(sockets)
+    tls = tls_beyond_loopback(HttpSettings()) if beyond_loopback else None
     stopping = asyncio.Event()
 
     def stop() -> None:
@@ -51,7 +54,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
     admission = Admission.restored(
         now,
         addresses.state_folder / KNOWN_KEYS,
-        beyond_loopback=not is_loopback(sockets),
+        beyond_loopback=beyond_loopback,
         session_key=addresses.session_key,
     )
     if KEEPER in names:
@@ -59,7 +62,7 @@ async def run(names: Sequence[str], addresses: Addresses, host: str, port: int) 
     stack = Stack(names, addresses, registry, admission)
     openings = Openings(stack.services)
     readiness = Readiness(answers_at_once=openings.all_open, now=now())
-    server = make_server(_app(stack, openings, readiness, registry, admission))
+    server = make_server(_app(stack, openings, readiness, registry, admission), tls)
 
     async def start() -> None:
         await stack.start(openings.open, lambda what, why: readiness.waits_for(what, why, now()))
@@ -116,9 +119,9 @@ def _app(
     return app
 
 
-def make_server(app: FastAPI) -> HttpServer:
+def make_server(app: FastAPI, tls: ssl.SSLContext | None = None) -> HttpServer:
     """Told to stop it answers what it is asked already, and waits for nobody longer than a few seconds."""
-    return HttpServer(server_config(app, LAST_ANSWERS_SECONDS))
+    return HttpServer(server_config(app, LAST_ANSWERS_SECONDS), tls)
 
 
 def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry) -> APIRouter:

@@ -36,6 +36,14 @@ class HttpSettings(BaseSettings):
     """Names that this process is asked by besides localhost and IP addresses, separated by commas and without
     ports, such as tuneloop.example.org. By another name only /health is answered: a web page can have its own
     name mean this machine."""
+    tls_certificate: str = ""
+    """A PEM file with this process's certificate, and after it those that vouch for it. With it addresses
+    beyond loopback are served by TLS; loopback stays plain HTTP. Read when the process starts."""
+    tls_key: str = ""
+    """A PEM file with its private key, without a passphrase: its mode protects it."""
+    plain: bool = False
+    """Whether addresses beyond loopback are served by plain HTTP, over which whoever reads along has every
+    key that is sent: for a network of its own behind a proxy that speaks TLS."""
 
     @property
     def origins(self) -> frozenset[bytes]:

@@ -1,17 +1,22 @@
 """uvicorn's server, which ticks once a second instead of ten times, and stops at once when it is told to.
 
-At each tick it ends the connections of clients that are too slow.
+At each tick it ends the connections of clients that are too slow. It speaks TLS beyond loopback, and plain
+HTTP on it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from contextlib import suppress
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from shared.http_doors.patient_protocol import PatientProtocol
+from shared.http_doors.slow_requests import HEAD_SECONDS
+from shared.loopback import is_loopback
 
 TICK_SECONDS = 1.0
 KEEP_ALIVE_SECONDS = 75  # longer than clients keep a connection: who closes first must not be us
@@ -19,9 +24,28 @@ MOST_WEBSOCKET_BYTES = 1 << 20
 
 
 class HttpServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(config)
+        self._tls = tls
         self._told = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        given = sockets or []
+        outer = [one for one in given if self._tls is not None and not is_loopback([one])]
+        await super().startup([one for one in given if one not in outer])
+        loop = asyncio.get_running_loop()
+        for one in outer:
+            serving = await loop.create_server(
+                self._protocol,
+                sock=one,
+                ssl=self._tls,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=HEAD_SECONDS,
+            )
+            self.servers.append(serving)
+
+    def _protocol(self) -> PatientProtocol:
+        return PatientProtocol(self.config, self.server_state, self.lifespan.state)
 
     def stop(self) -> None:
         """Takes nothing new, and ends when what is asked already is answered."""

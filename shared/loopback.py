@@ -25,12 +25,12 @@ def loopback_addresses() -> tuple[str, ...]:
     return (IPV4, IPV6)
 
 
-def bound_sockets(host: str, port: int) -> list[socket.socket]:
-    """Sockets on one port of `host`, to be listened on; 0 is any free port.
+def bound_sockets(host: str, port: int, *others: str) -> list[socket.socket]:
+    """Sockets on one port of `host` and of the `others`, to be listened on; 0 is any free port.
 
     `localhost` is every loopback address: some programs take it for IPv6's first. Raises CannotListen.
     """
-    addresses = loopback_addresses() if host == NAME else (host,)
+    addresses = [one for name in (host, *others) for one in _addresses(name)]
     for _ in range(TRIES if port == 0 else 1):
         sockets: list[socket.socket] = []
         try:
@@ -45,7 +45,12 @@ def bound_sockets(host: str, port: int) -> list[socket.socket]:
             return sockets
     if reason.errno == errno.EADDRINUSE:
         raise CannotListen(f"port {port} is taken: stop what listens there, or choose another --port")
-    raise CannotListen(f"port {port} of {host} cannot be had ({reason.strerror}): choose another --port")
+    where = " and ".join((host, *others))
+    raise CannotListen(f"port {port} of {where} cannot be had ({reason.strerror}): choose another --port")
+
+
+def _addresses(host: str) -> tuple[str, ...]:
+    return loopback_addresses() if host == NAME else (host,)
 
 
 def is_loopback(sockets: Iterable[socket.socket]) -> bool:

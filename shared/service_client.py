@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -35,8 +36,12 @@ class ServiceClient:
     What http_proxy in the environment says is followed for other machines, never for this one.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float = 30.0, key: str = "") -> None:
+    def __init__(
+        self, url: str, *, timeout_seconds: float = 30.0, key: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        """`tls`: whom to trust where `url` is https; None: whom this machine trusts."""
         self.url = url.rstrip("/")
+        self._tls = tls
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
@@ -71,7 +76,9 @@ class ServiceClient:
         headers = {"Authorization": f"Bearer {key}"} if key else self._headers
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=self._timeout, trust_env=not is_this_machine(self.url)
+                connector=aiohttp.TCPConnector(ssl=self._tls or True),
+                timeout=self._timeout,
+                trust_env=not is_this_machine(self.url),
             )
         try:
             async with self._session.request(
@@ -102,6 +109,8 @@ async def _problem(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
 
 
 def _why(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted here: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
         return "connection refused" if isinstance(cause, ConnectionRefusedError) else str(cause)

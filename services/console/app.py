@@ -20,6 +20,7 @@ from shared.consumer import Handler, Sample
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
 from shared.flow import FLOW
+from shared.http_tls import trusted_with
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 from shared.service_client import ServiceClient
@@ -29,10 +30,9 @@ def build(context: ServiceContext) -> Service:
     settings = Settings()
     feed, known, champions = Feed(), Workloads(), Champions()
     handlers = Handlers(feed, known, champions)
-    human_review, workloads = (
-        ServiceClient(settings.human_review_url),
-        ServiceClient(settings.workloads_url),
-    )
+    tls = trusted_with(settings.services_ca)
+    human_review = ServiceClient(settings.human_review_url, tls=tls)
+    workloads = ServiceClient(settings.workloads_url, tls=tls)
     parts = Parts(
         known,
         champions,

@@ -14,3 +14,5 @@ class Settings(BaseSettings):
     """Where human_review gives out what is to be reviewed, and takes reviews."""
     workloads_url: str = "http://127.0.0.1:8081"
     """Where workloads says how each stands, and starts a cycle or a rollback."""
+    services_ca: str = ""
+    """A PEM file with the certificates by which these two are verified, besides those the system trusts."""

@@ -40,7 +40,9 @@ class Doors:
         problem = None
         if host not in self._known and not self._is_own(host) and not scope["path"].startswith(HEALTH):
             problem = not_our_name()
-        elif origin is not None and not may_speak(origin, host, self._origins):
+        elif origin is not None and not may_speak(
+            origin, host, self._origins, is_tls=scope["scheme"] in ("https", "wss")
+        ):
             problem = foreign_page()
         if scope["type"] == "websocket":
             if problem is None:

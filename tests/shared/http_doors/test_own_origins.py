@@ -32,3 +32,9 @@ def test_every_other_origin_is_foreign(origin: bytes) -> None:
 def test_a_listed_origin_may_speak_and_a_star_lists_all() -> None:
     assert may_speak(b"https://app.example.org", HOST, {b"https://app.example.org"})
     assert may_speak(b"http://anybody.example", HOST, {b"*"})
+
+
+def test_by_tls_a_page_that_came_by_plain_http_is_not_ours() -> None:
+    assert is_same_origin(b"https://" + HOST, HOST, is_tls=True)
+    assert not is_same_origin(b"http://" + HOST, HOST, is_tls=True)
+    assert not may_speak(b"http://" + HOST, HOST, set(), is_tls=True)
