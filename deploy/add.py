@@ -57,7 +57,7 @@ async def add(
         end = ending(added.name, round_)
         if end.exit_code == 0 and where.gateway_url:
             with stages.stage("gateway", "opening") as stage:
-                await _until_open(where.gateway_url, added.name)
+                await _until_open(where, added.name)
                 stage.sentence = f'ask {where.gateway_url}/v1 for the model "{added.name}"'
     if console.is_terminal:  # in a pipe every line stands there already
         console.print(stages.summary(), highlight=False)
@@ -81,10 +81,11 @@ def _content(what: str, file: Path) -> bytes:
         raise ExpectedError(f"{what} {file}: cannot be read ({error.strerror}).") from None
 
 
-async def _until_open(gateway_url: str, name: str) -> None:
+async def _until_open(where: Installation, name: str) -> None:
     """The gateway has its champion a moment after the verdict. Raises ExpectedError if it has not."""
+    gateway = ServiceClient(where.gateway_url, key=where.key)
     try:
-        async with asyncio.timeout(OPEN_SECONDS), ServiceClient(gateway_url) as gateway:
+        async with asyncio.timeout(OPEN_SECONDS), gateway:
             while True:
                 try:
                     if name in {row["id"] for row in (await gateway.ask("GET", "/v1/models"))["data"]}:
@@ -94,5 +95,5 @@ async def _until_open(gateway_url: str, name: str) -> None:
                 await asyncio.sleep(0.5)
     except TimeoutError:
         raise ExpectedError(
-            f"The gateway at {gateway_url} does not list {name} yet. Check again later: tuneloop status"
+            f"The gateway at {where.gateway_url} does not list {name} yet. Check again later: tuneloop status"
         ) from None

@@ -64,6 +64,17 @@ def up(
         bool,
         typer.Option("--fsync", help="Acknowledge records when they are on the disk: for power failures."),
     ] = False,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="An address of this machine on which others reach gateway and console, too: with keys, and "
+            "by TLS (HTTP_TLS_CERTIFICATE, HTTP_TLS_KEY)."
+        ),
+    ] = "",
+    plain_http: Annotated[
+        bool,
+        typer.Option("--plain-http", help="No TLS there: whoever reads along has every key that is sent."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Start everything and keep it running until Ctrl-C. Data survive in the data folder.
@@ -76,14 +87,14 @@ def up(
 
     settings = LaptopSettings(
         data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port, models_port=models_port,
-        gateway_port=gateway_port, services_port=services_port, fsync=fsync,
+        gateway_port=gateway_port, services_port=services_port, fsync=fsync, host=host, is_plain=plain_http,
     )  # fmt: skip
 
     async def keep_running() -> None:
         async with start_laptop(settings, _show_step) as laptop:
             terminal.print(
-                f"\n[bold]tuneloop is up[/]\n  console   {laptop.services_url}\n"
-                f"  gateway   {laptop.gateway_url}/v1\n"
+                f"\n[bold]tuneloop is up[/]\n  console   {laptop.shown_services_url}\n"
+                f"  gateway   {laptop.shown_gateway_url}/v1\n"
                 f"  Kafka     {laptop.addresses.kafka_bootstrap_servers}\nCtrl-C stops it.",
                 highlight=False,
             )

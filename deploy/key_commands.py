@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,14 +15,20 @@ from pydantic import BaseModel, TypeAdapter
 
 from deploy.endings import Ending
 from deploy.expected_error import ExpectedError
-from deploy.run_command import Debug, Json, System, asking, run, terminal
+from deploy.installation import DATA, names_a_url
+from deploy.run_command import Debug, Json, System, asking, errors, run, terminal
 from deploy.tables import print_table
 from deploy.workloads_client import as_json
 from shared.access.roles import Role
+from shared.service_client import ServiceClient, ServiceRefused
 
 key_app = typer.Typer(no_args_is_help=True, help="Keys: who may come in, and do what.")
 COLUMNS = ("key", "whose", "role", "workloads", "until", "principal")
 ALL, NEVER = "*", "never"
+NO_KEY = "none"
+"""What is no key of anybody's."""
+TRIES, PAUSE_SECONDS = 100, 0.2
+"""How long a key may take until `workloads` takes the wish for it, and until it knows it by way of Kafka."""
 
 
 class Key(BaseModel):
@@ -59,7 +70,10 @@ def create(
     in_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a key. It is shown this once: keep it where secrets are kept."""
+    """Make a key. It is shown this once: keep it where secrets are kept.
+
+    Where nothing runs over the data folder, what keeps keys is started for it and stopped again.
+    """
 
     async def made() -> Ending | None:
         wanted = {
@@ -68,8 +82,9 @@ def create(
             "workloads": _workloads(role, workloads or []),
             "expires_in_days": _days(expires),
         }
-        async with asking(context, data) as (client, _):
-            answer = await client.service.ask("POST", "/keys", body=wanted)
+        async with _where_keys_are_made(context, data), asking(context, data) as (client, _):
+            answer = await _asked_until_taken(client.service, wanted)
+            await _until_it_opens(client.service, answer["key"])
         if in_json:
             typer.echo(as_json(answer))
             return None
@@ -120,6 +135,51 @@ def revoke(
         return Ending(f"The key {ended.key_id} of {ended.name} is revoked.")
 
     run(revoked(), debug)
+
+
+@asynccontextmanager
+async def _where_keys_are_made(context: typer.Context, data: Path | None) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        if not names_a_url(context.obj, data, os.environ):
+            with suppress(ModuleNotFoundError):  # the image of a service holds no laptop
+                from deploy.laptop.key_desk import key_desk
+
+                await stack.enter_async_context(key_desk((data or DATA).resolve(), _say))
+        yield
+
+
+def _say(step: str, detail: str) -> None:
+    errors.print(f"{step:<12} {detail}", soft_wrap=True, highlight=False, markup=False)
+
+
+async def _asked_until_taken(service: ServiceClient, wanted: dict[str, Any]) -> Any:
+    """A service that has just started decides a moment later. Raises ServiceAway, ServiceRefused."""
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return await service.ask("POST", "/keys", body=wanted)
+        except ServiceRefused as refused:
+            if tries_left == 0 or not refused.is_for_now:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
+    return None
+
+
+async def _until_it_opens(service: ServiceClient, key: str) -> None:
+    """Whoever is shown a key may use it at once, and no other. Raises ServiceAway, ExpectedError."""
+    for _ in range(TRIES):
+        if not await _is_admitted(service, NO_KEY) and await _is_admitted(service, key):
+            return
+        await asyncio.sleep(PAUSE_SECONDS)
+    raise ExpectedError("The key is made and not known yet. It opens as soon as Kafka has told of it.")
+
+
+async def _is_admitted(service: ServiceClient, key: str) -> bool:
+    """Before its first key a laptop admits everybody."""
+    try:
+        await service.ask("GET", "/keys", key=key)
+    except ServiceRefused as refused:
+        return refused.status == 403  # it is known, and not for keys
+    return True
 
 
 def _workloads(role: Role, named: list[str]) -> list[str] | None:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import ssl
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -22,7 +23,7 @@ from shared import VERSION
 from shared.access.admission import KNOWN_KEYS, Admission
 from shared.access.api_key import digest_of
 from shared.access.door import Door, may
-from shared.access.host_key import ensure_host_key
+from shared.access.host_key import ensure_host_key, host_key_file
 from shared.access.roles import Verb
 from shared.addresses import Addresses
 from shared.events.envelope import now
@@ -57,8 +58,9 @@ async def run(names: Sequence[str], addresses: Addresses, hosts: Sequence[str], 
         beyond_loopback=beyond_loopback,
         session_key=addresses.session_key,
     )
-    if KEEPER in names:
-        admission.host_key_digest = digest_of(ensure_host_key(addresses.state_folder))
+    if KEEPER in names or addresses.host_key_file:
+        host_key = Path(addresses.host_key_file or host_key_file(addresses.state_folder))
+        admission.host_key_digest = digest_of(ensure_host_key(host_key))
     stack = Stack(names, addresses, registry, admission)
     openings = Openings(stack.services)
     readiness = Readiness(answers_at_once=openings.all_open, now=now())

@@ -32,6 +32,9 @@ class Addresses(BaseSettings):
     adapters_public_key: str = ""
     """A PEM file with the public key that adapters are verified by before a model server loads them, or a
     folder of such files: the new key and the old one. Empty: adapters need no signature."""
+    host_key_file: str = ""
+    """A file with a key that opens everything in this process, made where it is missing. Empty: `host-key` in
+    the state folder of `workloads`, and none elsewhere. Whoever may read it makes the first key."""
     session_key: str = Field(default="", repr=False)
     """A secret of all services, the same for all: browsers that signed in hold a session signed by it. Empty:
     nobody can sign in to the console, once there are keys."""

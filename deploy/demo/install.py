@@ -22,8 +22,8 @@ NAME = "licences"
 
 async def install_demo(laptop: Running, console: Console) -> None:
     """Adds it unless it is there already, and follows its first training."""
-    where = Installation(laptop.services_url, laptop.services_url, laptop.gateway_url)
-    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS) as service:
+    where = Installation(laptop.services_url, laptop.services_url, laptop.gateway_url, laptop.host_key())
+    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS, key=where.key) as service:
         workloads = WorkloadsClient(service)
         if NAME in {one.name for one in await workloads.listed()}:
             return

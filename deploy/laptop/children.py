@@ -14,6 +14,7 @@ from deploy.laptop.running import state_of
 from deploy.laptop.supervisor import Child
 from deploy.laptop.vllm import ENVIRONMENT as VLLM_ENVIRONMENT
 from deploy.laptop.vllm import PATIENCE_SECONDS, vllm_command
+from shared.access.host_key import host_key_file
 from shared.addresses import Addresses
 from shared.flow import FLOW
 from shared.kafka import Kafka
@@ -38,6 +39,8 @@ SIGNS = ("RETRAINING_SIGNING_KEY", "SHADOW_DEPLOYMENT_SIGNING_KEY")
 """Who is told the private key. All who verify are told the public one."""
 ASKED_OVER_HTTP = ("HUMAN_REVIEW_URL", "WORKLOADS_URL")
 """Whom the console asks."""
+NO_MODELS = "http://127.0.0.1:9"
+"""Where none is started and none is named: nobody answers at the port `discard`."""
 GATEWAY = "model_gateway"
 OTHERS = tuple(name for name in FLOW if name != GATEWAY)
 
@@ -54,6 +57,12 @@ class Place:
     vllm: Path | None = None
     """An interpreter whose vLLM serves in place of our model server."""
     vllm_gpu_share: str = ""
+    host: str = ""
+    """An address besides loopback on which gateway and services listen; nothing else ever does."""
+    is_plain: bool = False
+    """Whether they speak plain HTTP there."""
+    services: Sequence[str] = OTHERS
+    """Which run in the process `services`."""
 
     @property
     def passwords(self) -> Path:
@@ -77,6 +86,13 @@ class Place:
 
     def url(self, name: str) -> str:
         return f"http://{IPV4}:{self.ports[name]}"
+
+    def shown_url(self, name: str) -> str:
+        """By which people reach it."""
+        if not self.host:
+            return self.url(name)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'http' if self.is_plain else 'https'}://{host}:{self.ports[name]}"
 
     def state(self, process: str) -> Path:
         return state_of(self.data, process)
@@ -104,7 +120,7 @@ def addresses(
             if "clickhouse" in here
             else environment["CLICKHOUSE_URL"]
         ),
-        models_url=place.url("models") if "models" in here else environment["MODELS_URL"],
+        models_url=place.url("models") if "models" in here else environment.get("MODELS_URL") or NO_MODELS,
         files_uri=environment.get("FILES_URI") or (place.data / "files").as_uri(),
         # Training reads what our model server serves; what another one serves comes from where it says.
         base_models=str(place.models) if "models" in here else environment.get("BASE_MODELS", ""),
@@ -126,8 +142,10 @@ def children(place: Place, where: Addresses) -> list[Child]:
     """Everything to start: servers first, then those who need them."""
     makers = {"kafka": _kafka, "clickhouse": _clickhouse, "models": _models}
     servers = [make(place, where) for name, make in makers.items() if name in place.ports]
-    ours = [_services(place, where, "gateway", [GATEWAY]), _services(place, where, "services", OTHERS)]
-    return servers + ours
+    ours = {"gateway": [GATEWAY], "services": place.services}
+    return servers + [
+        _services(place, where, one, names) for one, names in ours.items() if one in place.ports
+    ]
 
 
 def _kafka(place: Place, where: Addresses) -> Child:
@@ -160,10 +178,14 @@ def _server(name: str, place: Place, is_ready: Callable[[], Awaitable[bool]], *a
 
 
 def _services(place: Place, where: Addresses, process: str, names: Sequence[str]) -> Child:
-    command = [sys.executable, "-m", "services", *names, "--host", NAME, "--port", str(place.ports[process])]
+    command = [sys.executable, "-m", "services", *names, "--port", str(place.ports[process]), "--host", NAME]
+    command += ["--host", place.host] if place.host else []
     told = where.model_copy(update={"state_folder": place.state(process)})
     environment = {name.upper(): str(value) for name, value in told.model_dump().items()}
     environment |= {name: place.url("services") for name in ASKED_OVER_HTTP}
+    environment["HOST_KEY_FILE"] = str(host_key_file(place.state("services")))
+    if place.is_plain:
+        environment["HTTP_PLAIN"] = "true"
     if GATEWAY not in names and where.adapters_public_key == str(place.public_key):
         environment |= {name: str(place.signing_key) for name in SIGNS}
     is_ready = partial(http_answers, f"{place.url(process)}/health/ready")

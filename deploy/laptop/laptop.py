@@ -11,17 +11,19 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from deploy.laptop.base_model import BaseModelMissing
-from deploy.laptop.children import Place, addresses, children, started_here
+from deploy.laptop.children import OTHERS, Place, addresses, children, started_here
 from deploy.laptop.clickhouse.users import ensure_passwords
 from deploy.laptop.data_folder import ensure_data_folder, saying_the_way_out
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
 from deploy.laptop.log_files import last_line, open_log
 from deploy.laptop.model_cache import models_folder
+from deploy.laptop.opening import is_beyond_loopback, refuse_to_open
 from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
 from deploy.laptop.running import Running, forget_running, keep_running, running
 from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
@@ -29,12 +31,17 @@ from deploy.laptop.vllm import GPU_SHARE, left_to_the_cpu, vllm_python
 from deploy.signing_key import new_private_key, public_part
 from shared.addresses import Addresses
 from shared.files import ensure_secret, write_atomically
+from shared.http_conventions import HttpSettings
 from shared.job_launcher import gpus_to_share_out
 from shared.kafka import KafkaSecurity
+from shared.loopback import NAME
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
 
 LEFTOVERS_SECONDS = 20.0
+KEEPER = "workloads"
+KEEPS_KEYS = ("kafka", "clickhouse", "services")
+"""Which programs do, the last of them with KEEPER alone."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,16 @@ class LaptopSettings:
     services_port: int = 8081
     fsync: bool = False
     """Are records acknowledged only when they would survive a power failure?"""
+    host: str = ""
+    """An address on which other machines reach gateway and services, too."""
+    is_plain: bool = False
+    """Do they speak plain HTTP there?"""
+    keys_alone: bool = False
+    """Is nothing started but what keeps keys?"""
+
+    @property
+    def outer_host(self) -> str:
+        return self.host if is_beyond_loopback(self.host) else ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,9 @@ class Laptop(Running):
     """A running system and the processes it is made of."""
 
     supervisor: Supervisor
+    shown_gateway_url: str
+    """By which people reach it; it differs where the laptop is open to other machines."""
+    shown_services_url: str
 
     def pids(self) -> dict[str, int]:
         """Process ids by name (kafka, clickhouse, models, gateway, services) of what runs at this moment."""
@@ -75,6 +95,8 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
     """
     data = settings.data.resolve()
     ensure_data_folder(data)
+    if settings.outer_host:
+        refuse_to_open(settings.outer_host, data, _http(settings))
     with _stopping_on_sigterm():
         with saying_the_way_out(data):
             lock, held = await _lock(data)
@@ -84,12 +106,24 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
             supervisor = Supervisor(data / "logs", held, on_step)
             try:
                 await _start(place, children(place, where), supervisor, held, on_step)
-                laptop = Laptop(where, place.url("gateway"), place.url("services"), data, supervisor)
+                laptop = _laptop(place, where, supervisor)
                 keep_running(data, laptop)
                 yield laptop
             finally:
                 forget_running(data)
                 await supervisor.stop()
+
+
+def _laptop(place: Place, where: Addresses, supervisor: Supervisor) -> Laptop:
+    gateway, shown = (
+        ("", "") if "gateway" not in place.ports else (place.url("gateway"), place.shown_url("gateway"))
+    )
+    services = place.url("services")
+    return Laptop(where, gateway, services, place.data, supervisor, shown, place.shown_url("services"))
+
+
+def _http(settings: LaptopSettings) -> HttpSettings:
+    return HttpSettings(plain=True) if settings.is_plain else HttpSettings()
 
 
 async def _lock(data: Path) -> tuple[TextIO, TextIO]:
@@ -123,7 +157,17 @@ async def _place_and_addresses(
     if "models" in ports and (said := left_to_the_cpu(vllm, gpus_to_share_out())):
         on_step(NOTE, said)
     models = await _models_folder(data, ports, on_step)
-    place = Place(data, models, ports, settings.fsync, vllm, os.environ.get(GPU_SHARE, ""))
+    place = Place(
+        data,
+        models,
+        ports,
+        settings.fsync,
+        vllm,
+        os.environ.get(GPU_SHARE, ""),
+        settings.outer_host,
+        _http(settings).plain,
+        [KEEPER] if settings.keys_alone else OTHERS,
+    )
     password = ensure_passwords(place.passwords).tuneloop
     subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
     session_key = ensure_secret(place.session_key, lambda: secrets.token_hex(32))
@@ -144,8 +188,10 @@ def _embedded_kafka_is_open(ports: Mapping[str, int]) -> None:
 
 
 def _ports(settings: LaptopSettings, data: Path) -> dict[str, int]:
-    asked = {name: int(getattr(settings, f"{name}_port")) for name in started_here(os.environ)}
-    chosen = choose_ports(asked, kept_ports(data / "ports.json"), is_taken, any_free_port)
+    wanted = [one for one in started_here(os.environ) if not settings.keys_alone or one in KEEPS_KEYS]
+    asked = {name: int(getattr(settings, f"{name}_port")) for name in wanted}
+    taken = partial(is_taken, host=settings.outer_host or NAME)
+    chosen = choose_ports(asked, kept_ports(data / "ports.json"), taken, any_free_port)
     keep_ports(data / "ports.json", chosen)
     return chosen
 

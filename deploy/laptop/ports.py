@@ -48,10 +48,10 @@ def _option(name: str, port: int) -> str:
     return f"tuneloop up --{name}-port {instead}"
 
 
-def is_taken(port: int) -> bool:
-    """Whether another program listens on this port of a loopback address."""
+def is_taken(port: int, host: str = NAME) -> bool:
+    """Whether another program listens on this port of a loopback address, or of this one."""
     try:
-        for one in bound_sockets(NAME, port):
+        for one in bound_sockets(NAME, port, *([host] if host != NAME else [])):
             one.close()
     except CannotListen:
         return True

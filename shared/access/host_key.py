@@ -13,8 +13,6 @@ def host_key_file(state_folder: Path) -> Path:
     return state_folder / "host-key"
 
 
-def ensure_host_key(state_folder: Path) -> str:
+def ensure_host_key(file: Path) -> str:
     """Made the first time. What stands where a key has its id is no id, and never will be."""
-    return ensure_secret(
-        host_key_file(state_folder), lambda: f"{PREFIX}_host_{secrets.token_urlsafe(SECRET_BYTES)}"
-    )
+    return ensure_secret(file, lambda: f"{PREFIX}_host_{secrets.token_urlsafe(SECRET_BYTES)}")
