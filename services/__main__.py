@@ -9,6 +9,7 @@ import sys
 
 import uvloop
 
+from services.console.settings import CannotUseOidc
 from services.run import run
 from shared.adapters.signature import CannotUseKeys
 from shared.addresses import Addresses
@@ -29,6 +30,7 @@ REFUSALS = (
     CannotUseFiles,
     CannotUseKafka,
     CannotUseKeys,
+    CannotUseOidc,
     CannotUseTls,
     TooFewGpus,
 )
@@ -54,6 +56,7 @@ def main() -> int:
     # FastStream repeats what we log in our words.
     logging.getLogger("faststream").setLevel(logging.CRITICAL)
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each request
     os.environ.update(no_proxy_for_loopback(os.environ))
     try:
         uvloop.run(run(arguments.names, Addresses(), arguments.host or [NAME], arguments.port))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from services.console.commands import Commands
 from services.console.event_sentences import PLENTY
 from services.console.feed import Feed
 from services.console.handlers import Handlers
+from services.console.oidc import Provider
 from services.console.parts import Parts
 from services.console.review_client import ReviewClient
-from services.console.settings import Settings
-from services.console.sign_in import sign_in_routes
+from services.console.settings import CannotUseOidc, Settings
+from services.console.sign_in import SignIn, oidc_routes, sign_in_routes
 from services.console.store import ConsoleStore
 from services.console.templating import make_render
 from shared.consumer import Handler, Sample
@@ -28,6 +29,8 @@ from shared.service_client import ServiceClient
 
 def build(context: ServiceContext) -> Service:
     settings = Settings()
+    if complaint := settings.oidc_complaint(context.addresses.subject_key):
+        raise CannotUseOidc(f"{complaint}.")
     feed, known, champions = Feed(), Workloads(), Champions()
     handlers = Handlers(feed, known, champions)
     tls = trusted_with(settings.services_ca)
@@ -54,12 +57,20 @@ def build(context: ServiceContext) -> Service:
 
     return Service(
         name="console",
-        routers=[sign_in_routes(context.admission, make_render(context.clock))],
+        routers=_sign_in(context, settings),
         consumes=_wiring(handlers),
         consumes_from_now=True,
         mount=mount,
         background=[close_at_the_end],
     )
+
+
+def _sign_in(context: ServiceContext, settings: Settings) -> list[APIRouter]:
+    parts = SignIn(context.admission, settings, context.addresses.subject_key, make_render(context.clock))
+    routers = [sign_in_routes(parts)]
+    if settings.oidc_issuer:
+        routers.append(oidc_routes(parts, Provider(settings)))
+    return routers
 
 
 def _wiring(handlers: Handlers) -> dict[type[Event], Handler | Sample]:

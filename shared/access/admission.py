@@ -113,7 +113,7 @@ class Admission:
             return LOCAL_PRINCIPAL  # OpenAI's clients send some key always
         is_bearer = authorization[: len(BEARER)].lower() == BEARER
         key = authorization[len(BEARER) :].strip() if is_bearer else ""
-        if self.host_key_digest and is_that_key(key, self.host_key_digest):
+        if self._is_host_key(key):
             return HOST_PRINCIPAL
         self.needs_first_key()
         now = self.clock()
@@ -130,10 +130,20 @@ class Admission:
             return self.keys.sender_of(key, now)
         return self.session(key or session).principal
 
+    def holder_of(self, key: str) -> Principal:
+        """As `principal`, of what has to be a key: a session begins no other, or it would last for ever."""
+        if self.wants_keys and key_id_of(key) is None and not self._is_host_key(key):
+            self.needs_first_key()
+            raise NotAdmitted(f"This is no key: they begin with tl_. {ASK_FOR_ONE}")
+        return self.principal(f"Bearer {key}")
+
     def needs_first_key(self) -> None:
         """Raises NotKnownNow where other machines reach this one and no key was ever made."""
         if self.confirmed_at is not None and self.beyond_loopback and not self.keys:
             raise NotKnownNow(NO_KEY_YET)
+
+    def _is_host_key(self, key: str) -> bool:
+        return bool(self.host_key_digest) and is_that_key(key, self.host_key_digest)
 
     def session(self, token: str) -> Session:
         """With what its principal may do now. Raises NotAdmitted."""

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-OPEN = {"/health/live", "/health/ready"}
+OPEN = {"/health/live", "/health/ready", "/sign-in", "/sign-in/console.css", "/sign-out", "OIDC", "BACK"}
+"""What an orchestrator asks, and where people come in and go."""
+OF_NOBODY = {"/docs"}
+"""What shows nothing of anybody's: whoever comes in may see it."""
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -26,7 +29,8 @@ def routes() -> list[tuple[str, str, ast.AsyncFunctionDef | ast.FunctionDef, ast
                     and decorator.func.attr in METHODS
                     and ast.unparse(decorator.func.value) in ("router", "app")
                 ):
-                    path = ast.literal_eval(decorator.args[0])
+                    [given, *_] = decorator.args
+                    path = str(given.value) if isinstance(given, ast.Constant) else ast.unparse(given)
                     found.append((str(file.relative_to(ROOT)), path, node, decorator))
     return found
 
@@ -54,4 +58,4 @@ def test_there_are_routes() -> None:
 def test_every_route_says_what_one_must_be_allowed_to_do(
     file: str, path: str, function: ast.AsyncFunctionDef | ast.FunctionDef, route: ast.Call
 ) -> None:
-    assert says_a_verb(file, function, route) != (path in OPEN)
+    assert says_a_verb(file, function, route) != (path in OPEN | OF_NOBODY)

@@ -40,7 +40,7 @@ def frame(parts: Parts, render: Render, here: str, workload: Workload | None) ->
                 workloads=names,
                 workload=name,
                 query=query,
-                visitor=who,
+                who=who,
             ),
             "header",
             "top",
