@@ -61,6 +61,8 @@ class Place:
     """An address besides loopback on which gateway and services listen; nothing else ever does."""
     is_plain: bool = False
     """Whether they speak plain HTTP there."""
+    tls: tuple[str, str] = ("", "")
+    """The files of the certificate and its key that they show there, as they were named."""
     services: Sequence[str] = OTHERS
     """Which run in the process `services`."""
 
@@ -186,6 +188,8 @@ def _services(place: Place, where: Addresses, process: str, names: Sequence[str]
     environment["HOST_KEY_FILE"] = str(host_key_file(place.state("services")))
     if place.is_plain:
         environment["HTTP_PLAIN"] = "true"
+    named = zip(("HTTP_TLS_CERTIFICATE", "HTTP_TLS_KEY"), place.tls, strict=True)
+    environment |= {name: str(Path(file).absolute()) for name, file in named if file}  # they run elsewhere
     if GATEWAY not in names and where.adapters_public_key == str(place.public_key):
         environment |= {name: str(place.signing_key) for name in SIGNS}
     is_ready = partial(http_answers, f"{place.url(process)}/health/ready")

@@ -157,6 +157,7 @@ async def _place_and_addresses(
     if "models" in ports and (said := left_to_the_cpu(vllm, gpus_to_share_out())):
         on_step(NOTE, said)
     models = await _models_folder(data, ports, on_step)
+    http = _http(settings)
     place = Place(
         data,
         models,
@@ -165,7 +166,8 @@ async def _place_and_addresses(
         vllm,
         os.environ.get(GPU_SHARE, ""),
         settings.outer_host,
-        _http(settings).plain,
+        http.plain,
+        (http.tls_certificate, http.tls_key),
         [KEEPER] if settings.keys_alone else OTHERS,
     )
     password = ensure_passwords(place.passwords).tuneloop

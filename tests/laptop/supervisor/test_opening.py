@@ -89,6 +89,13 @@ def test_gateway_and_services_alone_listen_there(tmp_path: Path, host: str, is_p
     assert place.url("gateway") == "http://127.0.0.1:4"
 
 
+def test_files_named_from_where_it_was_started_are_found_by_who_runs_elsewhere(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "models", PORTS, host=OURS, tls=("tls.pem", "/etc/key.pem"))
+    for child in children(place, addresses(place, {}, "pw", "key", "session"))[3:]:
+        assert child.environment["HTTP_TLS_CERTIFICATE"] == str(Path.cwd() / "tls.pem")
+        assert child.environment["HTTP_TLS_KEY"] == "/etc/key.pem"
+
+
 def test_for_keys_alone_nothing_starts_but_what_keeps_them(tmp_path: Path) -> None:
     place = Place(
         tmp_path,
