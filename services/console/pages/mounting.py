@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from nicegui import app as nicegui_app
 from nicegui import ui
 
 from services.console.pages.candidate import CandidatePage
@@ -17,6 +19,7 @@ from services.console.parts import Parts
 from services.console.templating import make_render
 from shared.access.door import admitted, session_of
 from shared.access.roles import Verb
+from shared.problems import Problem
 
 SECONDS_TO_ANSWER = 30.0
 HERE = files("services.console.pages")
@@ -44,6 +47,11 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
         """Raises Problem, 403, for who may read nothing."""
         visitor = admitted(request, Verb.READ)
         return parts.for_visitor(visitor, "" if visitor.is_local else session_of(request.scope))
+
+    @nicegui_app.exception_handler(Problem)
+    async def refuse(_: Request, problem: Exception) -> HTMLResponse:
+        shown = render("sign_in.html", next="/", said=str(problem), can=True, oidc="")
+        return HTMLResponse(shown, problem.status if isinstance(problem, Problem) else 500)
 
     def page(path: str, title: str, kind: type[LoopPage] | type[ReviewPage] | type[CandidatesPage]) -> None:
         @ui.page(path, title=f"{title} · tuneloop", response_timeout=SECONDS_TO_ANSWER)
