@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Request, params
 from fastapi.responses import RedirectResponse
 from starlette.requests import cookie_parser
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.access.admission import Admission, NotKnownNow
 from shared.access.known_keys import NotAdmitted
@@ -31,11 +31,11 @@ class Door:
         if scope["type"] == "lifespan" or scope["path"].startswith(HEALTH):
             await self._app(scope, receive, send)
             return
+        sent = _header(scope, b"authorization"), session_of(scope)
         try:
             if scope["path"].startswith(SIGN_IN):
                 self._admission.needs_first_key()
             else:
-                sent = _header(scope, b"authorization"), session_of(scope)
                 scope[_PRINCIPAL] = self._admission.principal(*sent)
         except NotAdmitted as refused:
             if _is_page(scope):
@@ -46,7 +46,24 @@ class Door:
         except NotKnownNow as unknown:
             await _refuse(nobody_now(str(unknown)), TRY_AGAIN_LATER, scope, receive, send)
         else:
+            if scope["type"] == "websocket":
+                receive = self._while_admitted(sent, receive, send)
             await self._app(scope, receive, send)
+
+    def _while_admitted(self, sent: tuple[str, str], receive: Receive, send: Send) -> Receive:
+        """A websocket outlives the moment that let it in: each message is looked at, pings among them."""
+
+        async def receiving() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                try:
+                    self._admission.principal(*sent)
+                except (NotAdmitted, NotKnownNow):
+                    await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+                    return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+            return message
+
+        return receiving
 
 
 def principal_of(request: Request) -> Principal:

@@ -31,6 +31,8 @@ class ServiceProcess:
     environment: Mapping[str, str] = field(default_factory=dict)
     """The addresses that are there; the others lead nowhere."""
     port: int = field(default_factory=free_port)
+    hosts: Sequence[str] = ()
+    """Where it listens, if that is not loopback."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -46,7 +48,7 @@ class ServiceProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services", *self.names, "--port", str(self.port)],
+                [sys.executable, "-m", "services", *self.names, "--port", str(self.port), *self._hosts()],
                 cwd=ROOT,
                 env={
                     **os.environ,
@@ -58,6 +60,9 @@ class ServiceProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    def _hosts(self) -> list[str]:
+        return [word for host in self.hosts for word in ("--host", host)]
 
     def get(self, path: str, seconds: float = 5) -> httpx.Response | None:
         """The answer; None while nobody answers."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from deploy.laptop.opening import own_addresses
 from shared.events import WorkloadAdded, record
 from shared.kafka import Kafka
 from shared.topics import declare, topics_of
@@ -129,3 +130,18 @@ def test_keys_that_are_not_there_end_the_process_with_the_setting_to_change(tmp_
     process.start()
     assert process.await_end() == 1
     assert process.log.splitlines()[-1].startswith(f"ADAPTERS_PUBLIC_KEY: {tmp_path}/nowhere.pem is no")
+
+
+@pytest.mark.skipif(not own_addresses(), reason="this machine has no address besides loopback")
+def test_no_service_takes_keys_readably_unless_that_is_asked_for(tmp_path: Path) -> None:
+    host, plain = own_addresses()[0], {"HTTP_PLAIN": "true"}
+    refused = ServiceProcess(["human_review"], tmp_path / "a", hosts=[host])
+    refused.start()
+    assert refused.await_end() == 1
+    assert "HTTP_TLS_CERTIFICATE" in refused.log
+    allowed = ServiceProcess(["human_review"], tmp_path / "b", plain, hosts=["localhost", host])
+    allowed.start()
+    try:
+        allowed.await_status("/health/live", 200)
+    finally:
+        allowed.kill()

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from shared.access.admission import Admission
 from shared.access.api_key import new_key
@@ -15,7 +16,7 @@ from shared.access.roles import Role, Verb
 from shared.http_conventions import HttpSettings, follow_http_conventions, guard
 from shared.problems import answer_with_problems
 from tests.shared.access.test_admission import admission
-from tests.shared.access.test_keys import made
+from tests.shared.access.test_keys import NOW, made
 
 PAGE = {"accept": "text/html"}
 
@@ -71,3 +72,28 @@ async def test_with_it_whoever_has_one_comes_in_and_all_others_are_asked_who_the
         assert (await client.get("/read", headers=PAGE)).headers["location"] == "/sign-in?next=%2Fread"
         known = {"authorization": f"Bearer {key.text}"}
         assert (await client.get("/read", headers=known)).status_code == 200
+
+
+async def test_a_websocket_ends_with_the_key_that_opened_it(tmp_path: Path) -> None:
+    here, key = admission(tmp_path, beyond_loopback=True), new_key()
+    await here.completed()
+    await here.on_access_changed(made(key))
+    received, sent = [], []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] != "websocket.disconnect":
+            received.append(message)
+            if len(received) == 2:
+                await here.on_access_changed(made(key, revision=2, revoked_at=NOW))
+
+    async def receive() -> Message:
+        return {"type": "websocket.receive", "text": "2"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {key.text}".encode())]
+    scope = {"type": "websocket", "path": "/socket", "headers": headers}
+    await Door(app, here)(scope, receive, send)
+    assert len(received) == 2
+    assert sent == [{"type": "websocket.close", "code": 1008}]
