@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import psutil
@@ -87,15 +88,20 @@ class Grown:
 
 
 @contextmanager
-def installation(folder: Path) -> Iterator[Target]:
-    """One that is ready; stopped at the end. Raises RuntimeError with what it said when it does not start."""
+def installation(
+    folder: Path, *options: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Target]:
+    """One that is ready; stopped at the end. Raises RuntimeError with what it said when it does not start.
+
+    `options` are further ones of `tuneloop up`; `environment` may name a server that is there already.
+    """
     data = folder / "data"
-    command = [sys.executable, "-m", "deploy", "up", "--data", str(data)]
+    command = [sys.executable, "-m", "deploy", "up", "--data", str(data), *options]
     for name in PORTS:
         command += [f"--{name}-port", "0"]
-    environment = {name: value for name, value in os.environ.items() if name not in NAMED_BY.values()}
+    kept = {name: value for name, value in os.environ.items() if name not in NAMED_BY.values()}
     with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=ROOT, env={**kept, **environment}, stdout=out, stderr=out)
     try:
         yield _awaited(process, data, folder / "out")
     finally:
