@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
 from services.retraining.tracking.settings import TrackingSettings
+from shared.access.limit_settings import LimitSettings
 from shared.addresses import Addresses
 from shared.consumer.settings import ConsumerSettings
 from shared.events.envelope import Event
@@ -77,7 +78,7 @@ def settings_classes() -> list[type[BaseSettings]]:
     """What every service reads, how jobs are launched, then each service's own settings."""
     modules = [f"services.{name}.settings" for name in FLOW]
     own = [importlib.import_module(module).Settings for module in modules if find_spec(module)]
-    everybody = [Addresses, KafkaSecurity, ConsumerSettings, HttpSettings]
+    everybody = [Addresses, KafkaSecurity, ConsumerSettings, HttpSettings, LimitSettings]
     return [*everybody, LauncherSettings, KubernetesSettings, *own, TrackingSettings]
 
 

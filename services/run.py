@@ -24,6 +24,8 @@ from shared.access.admission import KNOWN_KEYS, Admission
 from shared.access.api_key import digest_of
 from shared.access.door import Door, may
 from shared.access.host_key import ensure_host_key, host_key_file
+from shared.access.limit_settings import LimitSettings
+from shared.access.limiter import Limiter, RequestLimits
 from shared.access.roles import Verb
 from shared.addresses import Addresses
 from shared.events.envelope import now
@@ -61,10 +63,11 @@ async def run(names: Sequence[str], addresses: Addresses, hosts: Sequence[str], 
     if KEEPER in names or addresses.host_key_file:
         host_key = Path(addresses.host_key_file or host_key_file(addresses.state_folder))
         admission.host_key_digest = digest_of(ensure_host_key(host_key))
-    stack = Stack(names, addresses, registry, admission)
+    limits = RequestLimits(LimitSettings(), registry)
+    stack = Stack(names, addresses, registry, admission, limits)
     openings = Openings(stack.services)
     readiness = Readiness(answers_at_once=openings.all_open, now=now())
-    server = make_server(_app(stack, openings, readiness, registry, admission), tls)
+    server = make_server(_app(stack, openings, readiness, registry, admission, limits), tls)
 
     async def start() -> None:
         await stack.start(openings.open, lambda what, why: readiness.waits_for(what, why, now()))
@@ -94,6 +97,7 @@ def _app(
     readiness: Readiness,
     registry: CollectorRegistry,
     admission: Admission,
+    limits: RequestLimits,
 ) -> FastAPI:
     names = [service.name for service in stack.services]
     app = FastAPI(
@@ -113,6 +117,7 @@ def _app(
     for service in stack.services:
         if service.mount is not None:
             service.mount(app)
+    app.add_middleware(Limiter, limits=limits)
     app.add_middleware(Door, admission=admission)
     app.add_middleware(Gate, openings=openings)
     settings = HttpSettings()

@@ -18,6 +18,7 @@ from services.garbage import collect_seldom
 from services.kafka_acls import AclCheck
 from services.readiness import Readiness
 from shared.access.admission import Admission
+from shared.access.limiter import RequestLimits
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
 from shared.clickhouse import ClickHouse, clickhouse_at
@@ -50,10 +51,15 @@ class Stack:
     """Made and not started. `start` may take for ever, where something is not there; `stop` never does."""
 
     def __init__(
-        self, names: Sequence[str], addresses: Addresses, registry: CollectorRegistry, admission: Admission
+        self,
+        names: Sequence[str],
+        addresses: Addresses,
+        registry: CollectorRegistry,
+        admission: Admission,
+        limits: RequestLimits,
     ) -> None:
         self._names, self._addresses, self._registry = names, addresses, registry
-        self._admission = admission
+        self._admission, self._limits = admission, limits
         self._ownerships = {name: Ownership() for name in names}
         self._consuming: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
@@ -84,6 +90,7 @@ class Stack:
             self._broker.producer,
             self._kafka,
             self._admission,
+            self._limits,
         )
 
     def checks(self, readiness: Readiness) -> Checks:

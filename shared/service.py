@@ -12,6 +12,8 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
 from shared.access.admission import Admission
+from shared.access.limit_settings import LimitSettings
+from shared.access.limiter import RequestLimits
 from shared.addresses import Addresses
 from shared.broker import Publish
 from shared.clickhouse import ClickHouse
@@ -52,6 +54,8 @@ class ServiceContext:
     """For what else is asked of Kafka: how far consumers are, what was set aside."""
     admission: Admission = field(default_factory=lambda: Admission(now, Path(), beyond_loopback=False))
     """Who may come in, for all services of the process."""
+    limits: RequestLimits = field(default_factory=lambda: RequestLimits(LimitSettings(), CollectorRegistry()))
+    """How much may be asked, of all services of the process together."""
 
 
 @dataclass(frozen=True)

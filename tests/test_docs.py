@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings
 
 from deploy.page_tables import settings_classes, settings_table, training_table
 from services.stack import build
+from shared.access.limit_settings import LimitSettings
+from shared.access.limiter import RequestLimits
 from shared.addresses import Addresses
 from shared.broker import make_broker
 from shared.clickhouse import clickhouse_at
@@ -67,6 +69,7 @@ async def registered(folder: Path) -> set[str]:
 
     make_broker(Kafka("127.0.0.1:9"), "docs", registry)
     ConsumerMetrics(registry)
+    RequestLimits(LimitSettings(), registry)
     for name in FLOW:
         (folder / name).mkdir()
         files = Files(folder.as_uri(), folder / "cache")

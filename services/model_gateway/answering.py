@@ -14,6 +14,7 @@ from services.model_gateway.champion_alias import ChampionAlias, Serving
 from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
 from services.model_gateway.recording import Recording
+from services.model_gateway.turns import Turns
 from shared.adapters.refusals import AdapterRefused
 from shared.backoff import SaysSeldom
 from shared.events import PredictionLogged, WorkloadAdded
@@ -48,6 +49,7 @@ class Answering:
     clock: Clock
     answer_seconds: float
     subject_key: str = field(repr=False)
+    turns: Turns
     _says: defaultdict[tuple[int, str], SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
 
     async def answer(self, asked: Asked, prediction_id: str | None = None) -> PredictionLogged:
@@ -115,17 +117,21 @@ class Answering:
                 raise _not_there(workload.name, self.alias_switch.failure(wanted))
             raise refusals.no_champion(workload.name)
         try:
-            return await self._score(serving, text)
+            return await self._score(workload.name, serving, text)
         except UnknownModel:  # the model server was started anew and lost what was loaded
             serving = self.alias.serving[workload.name]
             said = f"the model server does not know {serving.adapter.name}; loading it again"
             self._say(logging.WARNING, workload.name, said)
             await self.alias_switch.load_again(serving.adapter)
-            return await self._score(serving, text)
+            return await self._score(workload.name, serving, text)
 
-    async def _score(self, serving: Serving, text: str) -> Scored:
+    async def _score(self, workload: str, serving: Serving, text: str) -> Scored:
         name = serving.adapter.name
-        scored = await self.scoring.answer(name, serving.asked_by, text)
+        await self.turns.begin(workload)
+        try:
+            scored = await self.scoring.answer(name, serving.asked_by, text)
+        finally:
+            self.turns.end()
         return Scored(scored.answer, name, serving.contract.revision, scored.prompt_tokens)
 
     def _say(self, level: int, workload: str, what: str) -> None:

@@ -27,6 +27,7 @@ from services.model_gateway.openai_requests import (
 from services.model_gateway.recording import recorded_headers
 from services.model_gateway.sent_again import Sent, WrongKey
 from shared.access.door import May, admitted, may
+from shared.access.limiter import RequestLimits
 from shared.access.principal import Principal
 from shared.access.roles import Verb
 from shared.asgi_route import AsgiRoute, answered_by
@@ -52,7 +53,9 @@ Whole = Callable[[Answer, Asked], dict[str, Any]]
 Chunks = Callable[[Answer, Asked], list[dict[str, Any]]]
 
 
-def answer_routes(answering: Answering, repeats: Repeats, body_most_bytes: int) -> APIRouter:
+def answer_routes(
+    answering: Answering, repeats: Repeats, limits: RequestLimits, body_most_bytes: int
+) -> APIRouter:
     router = APIRouter(tags=["answers"], route_class=AsgiRoute)
     metrics, alias = answering.metrics, answering.alias
     requests, request_seconds = cache(metrics.requests.labels), cache(metrics.request_seconds.labels)
@@ -62,11 +65,13 @@ def answer_routes(answering: Answering, repeats: Repeats, body_most_bytes: int) 
         workload, status = "unknown", 500
         try:
             sent = _sent(request)
-            asked = _asked(kind, await body_of(request, body_most_bytes))
+            body = await body_of(request, body_most_bytes)
+            asked = _asked(kind, body)
             admitted(request, Verb.PREDICT, asked.workload)
             if alias.workloads.get(asked.workload) is not None:
                 workload = asked.workload
-            answer = await answer_once(asked, sent)
+            with limits.within_workload(workload, len(body)):
+                answer = await answer_once(asked, sent)
             status = 200
         except Problem as problem:
             status = problem.status

@@ -16,6 +16,7 @@ from services.model_gateway.metrics import Metrics
 from services.model_gateway.recording import Recording
 from services.model_gateway.settings import Settings
 from services.model_gateway.state_folder import rename_files_of_0_1
+from services.model_gateway.turns import Turns
 from shared.adapters.loading import AdapterLoading
 from shared.adapters.signature import Verifier
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
@@ -60,6 +61,7 @@ def build(context: ServiceContext) -> Service:
         context.clock,
         settings.answer_seconds,
         subject_key,
+        Turns(settings.answers_at_once),
     )
     repeats = Repeats(settings.idempotency_seconds, settings.idempotency_most_bytes, time.monotonic)
     handlers = Handlers(alias, alias_switch)
@@ -77,7 +79,10 @@ def build(context: ServiceContext) -> Service:
         },
         stands_on=["model server"],
         answers_before_ready=bool(alias.serving),
-        routers=[answer_routes(answering, repeats, settings.body_most_bytes), model_routes(answering)],
+        routers=[
+            answer_routes(answering, repeats, context.limits, settings.body_most_bytes),
+            model_routes(answering),
+        ],
         start=start,
         background=[alias_switch.run_for_ever, delivery.run_for_ever],
         stop=partial(delivery.drain, settings.outbox_drain_seconds),

@@ -13,6 +13,9 @@ class Settings(BaseSettings):
 
     answer_seconds: float = Field(default=30.0, gt=0)
     """How long the model server may take for one answer."""
+    answers_at_once: int = Field(default=32, ge=1)
+    """How many requests the model servers are asked at once. Of what waits beyond that, each workload has its
+    turn. It fills the batches of one server; where one gateway has several, give it as much more."""
     outbox_fsync: bool = False
     """Off: a record survives the death of this process. On: of the machine too, for some 4 ms an answer."""
     outbox_segment_bytes: int = Field(default=8 << 20, ge=1)

@@ -20,7 +20,8 @@ HEALTH, SIGN_IN = "/health/", "/sign-in"
 """What an orchestrator asks, which says nothing of anybody's data, and where people come in."""
 COOKIE = "tuneloop-session"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry
-_PRINCIPAL = "tuneloop.principal"
+PRINCIPAL = "tuneloop.principal"
+"""Where the scope has who asks."""
 
 
 class Door:
@@ -36,7 +37,7 @@ class Door:
             if scope["path"].startswith(SIGN_IN):
                 self._admission.needs_first_key()
             else:
-                scope[_PRINCIPAL] = self._admission.principal(*sent)
+                scope[PRINCIPAL] = self._admission.principal(*sent)
         except NotAdmitted as refused:
             if _is_page(scope):
                 to = f"/sign-in?{urlencode({'next': scope['path']})}"
@@ -67,7 +68,7 @@ class Door:
 
 
 def principal_of(request: Request) -> Principal:
-    found: Principal = request.scope[_PRINCIPAL]
+    found: Principal = request.scope[PRINCIPAL]
     return found
 
 

@@ -1,0 +1,121 @@
+"""Who sends too much is told when to come again: 429.
+
+Of keys by ASGI middleware, for every service; of workloads where a request is known to be about one.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from prometheus_client import CollectorRegistry, Counter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.access.door import PRINCIPAL
+from shared.access.limit_settings import LimitSettings
+from shared.access.limits import Exceeded, Limits, What
+from shared.access.principal import Principal
+from shared.problems import Problem
+
+_SAID = {
+    What.REQUESTS: "sends more requests than it may",
+    What.BYTES: "sends more bytes than it may",
+    What.IN_FLIGHT: "has as many requests under way as it may",
+}
+
+
+class RequestLimits:
+    """Of one process, for all its services."""
+
+    def __init__(
+        self,
+        settings: LimitSettings,
+        registry: CollectorRegistry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.keys = Limits(settings.of_keys, clock)
+        self.workloads = Limits(settings.of_workloads, clock)
+        self._refused = Counter(
+            "tuneloop_limited_requests",
+            "Requests answered 429: whose limit it was, a key's or a workload's, and which",
+            ("of", "name", "limit"),
+            registry=registry,
+        )
+
+    def within_workload(self, workload: str, size: int) -> Within:
+        """To be entered by a request of so many bytes. All workloads that are not there have one name."""
+        return Within(self, workload, size)
+
+    def too_many(self, of: str, name: str, exceeded: Exceeded) -> Problem:
+        self._refused.labels(of, name, exceeded.what.value).inc()
+        seconds = math.ceil(exceeded.seconds)
+        return Problem(
+            429,
+            "Too many requests",
+            f"The {of} {name} {_SAID[exceeded.what]}. Send the same again after {seconds} s.",
+            headers={"Retry-After": str(seconds)},
+            code="rate_limit_exceeded",
+        )
+
+
+class Within:
+    """A context: a request under way, of one workload. Entering raises Problem, 429."""
+
+    __slots__ = ("_limits", "_size", "_workload")
+
+    def __init__(self, limits: RequestLimits, workload: str, size: int) -> None:
+        self._limits, self._workload, self._size = limits, workload, size
+
+    def __enter__(self) -> None:
+        if exceeded := self._limits.workloads.enter(self._workload, self._size):
+            raise self._limits.too_many("workload", self._workload, exceeded)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._limits.workloads.leave(self._workload)
+
+
+class Limiter:
+    """ASGI middleware, right behind the door. A page's websocket is one request for hours, and no matter."""
+
+    def __init__(self, app: ASGIApp, limits: RequestLimits) -> None:
+        self._app, self._limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        principal: Principal | None = scope.get(PRINCIPAL)
+        if principal is None or principal.is_local or scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name, size = principal.key_id or principal.id, _announced_bytes(scope)
+        keys = self._limits.keys
+        if exceeded := keys.enter(name, size or 0):
+            problem = self._limits.too_many("key", name, exceeded)
+            await problem.response(scope["path"])(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive if size is not None else self._counted(name, receive), send)
+        finally:
+            keys.leave(name)
+
+    def _counted(self, name: str, receive: Receive) -> Receive:
+        async def receiving() -> Message:
+            message = await receive()
+            if body := message.get("body"):
+                self._limits.keys.draw(name, len(body))
+            return message
+
+        return receiving
+
+
+def _announced_bytes(scope: Scope) -> int | None:
+    """Of its body; None if it does not say."""
+    size: int | None = 0
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)  # the HTTP server has read it, so it is a number
+        if name == b"transfer-encoding":
+            size = None
+    return size
