@@ -58,6 +58,12 @@ def test_the_intake_bench_ends_with_its_figures() -> None:
     assert told["batch_per_s_core"] > 3 * told["single_per_s_core"] > 0
 
 
+def test_the_bench_of_the_door_finds_that_keys_cost_little() -> None:
+    told = last_line("door_cost", "--requests", "100", "--rounds", "10", seconds=INGEST_SECONDS)
+    assert list(told) == ["without_keys_us", "with_keys_us", "ratio"]
+    assert 0 < told["ratio"] < 1.5, "a busy machine: the bench itself tells it exactly"
+
+
 def test_the_training_bench_ends_with_its_figures(tmp_path: Path) -> None:
     small = (
         "--device",
