@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.audit_commands import audit_app
 from deploy.dead_letter_commands import dead_letter_app
 from deploy.endings import Ending
 from deploy.installation import DATA
@@ -31,6 +32,7 @@ app.add_typer(cycle_app, name="cycle")
 app.add_typer(run_app, name="runs")
 app.add_typer(adapter_app, name="adapters")
 app.add_typer(key_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(dead_letter_app, name="dead-letters")
 app.command()(train)
 

@@ -16,7 +16,7 @@ from typing import Any
 from deploy.page_tables import flow_table, settings_table, training_table
 from shared.events import EVENTS, Event, WorkloadAdded
 from shared.events.envelope import event_type
-from shared.flow import APPS, EVERY_PROCESS_CONSUMES, FLOW
+from shared.flow import APPS, EVERY_PROCESS_CONSUMES, EVERY_PROCESS_PRODUCES, FLOW
 from shared.topics.wanted import settings
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +54,8 @@ def asyncapi() -> dict[str, Any]:
     }
     for service, part in FLOW.items():
         consumed = part.consumes | EVERY_PROCESS_CONSUMES
-        for action, kinds in (("receive", consumed), ("send", part.produces)):
+        produced = part.produces | EVERY_PROCESS_PRODUCES
+        for action, kinds in (("receive", consumed), ("send", produced)):
             for kind in _by_topic(kinds):
                 operation: dict[str, Any] = {
                     "action": action,
@@ -95,6 +96,7 @@ def drawing() -> str:
     lines += [f"  app -- {reported} --> prediction_logging"]
     lines += ["  reviewer -- HTTP --> human_review", "  ops -- HTTP --> workloads"]
     lines += ["  workloads -- WorkloadAdded<br>AccessChanged --> everyone([every service])"]
+    lines += ["  everyone -- ActionAudited --> workloads"]
     for producer in drawn:
         for consumer in drawn:
             shared = FLOW[producer].produces & FLOW[consumer].consumes - {WorkloadAdded}

@@ -22,6 +22,7 @@ from services.stack import Stack
 from shared import VERSION
 from shared.access.admission import KNOWN_KEYS, Admission
 from shared.access.api_key import digest_of
+from shared.access.audit import Auditor
 from shared.access.door import Door, may
 from shared.access.host_key import ensure_host_key, host_key_file
 from shared.access.limit_settings import LimitSettings
@@ -119,6 +120,7 @@ def _app(
             service.mount(app)
     app.add_middleware(Limiter, limits=limits)
     app.add_middleware(Door, admission=admission)
+    app.add_middleware(Auditor, audit=stack.audit)
     app.add_middleware(Gate, openings=openings)
     settings = HttpSettings()
     follow_http_conventions(app, settings)

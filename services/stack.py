@@ -18,6 +18,7 @@ from services.garbage import collect_seldom
 from services.kafka_acls import AclCheck
 from services.readiness import Readiness
 from shared.access.admission import Admission
+from shared.access.audit import Audit
 from shared.access.limiter import RequestLimits
 from shared.addresses import Addresses
 from shared.broker import make_broker, make_publish
@@ -28,14 +29,18 @@ from shared.consumer.process import ProcessConsumers
 from shared.consumer.settings import ConsumerSettings
 from shared.events import AccessChanged, now
 from shared.files import Files
-from shared.flow import EVERY_PROCESS_CONSUMES, FLOW
+from shared.flow import EVERY_PROCESS_CONSUMES, EVERY_PROCESS_PRODUCES, FLOW
 from shared.kafka import Kafka, KafkaSecurity
 from shared.migrations import migrate
 from shared.model_server import ModelServer
+from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from shared.service import Service, ServiceContext
 from shared.topics import declare_now, topics_of
 
 ACLS = "Kafka ACLs"
+AUDIT_SECONDS = 2.0
+"""For what is still to be published at the end; what is left is the next process's."""
+AUDIT_OUTBOX = OutboxSettings(segment_bytes=1 << 20, most_bytes=256 << 20)
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +76,11 @@ class Stack:
         self._files = Files(
             addresses.files_uri, addresses.state_folder / "cache", addresses.models_files_folder
         )
+        audited = addresses.state_folder / "audit"
+        outbox = own_outbox(audited, AUDIT_OUTBOX)
+        orphans = partial(orphaned_outboxes, audited, AUDIT_OUTBOX)
+        self._audit_delivery = Delivery(outbox, self._broker.producer.publish_and_wait, orphans)
+        self.audit = Audit(outbox, "+".join(names), now, registry)
         self.services = [build(name, self._context(name)) for name in names]
 
     def _context(self, name: str) -> ServiceContext:
@@ -108,7 +118,7 @@ class Stack:
         """
         replication = self._addresses.kafka_replication
         kinds = {kind for name in self._names for kind in FLOW[name].consumes | FLOW[name].produces}
-        kinds |= EVERY_PROCESS_CONSUMES
+        kinds |= EVERY_PROCESS_CONSUMES | EVERY_PROCESS_PRODUCES
         await until_it_answers(
             "Kafka",
             partial(asyncio.to_thread, declare_now, topics_of(kinds), self._kafka, replication),
@@ -131,7 +141,8 @@ class Stack:
         await consumers.state.ready()
         await self._admission.completed()
         confirming = partial(self._admission.confirm_for_ever, look_at_kafka(self._kafka))
-        self._background.append(_kept_running("door", confirming))
+        at_the_door = (confirming, self.audit.tell_for_ever, self._audit_delivery.run_for_ever)
+        self._background += [_kept_running("door", work) for work in at_the_door]
         for service in self.services:
             if service.start is not None:
                 await until_it_answers("ClickHouse", partial(tables_may_be_away, service.start), waits_for)
@@ -153,6 +164,8 @@ class Stack:
     async def stop(self) -> None:
         """HTTP has stopped. Consumers end while services do what they must at their end; then all closes."""
         own = [in_time(f"{one.name}: its end", one.stop(), STOP_SECONDS) for one in self.services if one.stop]
+        await self.audit.tell()
+        own.append(in_time("the audit log", self._audit_delivery.drain(AUDIT_SECONDS), STOP_SECONDS))
         await asyncio.gather(*own, in_time("consuming", _cancelled(self._consuming), CONSUMERS_END_SECONDS))
         await in_time("background work", _cancelled(self._background), CLOSE_SECONDS)
         await in_time("publishing", self._broker.stop(), CLOSE_SECONDS)

@@ -45,11 +45,14 @@ APPS: frozenset[type[Event]] = frozenset({e.PredictionReported, e.FeedbackReport
 """What apps outside may produce by themselves, and no service does."""
 EVERY_PROCESS_CONSUMES: frozenset[type[Event]] = frozenset({e.AccessChanged})
 """Whatever services it runs: its door has to know who comes in."""
+EVERY_PROCESS_PRODUCES: frozenset[type[Event]] = frozenset({e.ActionAudited})
+"""Whatever services it runs: its door says what was done there."""
 
 FLOW: dict[str, Part] = {
     "workloads": part(
         {
             e.WorkloadAdded,
+            e.ActionAudited,
             e.PredictionFlagged,
             e.PredictionCorrected,
             e.CycleRequested,
@@ -70,7 +73,7 @@ FLOW: dict[str, Part] = {
             e.RunCancelRequested,
             e.RollbackRequested,
         },
-        "definitions and their revisions, cycles, rounds, keys; of each workload one replica decides",
+        "definitions, their revisions, cycles, rounds, keys, audit log; of each workload one replica decides",
         reads={
             "adapters_v1",
             "agreement_v1",
@@ -146,7 +149,7 @@ FLOW: dict[str, Part] = {
         reads={"arrivals_v1", "predictions_v1"},
     ),
     "console": part(
-        set(e.EVENTS) - EVERY_PROCESS_CONSUMES,
+        set(e.EVENTS) - EVERY_PROCESS_CONSUMES - EVERY_PROCESS_PRODUCES,
         set(),
         "nothing: it shows live events and published views, and asks workloads and human_review over HTTP",
         reads={

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from shared.events import EVENTS
 from shared.events.envelope import Event
-from shared.flow import APPS, EVERY_PROCESS_CONSUMES, FLOW, NO_GROUP
+from shared.flow import APPS, EVERY_PROCESS_CONSUMES, EVERY_PROCESS_PRODUCES, FLOW, NO_GROUP
 from shared.topics.wanted import topics_of
 
 OPERATES = "workloads"
@@ -51,8 +51,9 @@ def acls_of(service: str) -> frozenset[Acl]:
     """Of the process of one service."""
     part = FLOW[service]
     consumes = part.consumes | EVERY_PROCESS_CONSUMES
-    acls = set(_declaring(consumes | part.produces))
-    acls |= set(_on_topics(consumes, Operation.READ)) | set(_on_topics(part.produces, Operation.WRITE))
+    produces = part.produces | EVERY_PROCESS_PRODUCES
+    acls = set(_declaring(consumes | produces))
+    acls |= set(_on_topics(consumes, Operation.READ)) | set(_on_topics(produces, Operation.WRITE))
     acls.add(Acl(Resource.GROUP, NO_GROUP, Operation.DESCRIBE))
     if part.consumed_as_group:
         acls |= set(_of_group(service, part.consumed_as_group))

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 
 from deploy.page_tables import settings_classes, settings_table, training_table
 from services.stack import build
+from shared.access.audit import Audit
 from shared.access.limit_settings import LimitSettings
 from shared.access.limiter import RequestLimits
 from shared.addresses import Addresses
@@ -23,6 +24,7 @@ from shared.files import Files
 from shared.flow import FLOW
 from shared.kafka import Kafka
 from shared.model_server import ModelServer
+from shared.outbox import Outbox, OutboxSettings
 from shared.service import ServiceContext
 from shared.workload import Training
 from tests.services.console.screenshots import MOST_BYTES, NAMES, SCHEMES
@@ -70,6 +72,7 @@ async def registered(folder: Path) -> set[str]:
     make_broker(Kafka("127.0.0.1:9"), "docs", registry)
     ConsumerMetrics(registry)
     RequestLimits(LimitSettings(), registry)
+    Audit(Outbox(folder, OutboxSettings(), None), "docs", now, registry)
     for name in FLOW:
         (folder / name).mkdir()
         files = Files(folder.as_uri(), folder / "cache")

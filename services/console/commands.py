@@ -8,12 +8,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from services.console.audited import Audited
 from services.console.cycle_status import Round
 from services.console.waiting import Consumer, Waiting, waiting
 from shared.service_client import ServiceClient
 
 _round = TypeAdapter(Round | None)
 _consumers = TypeAdapter(list[Consumer])
+_audited = TypeAdapter(list[Audited])
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Commands:
         consumers = _consumers.validate_python(await self._ask("GET", "/consumers"))
         letters = await self._ask("GET", "/dead-letters", query=[("limit", "0")])
         return waiting(consumers, int(letters["total"]), now)
+
+    async def audited(self, limit: int) -> list[Audited]:
+        """What was done lately, the newest first."""
+        return _audited.validate_python(await self._ask("GET", "/audit", query=[("limit", str(limit))]))
 
     async def start_cycle(self, workload: str, requested_by: str, reason: str) -> tuple[int, int]:
         """How many failures and corrections it goes by."""

@@ -24,7 +24,7 @@ from shared.http_doors.form_route import FormRoute
 
 STYLE = files("services.console.pages") / "console.css"
 CANDIDATE = re.compile(r"/candidates/[A-Za-z0-9._:-]{1,128}")
-PAGES = ("/", "/review", "/candidates")
+PAGES = ("/", "/review", "/candidates", "/audit-log")
 OIDC, BACK = "/sign-in/oidc", "/sign-in/oidc/back"
 POLICY = {
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "

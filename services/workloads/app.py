@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from services.workloads.api import Parts, routes
+from services.workloads.audit_api import audit_routes
+from services.workloads.audit_log import AuditLog
+from services.workloads.audit_store import AuditStore
 from services.workloads.checking import Checking
 from services.workloads.consumer_lag import group_topics
 from services.workloads.consumer_offsets import ConsumerOffsets
@@ -33,6 +36,7 @@ from services.workloads.trainings import Trainings
 from shared.consumer import Batch
 from shared.events import (
     EVENTS,
+    ActionAudited,
     CandidateEvaluated,
     CandidateJudged,
     CandidateTrained,
@@ -65,7 +69,8 @@ def build(context: ServiceContext) -> Service:
     )
     outbox = Outbox(store, KeyStore(context.clickhouse), rounds, context.publish, context.owns, stored)
     due_cycles = DueCycles(corrections, cycles, rounds, workloads, context.clock, context.owns, due)
-    handlers = Handlers(store, corrections, workloads, rounds, cycles, due)
+    audit_log = AuditLog(AuditStore(context.clickhouse), context.state_folder)
+    handlers = Handlers(store, corrections, workloads, rounds, cycles, due, audit_log)
     quick = context.clickhouse.patient(READ_SECONDS)
     overview = Overview(WorkloadStore(quick), PublishedViews(quick), rounds)
     parts = Parts(
@@ -116,6 +121,7 @@ def build(context: ServiceContext) -> Service:
         name=NAME,
         consumes={
             WorkloadAdded: handlers.on_workload_added,
+            ActionAudited: Batch(handlers.on_action_audited),
             PredictionFlagged: Batch(handlers.on_prediction_flagged),
             PredictionCorrected: Batch(handlers.on_prediction_corrected),
             CycleRequested: handlers.on_cycle_requested,
@@ -135,6 +141,7 @@ def build(context: ServiceContext) -> Service:
             dead_letter_routes(desk),
             consumer_routes(offsets, context.clock),
             key_routes(key_parts),
+            audit_routes(AuditStore(quick), audit_log),
         ],
         start=start,
         background=[outbox.run_for_ever, due_cycles.run_for_ever],

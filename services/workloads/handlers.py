@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.workloads.audit_log import AuditLog
 from services.workloads.correction_store import CorrectionStore
 from services.workloads.cycles import Cycles
 from services.workloads.may_start_cycle import Refusal
@@ -15,6 +16,7 @@ from services.workloads.rounds import Rounds
 from services.workloads.store import WorkloadStore
 from shared.consumer import ConsumerRecord
 from shared.events import (
+    ActionAudited,
     CycleRequested,
     FlagReason,
     PredictionCorrected,
@@ -36,6 +38,10 @@ class Handlers:
     cycles: Cycles
     due: asyncio.Event
     """Set when a cycle may have fallen due."""
+    audit: AuditLog
+
+    async def on_action_audited(self, batch: Sequence[ConsumerRecord[ActionAudited]]) -> None:
+        await self.audit.keep(batch)
 
     async def on_workload_added(self, event: WorkloadAdded) -> None:
         """Adopts what version 0.1 published; of its own making it knows every revision already."""

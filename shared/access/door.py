@@ -22,6 +22,8 @@ COOKIE = "tuneloop-session"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry
 PRINCIPAL = "tuneloop.principal"
 """Where the scope has who asks."""
+VERBS = "tuneloop.verbs"
+"""Where it has a list of what they must be allowed to do, as the route says: a scope is copied on its way."""
 
 
 class Door:
@@ -33,6 +35,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         sent = _header(scope, b"authorization"), session_of(scope)
+        scope[VERBS] = []
         try:
             if scope["path"].startswith(SIGN_IN):
                 self._admission.needs_first_key()
@@ -75,6 +78,7 @@ def principal_of(request: Request) -> Principal:
 def admitted(request: Request, verb: Verb, workload: str | None = None) -> Principal:
     """Who asks, if they may. Raises Problem, 403."""
     principal = principal_of(request)
+    request.scope[VERBS].append(verb)
     if not principal.may(verb):
         raise Problem(
             403,

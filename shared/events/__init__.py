@@ -1,6 +1,7 @@
 """Every event of tuneloop: facts in the past tense, one topic each."""
 
 from shared.events.access import AccessChanged
+from shared.events.audit import ActionAudited
 from shared.events.cycles import Cluster, ClusterStatus, CycleRequested, CycleStarted, FailureClustersFound
 from shared.events.datasets import DatasetCounts, DatasetPublished, DatasetRefused
 from shared.events.envelope import Event, InvalidMessage, Topic, derived_id, now, read, record
@@ -39,6 +40,7 @@ from shared.fields import Difference, FrozenAdapter, FrozenFile, Rate
 EVENTS: tuple[type[Event], ...] = (
     WorkloadAdded,
     AccessChanged,
+    ActionAudited,
     PredictionReported,
     PredictionLogged,
     FeedbackReported,
@@ -67,6 +69,7 @@ EVENTS: tuple[type[Event], ...] = (
 __all__ = [
     "EVENTS",
     "AccessChanged",
+    "ActionAudited",
     "AdversarialScore",
     "CandidateEvaluated",
     "CandidateJudged",

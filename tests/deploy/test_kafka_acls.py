@@ -12,7 +12,7 @@ import pytest
 
 from deploy.kafka_acls import principals
 from shared.events import EVENTS, ModelPromoted, PredictionLogged
-from shared.flow import FLOW
+from shared.flow import EVERY_PROCESS_PRODUCES, FLOW
 from shared.kafka_acls import Acl, Operation, Resource, acls_of, acls_of_apps
 from tests.servers.model import ROOT
 
@@ -77,7 +77,7 @@ def test_one_may_be_asked_for_as_kafka_knows_it(tmp_path: Path) -> None:
 def test_a_service_writes_what_the_flow_says_dead_letters_and_replays(name: str) -> None:
     part = FLOW[name]
     writes = {one.name for one in acls_of(name) if one.operation is Operation.WRITE}
-    wanted = {kind.topic.name for kind in part.produces}
+    wanted = {kind.topic.name for kind in part.produces | EVERY_PROCESS_PRODUCES}
     wanted |= {kind.topic.dead_letters for kind in part.consumed_as_group}
     if name == "workloads":
         wanted |= {kind.topic.name for other in FLOW.values() for kind in other.consumed_as_group}

@@ -15,6 +15,9 @@ from shared.workload import Workload
 
 NOTHING = Markup("")
 PAGES = (("Loop", "/"), ("Review", "/review"), ("Candidates", "/candidates"))
+AUDIT = "Audit"
+OF_ALL = ((AUDIT, "/audit-log"),)
+"""Of no workload: for who may see all of them."""
 
 
 def chosen(parts: Parts, name: str) -> Workload | None:
@@ -36,7 +39,7 @@ def frame(parts: Parts, render: Render, here: str, workload: Workload | None) ->
             render(
                 "header.html",
                 here=here,
-                pages=PAGES,
+                pages=PAGES + OF_ALL if parts.visitor.workloads is None else PAGES,
                 workloads=names,
                 workload=name,
                 query=query,

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from nicegui import app as nicegui_app
 from nicegui import ui
 
+from services.console.pages.audit import AuditPage
 from services.console.pages.candidate import CandidatePage
 from services.console.pages.candidates import CandidatesPage
 from services.console.pages.content_policy import ContentPolicy, script_digest, sign_nicegui_scripts
@@ -17,11 +18,12 @@ from services.console.pages.loop import LoopPage
 from services.console.pages.review import ReviewPage
 from services.console.parts import Parts
 from services.console.templating import make_render
-from shared.access.door import admitted, session_of
+from shared.access.door import May, admitted, session_of
 from shared.access.roles import Verb
 from shared.problems import Problem
 
 SECONDS_TO_ANSWER = 30.0
+MAY_READ_ALL = May(Verb.READ, of_all=True)
 HERE = files("services.console.pages")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" fill="none" stroke-width="2.4">'
@@ -73,6 +75,11 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
         else:
             with frame(mine, render, "Candidates", None):
                 markup(render("nothing.html"))
+
+    @ui.page("/audit-log", title="Audit · tuneloop", response_timeout=SECONDS_TO_ANSWER)
+    async def show_audit(request: Request) -> None:
+        await MAY_READ_ALL(request)
+        await AuditPage(seen_by(request), render).build()
 
     page("/", "Loop", LoopPage)
     page("/review", "Review", ReviewPage)

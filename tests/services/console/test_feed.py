@@ -11,7 +11,7 @@ from services.console.feed import MOST_ENTRIES, Feed, entry
 from services.console.templating import make_render
 from shared import events as e
 from shared.events.envelope import Event
-from shared.flow import EVERY_PROCESS_CONSUMES
+from shared.flow import FLOW
 from shared.workload import Training
 from tests.services.console import examples
 from tests.services.console.examples import NOW
@@ -203,9 +203,7 @@ EVERY_EVENT: list[Event] = [
 
 
 def test_every_event_but_progress_has_a_sentence() -> None:
-    assert {type(event) for event in EVERY_EVENT} | {e.TrainingProgressed} == set(
-        e.EVENTS
-    ) - EVERY_PROCESS_CONSUMES
+    assert {type(event) for event in EVERY_EVENT} | {e.TrainingProgressed} == FLOW["console"].consumes
     for event in EVERY_EVENT:
         assert entry(event).sentence
 

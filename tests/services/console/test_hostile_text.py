@@ -15,7 +15,14 @@ from tests.services.console.browser import Page, browser
 from tests.services.console.hostile import HOSTILE
 from tests.services.console.test_browser import CHROMIUM, served
 
-PAGES = ("/", "/review", "/candidates", "/candidates/run-3", "/candidates/run-2?workload=tickets")
+PAGES = (
+    "/",
+    "/review",
+    "/audit-log",
+    "/candidates",
+    "/candidates/run-3",
+    "/candidates/run-2?workload=tickets",
+)
 REASON = f"because{HOSTILE}"
 
 
