@@ -115,6 +115,8 @@ PredictionId = Annotated[Id, AfterValidator(own_id)]
 WorkloadName = Annotated[str, StringConstraints(pattern=WORKLOAD_NAME_PATTERN)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_well_formed)]
 """A label, an adapter, a reviewer."""
+Adapter = Annotated[str, StringConstraints(max_length=200), AfterValidator(_well_formed)]
+"""The name of the adapter that answered; empty where an app's own model did."""
 Uri = Annotated[str, StringConstraints(max_length=16 * 1024), AfterValidator(_well_formed)]
 Attributes = Annotated[
     dict[

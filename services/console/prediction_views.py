@@ -11,10 +11,10 @@ from shared.events import Rate
 from shared.intervals import wilson
 from shared.times import utc
 
-IS_AUDITED = """prediction_id IN (
+IS_AUDITED = """adapter != '' AND prediction_id IN (
     SELECT prediction_id FROM flags_v1 WHERE workload = {workload:String} AND reason = 'audit'
         AND prediction_id IN (SELECT prediction_id FROM corrections_v1 WHERE workload = {workload:String}))"""
-"""Of a correction: drawn at random. A workload has many times as many flags as corrections."""
+"""Of a correction: an adapter's answer, drawn at random. There are many times as many flags."""
 COUNTED_SECONDS = 300  # `prediction_counts_v1` counts in stretches of so long
 
 

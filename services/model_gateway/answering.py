@@ -17,7 +17,7 @@ from services.model_gateway.recording import Recording
 from services.model_gateway.turns import Turns
 from shared.adapters.refusals import AdapterRefused
 from shared.backoff import SaysSeldom
-from shared.events import PredictionLogged, WorkloadAdded
+from shared.events import PredictionLogged, WorkloadAdded, Writer
 from shared.label_scoring import LabelScoring
 from shared.labels import LabelAnswer
 from shared.model_server import ModelServerDown, ModelServerRefused, PromptTooLong, UnknownModel
@@ -76,6 +76,7 @@ class Answering:
             subject_id=subject_id(self.subject_key, asked.user),
             group_id=asked.group_id,
             revision=scored.revision,
+            written_by=Writer.GATEWAY,
         )
         return await self.recording.recorded(prediction)
 

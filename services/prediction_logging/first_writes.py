@@ -41,4 +41,4 @@ def offset_spans(consumed: Sequence[ConsumerRecord[PredictionLogged]]) -> dict[i
 
 def _content(event: PredictionLogged) -> tuple[str, str, str, float]:
     """What a review or a correction rests on. The table hashes the same, the confidence as Float32."""
-    return event.input, event.answer, event.adapter, event.confidence
+    return event.input, event.answer, event.credited, event.confidence

@@ -65,7 +65,7 @@ class PredictionGiven(Given):
     confidence: Share
     probabilities: Annotated[dict[Name, Share], Field(max_length=MOST_ITEMS)] = Field(default_factory=dict)
     adapter: Name
-    """Whatever names the model that answered."""
+    """Whatever names the model that answered. It is kept as `said_model`, and is no adapter of ours."""
     latency_ms: Milliseconds = 0
     tokens_in: Count = 0
     attributes: Attributes = Field(default_factory=dict)

@@ -150,7 +150,7 @@ class Handlers:
             prediction_id=prediction.prediction_id,
             workload=prediction.workload,
             predicted_at=prediction.predicted_at,
-            adapter=prediction.adapter,
+            adapter=prediction.credited,
             answer=prediction.answer,
             confidence=prediction.confidence,
             reason=reason,

@@ -11,7 +11,7 @@ from itertools import repeat
 import msgspec
 
 from services.prediction_logging.given import PredictionRead
-from shared.events import PredictionLogged, derived_id
+from shared.events import PredictionLogged, Writer, derived_id
 from shared.events.envelope import Record, common_headers, derived_ids
 
 TOPIC = PredictionLogged.topic
@@ -34,6 +34,7 @@ class _Value(msgspec.Struct, gc=False):
     subject_id: str | None
     group_id: str | None
     revision: int
+    written_by: Writer = Writer.APP
 
 
 _encode = msgspec.json.Encoder().encode

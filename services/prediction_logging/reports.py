@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from shared.events import FeedbackGiven, FeedbackReported, PredictionLogged, PredictionReported
+from shared.events import FeedbackGiven, FeedbackReported, PredictionLogged, PredictionReported, Writer
 
 
 def as_logged(reported: PredictionReported) -> PredictionLogged:
-    return PredictionLogged(**dict(reported))
+    return PredictionLogged(**dict(reported), written_by=Writer.APP)
 
 
 def as_given(reported: FeedbackReported) -> FeedbackGiven:

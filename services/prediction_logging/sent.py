@@ -33,7 +33,7 @@ _Share = Annotated[float, Meta(ge=0, le=1)]
 class PredictionSent(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
     """A prediction as an app sends it, without null and with nothing to be put right.
 
-    Its JSON is its event's, once it has an id and a time, names no user, and is given a revision.
+    Its JSON is its event's, once it has an id and a time, names no user, and is given revision and writer.
     """
 
     prediction_id: _Id | UnsetType = UNSET

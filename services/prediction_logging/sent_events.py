@@ -56,5 +56,5 @@ def events_of(
 def _tail(subject_id: str | None, revision: int) -> bytes:
     """What comes behind a prediction's own fields in its event's JSON."""
     if subject_id is None:
-        return b',"revision":%d}' % revision
-    return b',"subject_id":%b,"revision":%d}' % (_encode(subject_id), revision)
+        return b',"revision":%d,"written_by":"app"}' % revision
+    return b',"subject_id":%b,"revision":%d,"written_by":"app"}' % (_encode(subject_id), revision)

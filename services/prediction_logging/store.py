@@ -22,7 +22,8 @@ class Stored:
     prediction_id: str
     workload: str
     predicted_at: datetime
-    adapter: str
+    credited: str
+    """The adapter that it is evidence of, or empty."""
     answer: str
     confidence: float
 
@@ -123,7 +124,7 @@ class PredictionStore:
                 prediction_id=row["prediction_id"],
                 workload=row["workload"],
                 predicted_at=utc(row["predicted_at"]),
-                adapter=row["adapter"],
+                credited=row["adapter"],
                 answer=row["answer"],
                 confidence=row["confidence"],
             )

@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW predictions_v1 AS
 SELECT prediction_id, predicted_at, workload, adapter, input, answer, confidence, probabilities, latency_ms,
-    tokens_in, attributes, subject_id, group_id
+    tokens_in, attributes, subject_id, group_id, written_by, said_model
 FROM predictions FINAL;
 
 -- What is new since some moment: a prediction that is stored again stands here again.

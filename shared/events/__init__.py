@@ -13,6 +13,7 @@ from shared.events.production import (
     PredictionLogged,
     PredictionReported,
     Thumb,
+    Writer,
 )
 from shared.events.promotion import (
     CandidateJudged,
@@ -113,6 +114,7 @@ __all__ = [
     "TrainingRequested",
     "Verdict",
     "WorkloadAdded",
+    "Writer",
     "derived_id",
     "now",
     "read",

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.events.envelope import Event, Headers, InvalidMessage, derived_id, event_type, read
-from shared.events.production import PredictionLogged
+from shared.events.production import PredictionLogged, Writer, credited
 from shared.fields import (
     EARLIEST,
     END_OF_TIME,
@@ -53,6 +53,11 @@ class FastPrediction(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     subject_id: _Id | None = None
     group_id: _Id | None = None
     revision: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    written_by: Writer | None = None
+
+    @property
+    def credited(self) -> str:
+        return credited(self.adapter, self.written_by)
 
     @property
     def event_id(self) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from shared.events.envelope import Event, Topic
 from shared.fields import (
     MOST_ITEMS,
+    Adapter,
     Attributes,
     Count,
     Id,
@@ -26,6 +27,22 @@ from shared.fields import (
 )
 
 
+class Writer(StrEnum):
+    """Who put a prediction on record."""
+
+    GATEWAY = "gateway"  # it asked the champion itself
+    APP = "app"  # it says what a model of its own answered
+
+
+def credited(adapter: str, written_by: Writer | None) -> str:
+    """The adapter whose answer a record is evidence of; empty: of none, whatever it says.
+
+    Apps may name any model, and so may records that do not say who wrote them, as those of version 0.2: only
+    the gateway knows which adapter answered. This is what shadow, audits and verdicts rest on.
+    """
+    return adapter if written_by is Writer.GATEWAY else ""
+
+
 class Prediction(Event):
     """A model answered a request, whoever says so."""
 
@@ -38,6 +55,7 @@ class Prediction(Event):
     probabilities: Annotated[dict[Name, Share], Field(max_length=MOST_ITEMS)] = Field(default_factory=dict)
     """Label → probability, where the server that answered gives them."""
     adapter: Name
+    """What the writer calls the model that answered."""
     latency_ms: Milliseconds = 0
     tokens_in: Count = 0
     attributes: Attributes = Field(default_factory=dict)
@@ -59,6 +77,14 @@ class PredictionLogged(Prediction):
     """The live model answered a request."""
 
     topic: ClassVar[Topic] = Topic("prediction-logged-v1", key="prediction_id", partitions=6)
+
+    written_by: Writer | None = None
+    """Up to version 0.2 nobody said it."""
+
+    @property
+    def credited(self) -> str:
+        """The adapter it is evidence of, or empty."""
+        return credited(self.adapter, self.written_by)
 
 
 class PredictionReported(Prediction):
@@ -133,7 +159,7 @@ class PredictionFlagged(Event):
     prediction_id: PredictionId
     workload: WorkloadName
     predicted_at: Moment
-    adapter: Name
+    adapter: Adapter
     answer: Name
     confidence: Share
     reason: FlagReason

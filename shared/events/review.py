@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from shared.events.envelope import Event, Topic
-from shared.fields import MOST_ITEMS, Id, Moment, Name, PredictionId, Share, Whole, WorkloadName
+from shared.fields import MOST_ITEMS, Adapter, Id, Moment, Name, PredictionId, Share, Whole, WorkloadName
 
 
 class ReviewGiven(Event):
@@ -40,7 +40,7 @@ class PredictionCorrected(Event):
     prediction_id: PredictionId
     workload: WorkloadName
     predicted_at: Moment
-    adapter: Name
+    adapter: Adapter
     answer: Name
     confidence: Share
     right_answer: Name

@@ -133,6 +133,11 @@ def test_the_same_cause_gives_the_same_id_and_another_cause_another() -> None:
     assert logged().event_id != logged(workload="mail").event_id
 
 
+@pytest.mark.parametrize(("writer", "credited"), [("gateway", "tickets-v1"), ("app", ""), (None, "")])
+def test_what_an_app_says_is_no_evidence_of_an_adapter(writer: str | None, credited: str) -> None:
+    assert logged(written_by=writer).credited == credited
+
+
 def test_feedback_must_say_something() -> None:
     with pytest.raises(ValueError, match="thumb, score, comment"):
         FeedbackGiven(feedback_id="f1", prediction_id="p1", workload="tickets", given_at=datetime.now(UTC))

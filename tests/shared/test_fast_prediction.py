@@ -32,6 +32,7 @@ WHOLE: dict[str, Any] = {
     "subject_id": "s",
     "group_id": None,
     "revision": 3,
+    "written_by": "gateway",
 }
 PLAIN: Headers = [
     ("ce_type", event_type(PredictionLogged.topic).encode()),
@@ -55,7 +56,7 @@ def assert_the_same(records: list[tuple[bytes | None, Headers]]) -> None:
             assert str(event) == wanted
         else:
             assert {name: getattr(event, name) for name in FIELDS} == dict(wanted)
-            assert event.event_id == wanted.event_id
+            assert (event.event_id, event.credited) == (wanted.event_id, wanted.credited)
 
 
 texts = st.text(max_size=8) | st.text(st.characters(codec="utf-8"), max_size=300)

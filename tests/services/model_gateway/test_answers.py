@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.events import PredictionLogged
+from shared.events import PredictionLogged, Writer
 from shared.fields import FrozenAdapter
 from shared.model_server import ModelServer
 from shared.outbox.lines import record_in
@@ -73,6 +73,7 @@ async def test_an_answer_is_a_label_by_the_champion_and_on_record(
     assert record.confidence == max(record.probabilities.values()) == record.probabilities[record.answer]
     assert record.latency_ms > 0
     assert record.revision == 1
+    assert record.written_by is Writer.GATEWAY
 
 
 async def test_whoever_asks_goes_on_record_as_an_opaque_id_and_nowhere_by_name(

@@ -25,6 +25,7 @@ from shared.events import (
     PredictionLogged,
     Thumb,
     WorkloadAdded,
+    Writer,
     read,
 )
 from shared.events.envelope import Record
@@ -78,6 +79,7 @@ def logged(prediction_id: str, **fields: Any) -> PredictionLogged:
             "latency_ms": 12.5,
             "tokens_in": 9,
             "attributes": {"customer": "42"},
+            "written_by": Writer.GATEWAY,
         }
         | fields
     )

@@ -52,10 +52,10 @@ class Installation:
             assert answer.status_code == 503, answer.text
         raise TimeoutError(self.process.log[-3000:])
 
-    def visible(self, adapter: str, count: int) -> Counter[str]:
-        """How often each prediction of this adapter shows, once `count` of them do."""
+    def visible(self, model: str, count: int) -> Counter[str]:
+        """How often each prediction of this model shows, once `count` of them do."""
         database, until = self.clickhouse.rpartition("/")[2], time.monotonic() + 60
-        query = f"SELECT prediction_id, count() FROM {database}.predictions_v1 WHERE adapter = '{adapter}'"
+        query = f"SELECT prediction_id, count() FROM {database}.predictions_v1 WHERE said_model = '{model}'"
         while True:
             said = execute(self.clickhouse, f"{query} GROUP BY 1 FORMAT TSV")
             found = Counter({row.split("\t")[0]: int(row.split("\t")[1]) for row in said.splitlines()})

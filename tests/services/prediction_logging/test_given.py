@@ -21,7 +21,7 @@ from services.prediction_logging.given import (
 )
 from services.prediction_logging.kinds import Predictions
 from services.prediction_logging.request_keys import RequestKey
-from shared.events import PredictionLogged, read, record
+from shared.events import PredictionLogged, Writer, read, record
 from shared.events.envelope import InvalidMessage
 from shared.projections import Workloads
 from tests.services.prediction_logging.conftest import NOON, workload_added
@@ -198,9 +198,9 @@ def test_a_record_is_the_one_that_the_event_itself_would_be(line: bytes) -> None
         made.record.headers,
     )
     given_fields = PredictionGiven.model_validate_json(line)
-    assert event.model_dump(exclude={"subject_id", "revision", "prediction_id", "predicted_at"}) == (
-        given_fields.model_dump(exclude={"user", "prediction_id", "predicted_at"})
-    )
+    assert event.model_dump(
+        exclude={"subject_id", "revision", "written_by", "prediction_id", "predicted_at"}
+    ) == (given_fields.model_dump(exclude={"user", "prediction_id", "predicted_at"}))
     assert event.prediction_id == (given_fields.prediction_id or made.id)
     assert event.predicted_at == (given_fields.predicted_at or NOON)
-    assert event.revision == 1
+    assert (event.revision, event.written_by) == (1, Writer.APP)

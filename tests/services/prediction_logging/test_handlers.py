@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.clickhouse import ClickHouse
-from shared.events import Thumb
+from shared.events import PredictionFlagged, Thumb, Writer
 from shared.migrations import migrate
 from tests.services.prediction_logging.conftest import NOON, Logging, feedback, logged, workload_added
 
@@ -18,11 +18,38 @@ async def test_the_view_shows_a_prediction_as_it_was_logged(logging: Logging, cl
     assert list(row) == [
         "prediction_id", "predicted_at", "workload", "adapter", "input", "answer", "confidence",
         "probabilities", "latency_ms", "tokens_in", "attributes", "subject_id", "group_id",
+        "written_by", "said_model",
     ]  # fmt: skip
     assert (row["prediction_id"], row["input"], row["answer"]) == ("p-1", "Where is my money?", "refund")
     assert row["predicted_at"].replace(tzinfo=NOON.tzinfo) == NOON
     assert row["probabilities"] == pytest.approx({"refund": 0.9, "other": 0.1})
     assert row["attributes"] == {"customer": "42"}
+
+
+async def test_only_what_the_gateway_wrote_is_an_adapter_s(logging: Logging, clickhouse: ClickHouse) -> None:
+    await logging.apply(
+        logged("p-1", confidence=0.3),
+        logged("p-2", confidence=0.3, written_by=Writer.APP),
+        logged("p-3", confidence=0.3, written_by=None),
+    )
+    await logging.apply(feedback("p-2"))
+    rows = await clickhouse.rows(
+        "SELECT adapter, written_by, said_model FROM predictions_v1 ORDER BY prediction_id"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("tickets-1", "gateway", "tickets-1"),
+        ("", "app", "tickets-1"),
+        ("", "", "tickets-1"),
+    ]
+    arrived = await clickhouse.rows("SELECT prediction_id FROM arrivals_v1 WHERE adapter = 'tickets-1'")
+    assert arrived == [{"prediction_id": "p-1"}]
+    flags = [event for event in logging.published if isinstance(event, PredictionFlagged)]
+    assert [(flag.prediction_id, flag.adapter) for flag in flags] == [
+        ("p-1", "tickets-1"),
+        ("p-2", ""),
+        ("p-3", ""),
+        ("p-2", ""),
+    ]
 
 
 async def test_whom_an_event_is_about_is_kept_with_it(logging: Logging, clickhouse: ClickHouse) -> None:

@@ -127,20 +127,20 @@ def test_every_example_is_kept_and_feedback_meets_its_prediction(readme: Readme)
             assert '"ids":[' in said, said
             assert said.count('"ids":[') == code.count("curl ")
     until = time.monotonic() + 60
-    theirs = "SELECT prediction_id AS id FROM {}.predictions_v1 WHERE adapter = 'in-house-7'"
+    theirs = "SELECT prediction_id AS id FROM {}.predictions_v1 WHERE said_model = 'in-house-7'"
     while len(rows := readme.rows(theirs)) < 109 and time.monotonic() < until:
         time.sleep(0.2)  # another process: there is nothing to await
     ids = {str(row["id"]) for row in rows}
     assert len(rows) == len(ids) == 1 + 4 + 2 + 1 + 100 + 1
     assert {"order-7", *(f"order-{number}" for number in range(100, 200))} <= ids
     rated = (
-        "SELECT f.prediction_id AS id, p.adapter AS adapter FROM {0}.feedback_v1 AS f "
-        "JOIN {0}.predictions_v1 AS p ON p.prediction_id = f.prediction_id ORDER BY adapter"
+        "SELECT f.prediction_id AS id, p.said_model AS model FROM {0}.feedback_v1 AS f "
+        "JOIN {0}.predictions_v1 AS p ON p.prediction_id = f.prediction_id ORDER BY model"
     )
     while len(rows := readme.rows(rated)) < 2 and time.monotonic() < until:
         time.sleep(0.2)  # another process: there is nothing to await
     assert [
-        str(row["adapter"]).startswith(name)
+        str(row["model"]).startswith(name)
         for row, name in zip(rows, ("in-house-7", "tickets-1"), strict=True)
     ] == [
         True,

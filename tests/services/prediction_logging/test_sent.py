@@ -126,6 +126,7 @@ def test_a_users_name_goes_no_further_however_it_is_written(line: str) -> None:
         json.dumps(WHOLE | {"workload": "unknown"}),
         json.dumps(WHOLE | {"revision": 1}),
         json.dumps(WHOLE | {"subject_id": "s"}),
+        json.dumps(WHOLE | {"written_by": "gateway"}),
         json.dumps(WHOLE | {"prediction_id": "a b"}),
         json.dumps(WHOLE | {"predicted_at": "2026-02-30T13:00:00.123Z"}),
         json.dumps(WHOLE | {"input": "é" * 40_000}),

@@ -65,7 +65,10 @@ async def test_what_was_shown_is_shown_counted_and_arrived(of_0_2: ClickHouse) -
     before = await shown(of_0_2)
     await migrate(of_0_2, "prediction_logging")
     after = await shown(of_0_2)
-    assert [{name: one[name] for name in after[0]} for one in before] == after
+    both = before[0].keys() & after[0].keys()
+    assert [{name: one[name] for name in both} for one in before] == [
+        {name: one[name] for name in both} for one in after
+    ]
     assert after[2]["input"] == "the text that version 0.2 shows"
     assert await counted(of_0_2) == 5
     arrived = await of_0_2.rows("SELECT uniqExact(prediction_id) AS n FROM arrivals_v1")
