@@ -1,4 +1,4 @@
-"""The four addresses a service knows, the folder it may scribble in, and the key of subject ids."""
+"""The four addresses a service knows, the folder it may scribble in, and two secrets."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class Addresses(BaseSettings):
     """A secret of all services, the same for all: browsers that signed in hold a session signed by it. Empty:
     nobody can sign in to the console, once there are keys."""
     subject_key: str = Field(default="", repr=False)
-    """A secret of model_gateway and prediction_logging, the same for both: the users that apps name become
-    `subject_id` by it."""
+    """A secret of model_gateway, prediction_logging and human_review, the same for all: the users that apps
+    name become `subject_id` by it, and by it is drawn what is audited and what is reviewed twice."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.human_review.drawn import drawn
 from services.human_review.items import Kind
 from shared.workload import Workload
 
@@ -46,11 +45,11 @@ class Outcome:
         return self.agreeing[-1].given_at
 
 
-def reviews_wanted(kind: Kind | None, prediction_id: str, double_share: float) -> int:
-    """2 for a share of predictions drawn by id, else 1. Pairs, and what nobody queued, want one."""
+def reviews_wanted(kind: Kind | None, lot: float, double_share: float) -> int:
+    """2 for a share of lots, else 1. Pairs, and what nobody queued, want one."""
     if kind is None or kind is Kind.PAIR:
         return 1
-    return 2 if drawn("double", prediction_id) < double_share else 1
+    return 2 if lot < double_share else 1
 
 
 def under_present_names(opinions: Iterable[Opinion], workload: Workload) -> list[Opinion]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from services.human_review.api import make_router
@@ -11,15 +12,21 @@ from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
 from shared.consumer import Batch
 from shared.events import PredictionFlagged, ReviewGiven, ShadowPairRecorded, WorkloadAdded
+from shared.lots import WITHOUT_KEY, Lots
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
+
+log = logging.getLogger(__name__)
 
 
 def build(context: ServiceContext) -> Service:
     settings = Settings()
     workloads = Workloads()
     store = ReviewStore(context.clickhouse)
-    handlers = Handlers(store, context.publish, context.clock, workloads)
+    secret = context.addresses.subject_key
+    if not secret:
+        log.warning(WITHOUT_KEY)
+    handlers = Handlers(store, context.publish, context.clock, workloads, Lots.of(secret))
     ahead = LookAhead(store, context.clock, settings)
 
     return Service(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from services.human_review.drawn import drawn
 
-
-def blind_options(prediction_id: str, one: str, other: str) -> list[str]:
-    """Both answers in an order that depends on the id and the answers, never on which model gave which."""
+def blind_options(lot: float, one: str, other: str) -> list[str]:
+    """Both answers in an order that depends on the lot and the answers, never on which model gave which."""
     options = sorted((one, other))
-    return options if drawn("side", prediction_id) < 0.5 else options[::-1]
+    return options if lot < 0.5 else options[::-1]

@@ -28,6 +28,7 @@ from shared.events import (
     ShadowPairRecorded,
     WorkloadAdded,
 )
+from shared.lots import Lots
 from shared.projections import Workloads
 from shared.service import Clock
 from shared.workload import Workload
@@ -41,6 +42,7 @@ class Handlers:
     publish: Publish
     clock: Clock
     workloads: Workloads
+    lots: Lots
     some_wait: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a review was given before its prediction was logged: nothing will tell when it is."""
 
@@ -51,7 +53,7 @@ class Handlers:
         await self._queue([self._flagged(consumed.event) for consumed in batch])
 
     async def on_shadow_pair_recorded(self, batch: Sequence[ConsumerRecord[ShadowPairRecorded]]) -> None:
-        await self._queue([_paired(consumed.event) for consumed in batch if consumed.event.differs])
+        await self._queue([self._paired(consumed.event) for consumed in batch if consumed.event.differs])
 
     async def on_review_given(self, batch: Sequence[ConsumerRecord[ReviewGiven]]) -> None:
         reviews = [consumed.event for consumed in batch]
@@ -102,7 +104,7 @@ class Handlers:
             prediction_id: outcome(
                 # From the broker anything may come: what is no label of the workload is kept and not counted.
                 under_present_names(opinions[prediction_id], added.definition),
-                reviews_wanted(kinds.get(prediction_id), prediction_id, added.definition.review.double_share),
+                self._reviews_wanted(kinds.get(prediction_id), added.definition, prediction_id),
             )
             for prediction_id in predictions
         }
@@ -117,8 +119,7 @@ class Handlers:
         await self.store.keep_outcomes(workload, states, self.clock())  # last: join_waiting goes by it
 
     def _flagged(self, event: PredictionFlagged) -> QueuedItem:
-        policy = self.workloads.known(event.workload).definition.review
-        kind = Kind(event.reason.value)
+        definition, kind = self.workloads.known(event.workload).definition, Kind(event.reason.value)
         return QueuedItem(
             prediction_id=event.prediction_id,
             workload=event.workload,
@@ -128,27 +129,32 @@ class Handlers:
             adapter=event.adapter,
             answer=event.answer,
             confidence=event.confidence,
-            priority=priority(kind, event.prediction_id, event.confidence),
-            reviews_wanted=reviews_wanted(kind, event.prediction_id, policy.double_share),
+            priority=priority(kind, self.lots.drawn("place", event.prediction_id), event.confidence),
+            reviews_wanted=self._reviews_wanted(kind, definition, event.prediction_id),
             queued_at=event.flagged_at,
         )
 
+    def _paired(self, event: ShadowPairRecorded) -> QueuedItem:
+        """A pair's item holds no adapter, answer or confidence: whoever reads the queue stays blind."""
+        definition = self.workloads.known(event.workload).definition
+        side = self.lots.drawn("side", event.prediction_id)
+        return QueuedItem(
+            prediction_id=event.prediction_id,
+            workload=event.workload,
+            predicted_at=event.predicted_at,
+            kind=Kind.PAIR,
+            options=blind_options(side, event.champion_answer, event.candidate_answer),
+            adapter="",
+            answer="",
+            confidence=0.0,
+            priority=priority(Kind.PAIR, 0.0, 0.0),
+            reviews_wanted=self._reviews_wanted(Kind.PAIR, definition, event.prediction_id),
+            queued_at=event.recorded_at,
+        )
 
-def _paired(event: ShadowPairRecorded) -> QueuedItem:
-    """A pair's item holds no adapter, answer or confidence: whoever reads the queue stays blind."""
-    return QueuedItem(
-        prediction_id=event.prediction_id,
-        workload=event.workload,
-        predicted_at=event.predicted_at,
-        kind=Kind.PAIR,
-        options=blind_options(event.prediction_id, event.champion_answer, event.candidate_answer),
-        adapter="",
-        answer="",
-        confidence=0.0,
-        priority=priority(Kind.PAIR, event.prediction_id, 0.0),
-        reviews_wanted=reviews_wanted(Kind.PAIR, event.prediction_id, 0.0),
-        queued_at=event.recorded_at,
-    )
+    def _reviews_wanted(self, kind: Kind | None, definition: Workload, prediction_id: str) -> int:
+        lot = self.lots.drawn("double", prediction_id)
+        return reviews_wanted(kind, lot, definition.review.double_share)
 
 
 def _correction(

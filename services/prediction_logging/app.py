@@ -27,6 +27,8 @@ from shared.events import (
     WorkloadAdded,
 )
 from shared.events.fast_prediction import read_predictions
+from shared.lots import WITHOUT_KEY as LOTS_WITHOUT_KEY
+from shared.lots import Lots
 from shared.outbox import Delivery, OutboxSettings, orphaned_outboxes, own_outbox
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
@@ -44,6 +46,7 @@ def build(context: ServiceContext) -> Service:
     subject_key = context.addresses.subject_key
     if not subject_key:
         log.warning(WITHOUT_KEY)
+        log.warning(LOTS_WITHOUT_KEY)
     subject_of = partial(subject_id, subject_key)
     outbox_settings = OutboxSettings(most_bytes=settings.outbox_most_bytes, fsync=True)
     outbox = own_outbox(context.state_folder, outbox_settings)
@@ -61,7 +64,8 @@ def build(context: ServiceContext) -> Service:
     )
     router = routes(intake, Predictions(workloads, subject_of), Feedback(workloads, subject_of))
     store, metrics, open_rows = PredictionStore(context.clickhouse), Metrics(context.registry), OpenRows()
-    handlers = Handlers(store, context.publish, context.clock, workloads, metrics, open_rows.add)
+    lots = Lots.of(subject_key)
+    handlers = Handlers(store, context.publish, context.clock, workloads, metrics, lots, open_rows.add)
 
     async def set_aside(conflicts: Sequence[Conflict]) -> None:
         moment = context.clock()

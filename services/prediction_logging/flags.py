@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Self
 
 from shared.events import FlagReason, PredictionLogged, WorkloadAdded
+from shared.lots import Lots
 
 NOBODY = b""
 EVERYBODY = b"\xff" * 33  # longer than any digest, and so above all of them
@@ -21,17 +21,19 @@ class FlagPolicy:
     doubt_below: float
     drawn_below: bytes
     """Digests below this are drawn: a share of all."""
+    lots: Lots
 
     @classmethod
-    def of(cls, workload: WorkloadAdded) -> Self:
+    def of(cls, workload: WorkloadAdded, lots: Lots) -> Self:
         """A retired workload's sample is not drawn: nobody measures it any more."""
         review = workload.definition.review
-        return cls(review.doubt_below, NOBODY if workload.is_retired else bound(review.audit_share))
+        share = NOBODY if workload.is_retired else bound(review.audit_share)
+        return cls(review.doubt_below, share, lots)
 
     def reasons(self, prediction: PredictionLogged) -> Sequence[FlagReason]:
         """Why this prediction is flagged; the same prediction gives the same reasons whenever it is asked."""
         is_doubted = prediction.confidence < self.doubt_below
-        drawn = is_drawn(prediction.prediction_id, self.drawn_below)
+        drawn = is_drawn(prediction.prediction_id, self.drawn_below, self.lots)
         if not is_doubted and not drawn:
             return ()
         return [FlagReason.DOUBTED] * is_doubted + [FlagReason.AUDIT] * drawn
@@ -44,8 +46,6 @@ def bound(share: float) -> bytes:
     return ceil(share * 2.0**64).to_bytes(8, "big")
 
 
-def is_drawn(prediction_id: str, drawn_below: bytes) -> bool:
-    """Drawn by hash: nothing about the prediction bears on it."""
-    return bool(drawn_below) and (
-        hashlib.sha256(b"audit\x1f" + prediction_id.encode()).digest() < drawn_below
-    )
+def is_drawn(prediction_id: str, drawn_below: bytes, lots: Lots) -> bool:
+    """Nothing about the prediction bears on it, nor does whoever chose its id."""
+    return bool(drawn_below) and lots.digest("audit", prediction_id) < drawn_below

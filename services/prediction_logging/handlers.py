@@ -29,6 +29,7 @@ from shared.events import (
     PredictionReported,
     WorkloadAdded,
 )
+from shared.lots import Lots
 from shared.projections import Workloads
 from shared.service import Clock
 
@@ -40,6 +41,7 @@ class Handlers:
     clock: Clock
     workloads: Workloads
     metrics: Metrics
+    lots: Lots
     on_stored: Callable[[int], None] = lambda count: None
     """Told how many predictions were stored."""
     arrivals: ArrivalClock = field(default_factory=ArrivalClock)
@@ -135,7 +137,7 @@ class Handlers:
             self.metrics.show_unmatched(await self.store.unmatched())
 
     def _looked_at(self, good: Iterable[ConsumerRecord[PredictionLogged]]) -> list[PredictionFlagged]:
-        policies = {one.name: FlagPolicy.of(one) for one in self.workloads.all()}
+        policies = {one.name: FlagPolicy.of(one, self.lots) for one in self.workloads.all()}
         return [
             self._flagged(one.event, reason)
             for one in good

@@ -38,6 +38,7 @@ CLOSED_LIST = {
     "label_scoring",
     "labels",
     "loopback",
+    "lots",
     "migrations",
     "model_server",
     "outbox",

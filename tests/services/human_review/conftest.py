@@ -24,6 +24,7 @@ from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
 from shared.events import Event, FrozenFile, PredictionCorrected, WorkloadAdded
 from shared.files import Files
+from shared.lots import Lots
 from shared.migrations import migrate
 from shared.model_server import ModelServer
 from shared.problems import answer_with_problems
@@ -35,6 +36,7 @@ from tests.servers.views import views_as_tables
 
 # Yesterday's: ClickHouse removes what is too old whenever it merges.
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+LOTS = Lots.of("a secret of the tests")
 LABELS = ("mit", "apache-2.0", "gpl-2.0")
 
 
@@ -75,7 +77,7 @@ class Reviewing:
         for name in ("licences", "notices"):
             workloads.apply(workload_added(self.double_share, name))
         store = ReviewStore(self.clickhouse)
-        self.handlers = Handlers(store, self.publish, self.clock, workloads)
+        self.handlers = Handlers(store, self.publish, self.clock, workloads, LOTS)
         settings = Settings(accept_seconds=0.05, look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)
         self.app = FastAPI()

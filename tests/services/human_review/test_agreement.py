@@ -52,19 +52,13 @@ def test_it_was_agreed_when_the_last_agreeing_review_was_given_whatever_order_th
 
 
 def test_about_the_wanted_share_of_predictions_is_reviewed_twice() -> None:
-    twice = sum(reviews_wanted(Kind.DOUBTED, f"p{number}", 0.2) == 2 for number in range(5000))
-    assert 900 < twice < 1100
-
-
-def test_the_same_prediction_is_always_drawn_alike() -> None:
-    assert {reviews_wanted(Kind.AUDIT, "p7", 0.5) for _ in range(10)} == {
-        reviews_wanted(Kind.AUDIT, "p7", 0.5)
-    }
+    twice = sum(reviews_wanted(Kind.DOUBTED, number / 1000, 0.2) == 2 for number in range(1000))
+    assert twice == 200
 
 
 @pytest.mark.parametrize("kind", [Kind.PAIR, None])
 def test_pairs_and_what_nobody_queued_want_one_review(kind: Kind | None) -> None:
-    assert reviews_wanted(kind, "p1", double_share=1.0) == 1
+    assert reviews_wanted(kind, 0.0, double_share=1.0) == 1
 
 
 def test_opinions_count_under_the_names_that_labels_have_now() -> None:

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.human_review.agreement import reviews_wanted
-from services.human_review.items import Kind
 from shared.events import FlagReason, PredictionFlagged, ReviewGiven, ShadowPairRecorded
-from tests.services.human_review.conftest import NOON, Reviewing, batch, workload_added
+from tests.services.human_review.conftest import LOTS, NOON, Reviewing, batch, workload_added
 
 
 def flagged(
@@ -229,7 +227,7 @@ async def test_two_who_disagree_set_an_item_aside_until_a_third_settles_it(revie
 
 
 async def test_an_item_half_reviewed_is_settled_when_it_turns_out_to_be_a_pair(reviewing: Reviewing) -> None:
-    drawn_twice = next(one for one in map(str, range(99)) if reviews_wanted(Kind.DOUBTED, one, 0.2) == 2)
+    drawn_twice = next(one for one in map(str, range(99)) if LOTS.drawn("double", one) < 0.2)
     twice = Reviewing(reviewing.clickhouse, double_share=0.2)
     await twice.log(drawn_twice)
     await twice.handlers.on_prediction_flagged(batch(flagged(drawn_twice)))

@@ -14,8 +14,11 @@ from services.prediction_logging.store import PredictionStore
 from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord, Invalid
 from shared.events import Event, FeedbackGiven, PredictionFlagged, PredictionLogged, WorkloadAdded
+from shared.lots import Lots
 from shared.projections import Workloads
 from tests.services.prediction_logging.conftest import workload_added
+
+LOTS = Lots.of("a secret of the tests")
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Process:
         workloads = Workloads()
         workloads.apply(workload_added())
         self.metrics, self.store = Metrics(self.registry), PredictionStore(self.clickhouse)
-        self.handlers = Handlers(self.store, self._publish, lambda: self.time, workloads, self.metrics)
+        self.handlers = Handlers(self.store, self._publish, lambda: self.time, workloads, self.metrics, LOTS)
 
     async def apply(self, *events: Event, offset: int | None = None) -> list[Invalid]:
         """As one batch of one partition, from `offset` on or after what came before."""

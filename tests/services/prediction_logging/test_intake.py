@@ -453,5 +453,6 @@ async def test_without_a_key_a_user_is_dropped_and_that_is_said(
     [event] = intake.published
     assert isinstance(event, PredictionLogged)
     assert event.subject_id is None
-    assert caplog.text.count("SUBJECT_KEY is not set") == 1
+    assert caplog.text.count("carry no subject_id") == 1
+    assert caplog.text.count("audited and reviewed twice") == 1
     await intake.http.aclose()
