@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from pydantic import TypeAdapter
 
@@ -29,14 +28,14 @@ class ReviewClient:
         return None if answer is None else _item.validate_python(answer)
 
     async def give(
-        self, workload: str, prediction_id: str, reviewer: str, right_answer: str, given_at: datetime
+        self, workload: str, prediction_id: str, reviewer: str, right_answer: str, review_id: str
     ) -> None:
-        """Who answers again, later, gives a new review, which replaces the one before."""
+        """Who answers again gives a new review, which replaces the one before."""
         review = {
             "workload": workload,
             "prediction_id": prediction_id,
             "reviewer": reviewer,
             "right_answer": right_answer,
-            "given_at": given_at.isoformat(),
+            "review_id": review_id,
         }
         await self.service.ask("POST", "/reviews", body=review, key=self.key)

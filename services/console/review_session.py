@@ -7,6 +7,7 @@ import asyncio
 from services.console.review_client import ReviewClient
 from services.console.reviewing import Item, Sitting
 from shared.service import Clock
+from shared.time_ordered_ids import time_ordered_id
 
 
 class ReviewSession:
@@ -34,9 +35,8 @@ class ReviewSession:
         """Returns when the review is kept; then the next item stands in the place of this one."""
         item = self.sitting.item
         assert item is not None
-        await self._queue.give(
-            self._workload, item.prediction_id, self.sitting.reviewer, label, self._clock()
-        )
+        review_id = time_ordered_id(self._clock())
+        await self._queue.give(self._workload, item.prediction_id, self.sitting.reviewer, label, review_id)
         self.sitting.answer(label)
 
     def let_go(self) -> Item | None:

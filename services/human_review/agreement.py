@@ -45,9 +45,11 @@ class Outcome:
         return self.agreeing[-1].given_at
 
 
-def reviews_wanted(kind: Kind | None, lot: float, double_share: float) -> int:
-    """2 for a share of lots, else 1. Pairs, and what nobody queued, want one."""
-    if kind is None or kind is Kind.PAIR:
+def reviews_wanted(kind: Kind | None, lot: float, double_share: float, of_a_pair: int) -> int:
+    """`of_a_pair` for a pair. Else 2 for a share of lots, and 1 for the others and what nobody queued."""
+    if kind is Kind.PAIR:
+        return of_a_pair
+    if kind is None:
         return 1
     return 2 if lot < double_share else 1
 

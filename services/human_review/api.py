@@ -12,10 +12,11 @@ from typing import Annotated, TypeVar
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.human_review.items import Kind, OpenItem
 from services.human_review.look_ahead import LookAhead
+from services.human_review.reviewer import reviewer_of
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
 from shared.access.door import May, admitted, may
@@ -31,6 +32,9 @@ from shared.projections import Workloads
 from shared.service import Clock
 
 T = TypeVar("T")
+MOST_SAID = 100
+Said = Annotated[Name, Field(max_length=MOST_SAID)]
+"""Who reviews, where nobody needs a key; with one, it is whose the key is, and this is not looked at."""
 Reviewer = Annotated[Principal, Depends(May(Verb.REVIEW))]
 log = logging.getLogger(__name__)
 
@@ -54,18 +58,18 @@ class Item(BaseModel):
 class Review(BaseModel):
     """A reviewer's judgement. Without `review_id`, the same judgement sent twice is one review.
 
-    Whoever lets reviewers change their minds and back again sends `given_at` or `review_id` too.
+    Whoever lets reviewers change their minds and back again sends a new `review_id` each time.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     prediction_id: Id
     workload: WorkloadName
-    reviewer: Name | None = None
-    """Taken from the key where there are keys."""
+    reviewer: Said | None = None
     right_answer: Name
     review_id: Id | None = None
-    given_at: Moment | None = None
+    given_at: Annotated[Moment | None, Field(deprecated=True)] = None
+    """Not believed: a review is given when it comes."""
 
 
 class Accepted(BaseModel):
@@ -107,7 +111,7 @@ def make_router(
     async def next_item(
         principal: Reviewer,
         workload: str,
-        reviewer: Name | None = None,
+        reviewer: Said | None = None,
         without: Annotated[Sequence[str], Query(max_length=200)] = (),
     ) -> Item | Response:
         """The reviewer's next item, theirs for ten minutes; 204 when there is none.
@@ -115,7 +119,7 @@ def make_router(
         Asked again, it gives another one, and comes back to what was not judged when the rest is done.
         `without` names items not to give: those on the reviewer's screen or skipped for good.
         """
-        added, who = _known(workloads, workload), principal.named(reviewer or "")
+        added, who = _known(workloads, workload), reviewer_of(principal, reviewer or "")
         if added.is_retired:
             raise Problem(
                 404, "Retired", f"{added.name} is retired: nothing is reviewed until it is added again."
@@ -130,7 +134,7 @@ def make_router(
     async def give_review(review: Review, request: Request, principal: Reviewer) -> Accepted:
         """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
         admitted(request, Verb.REVIEW, review.workload)
-        added, who = _known(workloads, review.workload), principal.named(review.reviewer or "")
+        added, who = _known(workloads, review.workload), reviewer_of(principal, review.reviewer or "")
         definition, labels = added.definition, added.definition.labels
         if definition.present_label(review.right_answer) is None:
             near = get_close_matches(review.right_answer, labels, n=3, cutoff=0.5)
@@ -151,7 +155,7 @@ def make_router(
             workload=review.workload,
             reviewer=who,
             right_answer=review.right_answer,
-            given_at=review.given_at or clock(),
+            given_at=clock(),
             revision=added.revision,
         )
         await _publish_in_time(publish, given, settings.accept_seconds)
@@ -181,8 +185,7 @@ async def _publish_in_time(publish: Publish, given: ReviewGiven, seconds: float)
 
 
 def _id_of(review: Review, reviewer: str) -> str:
-    given_at = review.given_at.isoformat() if review.given_at is not None else ""
-    said = (review.workload, review.prediction_id, reviewer, review.right_answer, given_at)
+    said = (review.workload, review.prediction_id, reviewer, review.right_answer)
     return derived_id("review", *said)
 
 

@@ -13,6 +13,7 @@ from services.human_review.store import ReviewStore
 from shared.consumer import Batch
 from shared.events import PredictionFlagged, ReviewGiven, ShadowPairRecorded, WorkloadAdded
 from shared.lots import WITHOUT_KEY, Lots
+from shared.pair_reviews import reviews_of_a_pair
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
 
@@ -26,7 +27,14 @@ def build(context: ServiceContext) -> Service:
     secret = context.addresses.subject_key
     if not secret:
         log.warning(WITHOUT_KEY)
-    handlers = Handlers(store, context.publish, context.clock, workloads, Lots.of(secret))
+    handlers = Handlers(
+        store,
+        context.publish,
+        context.clock,
+        workloads,
+        Lots.of(secret),
+        lambda: reviews_of_a_pair(wants_keys=context.admission.wants_keys),
+    )
     ahead = LookAhead(store, context.clock, settings)
 
     return Service(

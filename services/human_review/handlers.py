@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from services.human_review.agreement import (
@@ -43,6 +43,7 @@ class Handlers:
     clock: Clock
     workloads: Workloads
     lots: Lots
+    reviews_of_a_pair: Callable[[], int]
     some_wait: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a review was given before its prediction was logged: nothing will tell when it is."""
 
@@ -154,7 +155,7 @@ class Handlers:
 
     def _reviews_wanted(self, kind: Kind | None, definition: Workload, prediction_id: str) -> int:
         lot = self.lots.drawn("double", prediction_id)
-        return reviews_wanted(kind, lot, definition.review.double_share)
+        return reviews_wanted(kind, lot, definition.review.double_share, self.reviews_of_a_pair())
 
 
 def _correction(

@@ -19,6 +19,7 @@ from shared.adapters.refusals import NotSigned
 from shared.adapters.signature import Verifier, sign_and_prove
 from shared.consumer import Batch
 from shared.events import CandidateEvaluated, PredictionCorrected, RollbackRequested, WorkloadAdded
+from shared.pair_reviews import reviews_of_a_pair
 from shared.projections import Workloads
 from shared.service import Service, ServiceContext
 
@@ -29,7 +30,14 @@ def build(context: ServiceContext) -> Service:
     store, workloads, wake = ShadowStore(context.clickhouse), Workloads(), asyncio.Event()
     settings, verifier = Settings(), Verifier(context.addresses.adapters_public_key)
     seal = sealing(settings.signing_key, verifier)
-    judging = Judging(store, context.publish, context.clock, workloads, on_settled=wake.set)
+    judging = Judging(
+        store,
+        context.publish,
+        context.clock,
+        workloads,
+        on_settled=wake.set,
+        reviews_of_a_pair=lambda: reviews_of_a_pair(wants_keys=context.admission.wants_keys),
+    )
     loading = AdapterLoading(context.files, context.models, verifier)
     contracts = ContractMigration(store, judging, workloads, context.files, context.models, seal)
     shadow = Shadow(

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from services.shadow_deployment.champion_history import AliasRevision, carried, promoted, rolled_back
 from services.shadow_deployment.pair import Pair
 from services.shadow_deployment.store import ShadowStore
-from services.shadow_deployment.verdict import Judgement, judge, judge_alone, settle, under_present_names
+from services.shadow_deployment.verdict import (
+    Judgement,
+    agreed_by,
+    judge,
+    judge_alone,
+    settle,
+    under_present_names,
+)
 from shared.broker import Publish
 from shared.events import (
     CandidateEvaluated,
@@ -39,6 +46,8 @@ class Judging:
     workloads: Workloads
     on_settled: Callable[[], None]
     """Called when a candidate or a champion went: the model server may have an adapter too many."""
+    reviews_of_a_pair: Callable[[], int]
+    """How many reviewers have to agree on a pair before it counts."""
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def consider(self, workload: str) -> CandidateEvaluated | None:
@@ -177,7 +186,9 @@ class Judging:
         return card.model_copy(update={"champion_lacks": lacks})
 
     async def _pairs(self, candidate: CandidateEvaluated) -> list[Pair]:
-        pairs = await self.store.pairs(candidate.workload, candidate.run_id)
+        pairs = agreed_by(
+            await self.store.pairs(candidate.workload, candidate.run_id), self.reviews_of_a_pair()
+        )
         added = self.workloads.get(candidate.workload)
         return pairs if added is None else under_present_names(pairs, added.definition)
 

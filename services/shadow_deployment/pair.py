@@ -12,6 +12,8 @@ class Pair:
     champion_answer: str
     candidate_answer: str
     right_answer: str | None
+    reviewers: int = 1
+    """How many agreed on the right answer."""
 
     @property
     def differs(self) -> bool:

@@ -185,7 +185,10 @@ class Shadow:
         """How many pairs may be recorded now: 0 when there are enough, or while reviewers fall behind."""
         patience = timedelta(seconds=self.settings.review_patience_seconds)
         pairs, waiting = await self.store.pair_counts(
-            candidate.workload, candidate.run_id, self.clock() - patience
+            candidate.workload,
+            candidate.run_id,
+            self.clock() - patience,
+            self.judging.reviews_of_a_pair(),
         )
         if waiting >= self.settings.most_waiting:
             return 0

@@ -131,32 +131,39 @@ class ShadowStore:
     async def pairs(self, workload: str, run_id: str) -> list[Pair]:
         """In the order of their requests."""
         rows = await self._clickhouse.rows(
-            "SELECT champion_answer, candidate_answer, right_answer FROM pairs_v1 "
+            "SELECT champion_answer, candidate_answer, right_answer, reviewers FROM pairs_v1 "
             "WHERE workload = {workload:String} AND run_id = {run_id:String} "
             "ORDER BY predicted_at, prediction_id",
             workload=workload,
             run_id=run_id,
         )
         return [
-            Pair(row["champion_answer"], row["candidate_answer"], row["right_answer"] or None) for row in rows
+            Pair(
+                row["champion_answer"], row["candidate_answer"], row["right_answer"] or None, row["reviewers"]
+            )
+            for row in rows
         ]
 
-    async def pair_counts(self, workload: str, run_id: str, recorded_after: datetime) -> tuple[int, int]:
-        """All pairs of a run; and those recorded after a time that differ and wait for their review."""
+    async def pair_counts(
+        self, workload: str, run_id: str, recorded_after: datetime, reviewers: int
+    ) -> tuple[int, int]:
+        """All pairs of a run; and those recorded after a time that differ and wait for so many reviewers."""
         [row] = await self._clickhouse.rows(
-            "SELECT count() AS pairs, countIf(differs AND right_answer = '' "
+            "SELECT count() AS pairs, countIf(differs AND reviewers < {reviewers:UInt16} "
             "  AND recorded_at > {recorded_after:DateTime64(3, 'UTC')}) AS waiting "
             "FROM pairs_v1 WHERE workload = {workload:String} AND run_id = {run_id:String}",
             workload=workload,
             run_id=run_id,
             recorded_after=to_the_millisecond(recorded_after),
+            reviewers=reviewers,
         )
         return int(row["pairs"]), int(row["waiting"])
 
     async def keep_right_answers(self, events: Sequence[PredictionCorrected]) -> None:
         fields = {"workload", "prediction_id", "right_answer", "corrected_at"}
         await self._clickhouse.insert(
-            "shadow_right_answers", [event.model_dump(include=fields) for event in events]
+            "shadow_right_answers",
+            [event.model_dump(include=fields) | {"reviewers": len(set(event.reviewers))} for event in events],
         )
 
     async def keep_verdict(self, event: CandidateJudged, *, is_published: bool) -> None:

@@ -8,7 +8,7 @@ counts against whoever would win. So the verdict holds whatever the reviewers se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import exp
 
@@ -18,6 +18,7 @@ from services.shadow_deployment.pair import Pair
 from shared.events import Difference, Evidence, Guardrail, Rate, Scorecard, Verdict
 from shared.workload import Promotion, Workload
 
+ONE_IS_ENOUGH = ", one reviewer being enough for each"
 METHOD = "mixture e-process over discordant pairs in the order of requests, unreviewed ones counted against"
 
 
@@ -66,14 +67,20 @@ def under_present_names(pairs: Sequence[Pair], workload: Workload) -> list[Pair]
     """The pairs with each label's name of now; those whose right answer is a removed label say nothing."""
     present_name = workload.present_name
     return [
-        Pair(
-            present_name(pair.champion_answer),
-            present_name(pair.candidate_answer),
-            pair.right_answer and present_name(pair.right_answer),
+        replace(
+            pair,
+            champion_answer=present_name(pair.champion_answer),
+            candidate_answer=present_name(pair.candidate_answer),
+            right_answer=pair.right_answer and present_name(pair.right_answer),
         )
         for pair in pairs
         if pair.right_answer not in workload.removed
     ]
+
+
+def agreed_by(pairs: Sequence[Pair], reviewers: int) -> list[Pair]:
+    """The pairs; those whose right answer fewer reviewers agreed on still wait for others."""
+    return [pair if pair.reviewers >= reviewers else replace(pair, right_answer=None) for pair in pairs]
 
 
 def settle(verdict: Verdict, reason: str, pairs: Sequence[Pair], promotion: Promotion) -> Judgement:
@@ -120,6 +127,7 @@ def _weigh(pairs: Sequence[Pair], promotion: Promotion) -> tuple[Evidence, Peak,
         e_value_needed=needed,
         alpha=promotion.alpha,
         method=METHOD,
+        fewest_reviewers=min((pair.reviewers for pair in reviewed), default=None),
     )
     return evidence, for_candidate, for_champion
 
@@ -182,9 +190,17 @@ def _can_still_decide(pairs: Sequence[Pair], promotion: Promotion) -> bool:
 def _tally(evidence: Evidence) -> str:
     return (
         f"Of {evidence.pairs} requests that both answered, {evidence.differing} answers differ and "
-        f"{evidence.reviewed} of these were reviewed: only the candidate was right on "
-        f"{evidence.candidate_right}, only the champion on {evidence.champion_right}, neither on "
+        f"{evidence.reviewed} of these were reviewed{_by_how_many(evidence)}: only the candidate was "
+        f"right on {evidence.candidate_right}, only the champion on {evidence.champion_right}, neither on "
         f"{evidence.neither_right} (e-value {evidence.e_value:.3g}, {evidence.e_value_needed:g} needed)"
+    )
+
+
+def _by_how_many(evidence: Evidence) -> str:
+    if evidence.fewest_reviewers is None:
+        return ""
+    return (
+        f", each by {evidence.fewest_reviewers} or more" if evidence.fewest_reviewers > 1 else ONE_IS_ENOUGH
     )
 
 

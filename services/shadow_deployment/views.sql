@@ -5,7 +5,8 @@ SELECT
     pairs.champion_confidence AS champion_confidence, pairs.candidate AS candidate,
     pairs.candidate_answer AS candidate_answer, pairs.candidate_confidence AS candidate_confidence,
     pairs.champion_answer != pairs.candidate_answer AS differs,
-    toString(answers.right_answer) AS right_answer, pairs.recorded_at AS recorded_at
+    toString(answers.right_answer) AS right_answer, pairs.recorded_at AS recorded_at,
+    answers.reviewers AS reviewers
 FROM pairs FINAL
 LEFT JOIN shadow_right_answers AS answers FINAL
     ON answers.workload = pairs.workload AND answers.prediction_id = pairs.prediction_id;

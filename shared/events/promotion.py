@@ -82,6 +82,8 @@ class Evidence(Part):
     e_value_needed: Number = 20.0
     alpha: Number = 0.05
     method: Name = "mixture e-process over discordant pairs"
+    fewest_reviewers: Count | None = None
+    """At least so many agreed on each reviewed pair. Up to version 0.2 nobody said it."""
 
 
 class CandidateJudged(Event):

@@ -42,6 +42,7 @@ CLOSED_LIST = {
     "migrations",
     "model_server",
     "outbox",
+    "pair_reviews",
     "problems",
     "producer",
     "service",

@@ -13,7 +13,7 @@ from nicegui.events import KeyEventArguments
 from services.console.figures import count
 from services.console.pages.frame import frame, markup, push, text
 from services.console.pages.label_picker import Choosing
-from services.console.pages.reviewer_name import remember_name, remembered_name
+from services.console.pages.reviewer_name import MOST_SAID, remember_name, remembered_name
 from services.console.parts import Parts
 from services.console.review_session import ReviewSession
 from services.console.reviewing import FIND, SKIP, UNDO, choices, is_blind
@@ -76,7 +76,7 @@ class ReviewPage:
             field = ui.input("Your name").props("outlined dense autofocus").classes("field")
 
             async def start() -> None:
-                name = str(field.value or "").strip()[:200]
+                name = str(field.value or "").strip()[:MOST_SAID]
                 if name:
                     remember_name(name)
                     await self._sit_down(name)

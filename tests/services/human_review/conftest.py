@@ -22,7 +22,7 @@ from services.human_review.store import ReviewStore
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.consumer import ConsumerRecord
-from shared.events import Event, FrozenFile, PredictionCorrected, WorkloadAdded
+from shared.events import AccessChanged, Event, FrozenFile, PredictionCorrected, WorkloadAdded
 from shared.files import Files
 from shared.lots import Lots
 from shared.migrations import migrate
@@ -68,6 +68,8 @@ class Reviewing:
     clickhouse: ClickHouse
     double_share: float = 0.0
     look_ahead: int = 64
+    reviews_of_a_pair: int = 1
+    keys: Sequence[AccessChanged] = ()
     published: list[Event] = field(default_factory=list)
     time: datetime = NOON
     broker_is_away: bool = False
@@ -77,13 +79,15 @@ class Reviewing:
         for name in ("licences", "notices"):
             workloads.apply(workload_added(self.double_share, name))
         store = ReviewStore(self.clickhouse)
-        self.handlers = Handlers(store, self.publish, self.clock, workloads, LOTS)
+        self.handlers = Handlers(
+            store, self.publish, self.clock, workloads, LOTS, lambda: self.reviews_of_a_pair
+        )
         settings = Settings(accept_seconds=0.05, look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)
         self.app = FastAPI()
         answer_with_problems(self.app)
         self.app.include_router(make_router(ahead, store, workloads, self.publish, self.clock, settings))
-        with_door(self.app)
+        with_door(self.app, *self.keys)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://tuneloop")
 
     async def publish(self, *events: Event) -> None:

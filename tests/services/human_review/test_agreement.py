@@ -52,13 +52,14 @@ def test_it_was_agreed_when_the_last_agreeing_review_was_given_whatever_order_th
 
 
 def test_about_the_wanted_share_of_predictions_is_reviewed_twice() -> None:
-    twice = sum(reviews_wanted(Kind.DOUBTED, number / 1000, 0.2) == 2 for number in range(1000))
+    twice = sum(reviews_wanted(Kind.DOUBTED, number / 1000, 0.2, 1) == 2 for number in range(1000))
     assert twice == 200
 
 
-@pytest.mark.parametrize("kind", [Kind.PAIR, None])
-def test_pairs_and_what_nobody_queued_want_one_review(kind: Kind | None) -> None:
-    assert reviews_wanted(kind, 0.0, double_share=1.0) == 1
+def test_a_pair_wants_as_many_reviews_as_are_asked_of_pairs_and_what_nobody_queued_one() -> None:
+    for of_a_pair in (1, 2):
+        assert reviews_wanted(Kind.PAIR, 0.0, 1.0, of_a_pair) == of_a_pair
+        assert reviews_wanted(None, 0.0, 1.0, of_a_pair) == 1
 
 
 def test_opinions_count_under_the_names_that_labels_have_now() -> None:

@@ -8,11 +8,13 @@ import pytest
 from services.human_review.app import build
 from services.human_review.items import OpenItem
 from services.human_review.store import ReviewStore
+from shared.access.api_key import new_key
 from shared.events import FlagReason, ReviewGiven
 from shared.flow import FLOW
 from shared.service import ServiceContext
 from tests.services.human_review.conftest import LABELS, NOON, Reviewing, batch, workload_added
 from tests.services.human_review.test_handlers import flagged, given, pair
+from tests.shared.access.test_keys import made
 
 
 async def test_a_reviewer_gets_the_text_the_labels_and_what_the_model_said(reviewing: Reviewing) -> None:
@@ -104,11 +106,30 @@ async def test_the_same_judgement_sent_twice_is_the_same_event(reviewing: Review
     assert first.event_id == again.event_id
 
 
-async def test_a_review_keeps_the_id_and_the_time_it_came_with(reviewing: Reviewing) -> None:
-    await reviewing.review("a", "mit", review_id="mine-1", given_at="2026-03-01T09:00:00+02:00")
+async def test_a_review_keeps_the_id_it_came_with_and_is_given_when_it_comes(reviewing: Reviewing) -> None:
+    await reviewing.review("a", "mit", review_id="mine-1", given_at="2199-12-31T00:00:00Z")
     (published,) = reviewing.published
     assert isinstance(published, ReviewGiven)
-    assert (published.review_id, published.given_at.isoformat()) == ("mine-1", "2026-03-01T07:00:00+00:00")
+    assert (published.review_id, published.given_at) == ("mine-1", reviewing.time)
+
+
+async def test_who_reviews_without_a_key_is_kept_as_who_they_say(reviewing: Reviewing) -> None:
+    await reviewing.review("a", "mit", "ada")
+    unnamed = {"prediction_id": "a", "workload": "licences", "right_answer": "mit"}
+    await reviewing.http.post("/reviews", json=unnamed)
+    given = [event for event in reviewing.published if isinstance(event, ReviewGiven)]
+    assert [one.reviewer for one in given] == ["local/ada", "local"]
+
+
+async def test_with_a_key_the_reviewer_is_whose_it_is_whatever_is_said(reviewing: Reviewing) -> None:
+    key = new_key()
+    keyed = Reviewing(reviewing.clickhouse, keys=[made(key)])
+    keyed.http.headers["authorization"] = f"Bearer {key.text}"
+    for name in ("grace", "alan"):
+        assert (await keyed.review("a", "mit", name)).status_code == 202
+    given = [event for event in keyed.published if isinstance(event, ReviewGiven)]
+    assert [one.reviewer for one in given] == ["p-anna", "p-anna"]
+    await keyed.http.aclose()
 
 
 async def test_a_review_says_which_revision_s_labels_it_chose_from(reviewing: Reviewing) -> None:
@@ -121,8 +142,8 @@ async def test_a_review_says_which_revision_s_labels_it_chose_from(reviewing: Re
 
 
 async def test_a_mind_changed_and_back_again_is_three_reviews(reviewing: Reviewing) -> None:
-    for minute, label in enumerate(("mit", "gpl-2.0", "mit")):
-        await reviewing.review("a", label, given_at=(NOON + timedelta(minutes=minute)).isoformat())
+    for number, label in enumerate(("mit", "gpl-2.0", "mit")):
+        await reviewing.review("a", label, review_id=f"mine-{number}")
     assert len({published.event_id for published in reviewing.published}) == 3
 
 

@@ -239,6 +239,22 @@ async def test_an_item_half_reviewed_is_settled_when_it_turns_out_to_be_a_pair(r
     await twice.http.aclose()
 
 
+async def test_where_two_reviews_are_asked_of_pairs_one_that_was_corrected_before_is_open_again(
+    reviewing: Reviewing,
+) -> None:
+    reviewing.reviews_of_a_pair = 2
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    await reviewing.handlers.on_review_given(batch(given("a", "mit", "ada")))
+    assert [one.reviewers for one in reviewing.corrections] == [["ada"]]
+    await reviewing.handlers.on_shadow_pair_recorded(batch(pair("a")))
+    queued = (await items(reviewing))["a"]
+    assert (queued["state"], queued["reviews_wanted"]) == ("open", 2)
+    assert await reviewing.next("grace") is not None
+    await reviewing.handlers.on_review_given(batch(given("a", "mit", "grace", NOON + timedelta(minutes=1))))
+    assert [one.reviewers for one in reviewing.corrections] == [["ada"], ["ada", "grace"]]
+
+
 async def test_a_full_batch_of_long_ids_is_handled(reviewing: Reviewing) -> None:
     names = [f"{number:0115d}" for number in range(2000)]
     await reviewing.log(*names)

@@ -37,12 +37,20 @@ class RunningService:
     published: list[Event] = field(default_factory=list)
     is_broker_down: bool = False
     now: datetime = CUTOFF + timedelta(minutes=10)
+    reviews_of_a_pair: int = 1
 
     def __post_init__(self) -> None:
         self.store = ShadowStore(self.clickhouse)
         self.workloads = Workloads()
         self.wake = asyncio.Event()
-        self.judging = Judging(self.store, self.publish, lambda: self.now, self.workloads, self.wake.set)
+        self.judging = Judging(
+            self.store,
+            self.publish,
+            lambda: self.now,
+            self.workloads,
+            self.wake.set,
+            lambda: self.reviews_of_a_pair,
+        )
         self.handlers = Handlers(self.store, self.workloads, self.judging, self.wake)
 
     async def publish(self, *events: Event) -> None:
@@ -55,7 +63,7 @@ class RunningService:
         return list({event.event_id: event for event in self.published if isinstance(event, kind)}.values())
 
     async def restarted(self) -> RunningService:
-        other = RunningService(self.clickhouse, now=self.now)
+        other = RunningService(self.clickhouse, now=self.now, reviews_of_a_pair=self.reviews_of_a_pair)
         for added in self.workloads.all():
             await other.handlers.on_workload_added(added)
         return other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.shadow_deployment.pair import Pair
@@ -85,7 +86,9 @@ def evaluated(
     )
 
 
-def corrected(prediction_id: str, right_answer: str, *, seconds: int = 0) -> PredictionCorrected:
+def corrected(
+    prediction_id: str, right_answer: str, *, seconds: int = 0, reviewers: Sequence[str] = ("ada",)
+) -> PredictionCorrected:
     return PredictionCorrected(
         prediction_id=prediction_id,
         workload=WORKLOAD,
@@ -94,7 +97,7 @@ def corrected(prediction_id: str, right_answer: str, *, seconds: int = 0) -> Pre
         answer="MIT",
         confidence=0.7,
         right_answer=right_answer,
-        reviewers=["ada"],
+        reviewers=list(reviewers),
         review_ids=[f"review-{prediction_id}-{seconds}"],
         corrected_at=CUTOFF + timedelta(minutes=5, seconds=seconds),
     )

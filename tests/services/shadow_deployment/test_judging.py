@@ -73,6 +73,24 @@ async def test_corrections_promote_whether_they_come_before_their_pairs_or_after
     assert judged.evidence.e_value >= 20
 
 
+async def test_where_keys_are_on_what_one_reviewer_said_decides_nothing(service: RunningService) -> None:
+    service.reviews_of_a_pair = 2
+    await service.with_champion()
+    await service.handlers.on_candidate_evaluated(evaluated("second"))
+    pairs = [recorded(number) for number in range(12)]
+    await service.record(pairs)
+    await service.correct(*(corrected(pair.prediction_id, "BSD") for pair in pairs))
+    assert len(service.consumed(CandidateJudged)) == 1, "the champion's own"
+    after = CUTOFF
+    assert await service.store.pair_counts(WORKLOAD, "run-second", after, 2) == (12, 12)
+    assert await service.store.pair_counts(WORKLOAD, "run-second", after, 1) == (12, 0)
+    again = ("ada", "ada", "grace")
+    await service.correct(*(corrected(one.prediction_id, "BSD", seconds=9, reviewers=again) for one in pairs))
+    judged = service.consumed(CandidateJudged)[-1]
+    assert (judged.verdict, judged.evidence.fewest_reviewers) == (Verdict.PROMOTE, 2)
+    assert "12 of these were reviewed, each by 2 or more" in judged.reason
+
+
 async def test_a_later_correction_replaces_an_earlier_one_in_any_order(service: RunningService) -> None:
     await service.with_champion()
     await service.handlers.on_candidate_evaluated(evaluated("second"))
@@ -216,9 +234,13 @@ async def test_the_published_views_hold_their_contract(service: RunningService) 
     pairs = await service.clickhouse.rows("SELECT * FROM pairs_v1 ORDER BY prediction_id")
     assert " ".join(pairs[0]) == (
         "run_id workload prediction_id predicted_at champion champion_answer champion_confidence candidate "
-        "candidate_answer candidate_confidence differs right_answer recorded_at"
+        "candidate_answer candidate_confidence differs right_answer recorded_at reviewers"
     )
-    assert [(row["differs"], row["right_answer"]) for row in pairs] == [(True, "GPL"), (False, "")]
+    assert [tuple(row.values())[-3:] for row in pairs] == [
+        ("GPL", pairs[0]["recorded_at"], 1),
+        ("", pairs[1]["recorded_at"], 0),
+    ]
+    assert [row["differs"] for row in pairs] == [True, False]
     [verdict] = await service.clickhouse.rows("SELECT * FROM verdicts_v1")
     assert " ".join(verdict) == (
         "run_id workload dataset_id cycle_id candidate champion verdict reason evidence guardrails judged_at"

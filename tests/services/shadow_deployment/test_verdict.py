@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.shadow_deployment.pair import Pair
-from services.shadow_deployment.verdict import Judgement, judge, under_present_names
+from services.shadow_deployment.verdict import Judgement, agreed_by, judge, under_present_names
 from shared.events import Scorecard, Verdict
 from shared.intervals import paired_difference, wilson
 from shared.workload import Promotion, Workload
@@ -94,8 +95,9 @@ def test_enough_wins_promote_and_the_sentence_carries_the_counts() -> None:
     judgement = judged(pairs_of("both", *["candidate"] * 12, "neither"))
     assert judgement.verdict is Verdict.PROMOTE
     assert judgement.reason.startswith(
-        "Of 14 requests that both answered, 13 answers differ and 13 of these were reviewed: only the "
-        "candidate was right on 12, only the champion on 0, neither on 1 (e-value "
+        "Of 14 requests that both answered, 13 answers differ and 13 of these were reviewed, one reviewer "
+        "being enough for each: only the candidate was right on 12, only the champion on 0, neither on 1 "
+        "(e-value "
     )
     assert judgement.evidence.e_value >= judgement.evidence.e_value_needed == 20
     assert [guardrail.passed for guardrail in judgement.guardrails] == [True, True]
@@ -144,6 +146,21 @@ def test_hours_used_up_hold_and_name_the_missing_reviews() -> None:
     assert judgement.verdict is Verdict.HOLD
     assert "168 hours in the shadow brought no decision" in judgement.reason
     assert "1 pairs that differ were not reviewed" in judgement.reason
+
+
+def test_a_verdict_says_by_how_many_each_pair_was_reviewed() -> None:
+    alone = pairs_of(*["candidate"] * 30)
+    twice = [replace(one, reviewers=2) for one in alone]
+    assert "30 of these were reviewed, one reviewer being enough for each" in judged(alone).reason
+    assert "30 of these were reviewed, each by 2 or more" in judged(twice).reason
+    assert judged([*alone[:1], *twice]).evidence.fewest_reviewers == 1
+
+
+def test_what_too_few_agreed_on_waits() -> None:
+    alone = pairs_of(*["candidate"] * 30)
+    assert goes_on(agreed_by(alone, 2))
+    assert not goes_on(agreed_by([replace(one, reviewers=2) for one in alone], 2))
+    assert agreed_by(alone, 1) == alone
 
 
 def test_a_pair_that_waits_counts_against_whoever_would_win() -> None:

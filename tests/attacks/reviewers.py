@@ -1,0 +1,84 @@
+"""Who a review is by, when it was given, and how many it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from shared.events import ShadowPairRecorded, now
+from tests.attacks.attack import attack
+from tests.attacks.desk import CHAMPION, RIGHT, SEEN_SECONDS, WRONG, Desk, desk, within
+from tests.attacks.keyed import keyed
+from tests.attacks.target import Target
+
+LATEST, EARLIEST = "2199-12-31T23:59:59Z", "1970-01-01T00:00:00Z"
+
+
+@attack
+def a_review_from_the_future_holds_for_ever(target: Target) -> str:
+    """It bears the name of somebody who never gave it, and whatever they say themselves comes before it."""
+    with desk(target, "from-the-future") as one:
+        one.queued("text")
+        one.reviews("text", "anna", WRONG, given_at=LATEST)
+        one.reviews("text", "anna", RIGHT)
+        said = f"right_answer = '{RIGHT}'"
+        is_hers = within(SEEN_SECONDS, lambda: one.count("reviews_v1", said) == 1)
+    return "" if is_hers else "what anna said afterwards does not replace it"
+
+
+@attack
+def a_review_is_dated_back(target: Target) -> str:
+    """How far reviewers agree goes by the first two: so the first is whoever says so."""
+    with desk(target, "dated-back") as one:
+        one.queued("text")
+        one.reviews("text", "anna", WRONG, given_at=EARLIEST)
+        one.awaited("reviews_v1", ["text"])
+        is_back = one.count("reviews_v1", "given_at < now() - INTERVAL 1 DAY")
+    return "the review is of 1970" if is_back else ""
+
+
+@attack
+def one_reviewer_decides_a_pair_alone(_: Target) -> str:
+    """Where keys are on: one key that was stolen, or one person who errs, moves the verdict."""
+    with pair("decided-alone") as one:
+        one.reviews("pair", "", WRONG)
+        return _decided(one)
+
+
+@attack
+def one_reviewer_is_two(_: Target) -> str:
+    """The same key under two names."""
+    with pair("decided-as-two") as one:
+        for name in ("anna", "ben"):
+            one.reviews("pair", name, WRONG)
+        return _decided(one)
+
+
+def _decided(one: Desk) -> str:
+    is_decided = within(SEEN_SECONDS, lambda: one.count("corrections_v1") > 0)
+    return "one key's word is what both models are measured by" if is_decided else ""
+
+
+@contextmanager
+def pair(name: str) -> Iterator[Desk]:
+    """A pair that waits for its reviews, as whoever has a reviewer's key sees it."""
+    here = keyed()
+    with desk(here.target, name, here.host) as owners:
+        owners.log("pair", confidence=0.9)
+        recorded = ShadowPairRecorded(
+            run_id="run",
+            workload=name,
+            prediction_id="pair",
+            predicted_at=now(),
+            champion=CHAMPION,
+            champion_answer=RIGHT,
+            champion_confidence=0.9,
+            candidate="the-candidate",
+            candidate_answer=WRONG,
+            candidate_confidence=0.9,
+            recorded_at=now(),
+        )
+        owners.publish(recorded)
+        owners.awaited("review_items_v1", ["pair"])
+        yield replace(owners, headers=here.key_of("anna", "reviewer"))
