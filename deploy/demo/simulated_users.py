@@ -137,7 +137,9 @@ class Reviewer:
 
     async def _next(self) -> Mapping[str, Any] | None:
         place = {"workload": self.workload, "reviewer": self.name}
-        taken = await until_taken(lambda: self.session.get(f"{self.services_url}/reviews/next", params=place))
+        taken = await until_taken(
+            lambda: self.session.post(f"{self.services_url}/reviews/claims", json=place)
+        )
         item: Mapping[str, Any] | None = taken
         return item
 

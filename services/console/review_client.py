@@ -23,8 +23,8 @@ class ReviewClient:
 
     async def next_item(self, workload: str, reviewer: str, without: Iterable[str]) -> Item | None:
         """An item that nobody else holds, now held for this reviewer; None when there is none."""
-        query = [("workload", workload), ("reviewer", reviewer), *(("without", one) for one in without)]
-        answer = await self.service.ask("GET", "/reviews/next", query=query, key=self.key)
+        wanted = {"workload": workload, "reviewer": reviewer, "without": list(without)}
+        answer = await self.service.ask("POST", "/reviews/claims", body=wanted, key=self.key)
         return None if answer is None else _item.validate_python(answer)
 
     async def give(

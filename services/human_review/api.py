@@ -1,4 +1,4 @@
-"""HTTP for reviewers: the next item, a review, and how far reviewers agree."""
+"""HTTP for reviewers: a claim, a review, and how far reviewers agree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Annotated, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.human_review.claims import Claimant
 from services.human_review.items import Kind, OpenItem
 from services.human_review.look_ahead import LookAhead
 from services.human_review.reviewer import reviewer_of
@@ -32,7 +33,7 @@ from shared.projections import Workloads
 from shared.service import Clock
 
 T = TypeVar("T")
-MOST_SAID = 100
+MOST_SAID, MOST_WITHOUT = 100, 200
 Said = Annotated[Name, Field(max_length=MOST_SAID)]
 """Who reviews, where nobody needs a key; with one, it is whose the key is, and this is not looked at."""
 Reviewer = Annotated[Principal, Depends(May(Verb.REVIEW))]
@@ -49,10 +50,21 @@ class Item(BaseModel):
     labels: list[str]
     predicted_at: datetime
     held_until: datetime
-    """Until then nobody else is given it, unless it wants more reviewers than one."""
+    """Until then nobody else is given it, unless it wants more reviewers, or its own claims many others."""
     answer: str | None = None
     confidence: float | None = None
     probabilities: dict[str, float] | None = None
+
+
+class Claim(BaseModel):
+    """Who wants something to review."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workload: WorkloadName
+    reviewer: Said | None = None
+    without: Annotated[Sequence[Id], Field(max_length=MOST_WITHOUT)] = ()
+    """Items not to give: those on the reviewer's screen or skipped for good."""
 
 
 class Review(BaseModel):
@@ -107,25 +119,23 @@ def make_router(
 ) -> APIRouter:
     router = APIRouter(prefix="/reviews", tags=["human review"], route_class=JsonRoute)
 
-    @router.get("/next", response_model=Item, response_model_exclude_none=True, responses={204: {}})
-    async def next_item(
-        principal: Reviewer,
-        workload: str,
-        reviewer: Said | None = None,
-        without: Annotated[Sequence[str], Query(max_length=200)] = (),
-    ) -> Item | Response:
-        """The reviewer's next item, theirs for ten minutes; 204 when there is none.
+    @router.post("/claims", response_model=Item, response_model_exclude_none=True, responses={204: {}})
+    async def claim(wanted: Claim, request: Request, principal: Reviewer) -> Item | Response:
+        """Claims the reviewer's next item, theirs for ten minutes; 204 when there is none.
 
-        Asked again, it gives another one, and comes back to what was not judged when the rest is done.
-        `without` names items not to give: those on the reviewer's screen or skipped for good.
+        Asked again, it gives another one, and comes back to what was not judged when the rest is done. Who
+        holds more than twelve that are not judged holds the oldest of them no longer.
         """
-        added, who = _known(workloads, workload), reviewer_of(principal, reviewer or "")
+        admitted(request, Verb.REVIEW, wanted.workload)
+        added, who = _known(workloads, wanted.workload), reviewer_of(principal, wanted.reviewer or "")
         if added.is_retired:
             raise Problem(
                 404, "Retired", f"{added.name} is retired: nothing is reviewed until it is added again."
             )
         held_until = clock() + timedelta(seconds=settings.claim_seconds)
-        item = await _from_tables(ahead.next(added.name, who, frozenset(without)))
+        item = await _from_tables(
+            ahead.next(added.name, Claimant(principal.id, who), frozenset(wanted.without))
+        )
         if item is None:
             return Response(status_code=204)
         return _shown(item.under_present_names(added.definition), added.definition.labels, held_until)
@@ -159,7 +169,7 @@ def make_router(
             revision=added.revision,
         )
         await _publish_in_time(publish, given, settings.accept_seconds)
-        ahead.judged(given.workload, given.prediction_id, given.reviewer)
+        ahead.judged(given.workload, given.prediction_id, Claimant(principal.id, who))
         return Accepted(review_id=given.review_id)
 
     @router.get("/agreement", dependencies=[may(Verb.READ)])

@@ -13,6 +13,9 @@ class Settings(BaseSettings):
 
     claim_seconds: float = Field(default=600.0, gt=0)
     """How long an item shown to one reviewer is kept from the others."""
+    most_claims: int = Field(default=12, ge=1)
+    """How many items that they have not judged one principal keeps from others, of one workload. Without keys
+    all reviewers are one principal."""
     look_ahead: int = 64
     """Open items read ahead for each reviewer at work."""
     refresh_seconds: float = Field(default=1.0, ge=0)

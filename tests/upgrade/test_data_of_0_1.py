@@ -63,7 +63,7 @@ async def test_everything_is_there_the_champion_answers_and_nothing_is_trained_a
         async with session.post(f"{laptop.gateway_url}/v1/chat/completions", json=question) as answer:
             assert (await answer.json())["model"] == EXPECTED["champion"]
         place = {"workload": "tickets", "reviewer": "hopper"}
-        async with session.get(f"{laptop.services_url}/reviews/next", params=place) as item:
+        async with session.post(f"{laptop.services_url}/reviews/claims", json=place) as item:
             assert item.status == 200
     while (after := await held(tables))["predictions"] == EXPECTED["predictions"]:
         await asyncio.sleep(0.3)

@@ -135,7 +135,7 @@ class Reviewing:
     ) -> dict[str, Any] | None:
         self.pass_time(2)
         place = {"workload": workload, "reviewer": reviewer, "without": list(without)}
-        reply = await self.http.get("/reviews/next", params=place)
+        reply = await self.http.post("/reviews/claims", json=place)
         assert reply.status_code in (200, 204), reply.text
         return dict(reply.json()) if reply.status_code == 200 else None
 

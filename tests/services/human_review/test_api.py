@@ -132,6 +132,25 @@ async def test_with_a_key_the_reviewer_is_whose_it_is_whatever_is_said(reviewing
     await keyed.http.aclose()
 
 
+async def test_a_get_claims_nothing(reviewing: Reviewing) -> None:
+    await reviewing.log("a")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("a")))
+    place = {"workload": "licences", "reviewer": "invented"}
+    assert (await reviewing.http.get("/reviews/next", params=place)).status_code == 404
+    assert (await reviewing.http.get("/reviews/claims", params=place)).status_code == 405
+    assert await reviewing.next("ada") is not None
+
+
+async def test_sixty_invented_reviewers_leave_the_others_their_work(reviewing: Reviewing) -> None:
+    names = [f"p{number:02d}" for number in range(40)]
+    await reviewing.log(*names)
+    await reviewing.handlers.on_prediction_flagged(batch(*map(flagged, names)))
+    for number in range(60):
+        await reviewing.next(f"invented-{number}")
+    given = [await reviewing.next("ada") for _ in range(20)]
+    assert len({item["prediction_id"] for item in given if item}) == 20
+
+
 async def test_a_review_says_which_revision_s_labels_it_chose_from(reviewing: Reviewing) -> None:
     await reviewing.review("a", "mit")
     (published,) = reviewing.published
@@ -159,7 +178,7 @@ async def test_a_review_that_kafka_did_not_confirm_is_not_accepted(reviewing: Re
 async def test_tables_that_do_not_answer_are_a_problem_to_try_again(reviewing: Reviewing) -> None:
     await reviewing.clickhouse.command("DROP TABLE review_items")
     place = {"workload": "licences", "reviewer": "ada"}
-    reply = await reviewing.http.get("/reviews/next", params=place)
+    reply = await reviewing.http.post("/reviews/claims", json=place)
     assert (reply.status_code, reply.json()["title"]) == (503, "Tables away")
 
 
@@ -174,7 +193,7 @@ async def test_a_label_outside_the_workload_is_refused_with_the_nearest_ones(rev
 async def test_an_unknown_workload_is_not_found(reviewing: Reviewing) -> None:
     review = {"prediction_id": "a", "workload": "nothing", "reviewer": "ada", "right_answer": "mit"}
     replies = [
-        await reviewing.http.get("/reviews/next", params={"workload": "nothing", "reviewer": "ada"}),
+        await reviewing.http.post("/reviews/claims", json={"workload": "nothing", "reviewer": "ada"}),
         await reviewing.http.post("/reviews", json=review),
         await reviewing.http.get("/reviews/agreement", params={"workload": "nothing"}),
     ]
@@ -230,7 +249,7 @@ async def test_two_hundred_reviews_in_ten_seconds_look_into_the_queue_once_a_sec
         reviewer = ("ada", "grace")[number % 2]
         reviewing.pass_time(0.05)
         place = {"workload": "licences", "reviewer": reviewer}
-        item = (await reviewing.http.get("/reviews/next", params=place)).json()
+        item = (await reviewing.http.post("/reviews/claims", json=place)).json()
         seen.add(item["prediction_id"])
         assert (await reviewing.review(item["prediction_id"], "mit", reviewer)).status_code == 202
         if number % 20 == 19:
@@ -279,5 +298,5 @@ async def test_a_retired_workload_hands_out_no_reviews(reviewing: Reviewing) -> 
     resting = workload_added().model_copy(update={"revision": 2, "retired_at": NOON})
     await reviewing.handlers.on_workload_added(resting)
     place = {"workload": "licences", "reviewer": "ada"}
-    reply = await reviewing.http.get("/reviews/next", params=place)
+    reply = await reviewing.http.post("/reviews/claims", json=place)
     assert (reply.status_code, reply.json()["title"]) == (404, "Retired")
