@@ -132,7 +132,7 @@ async def test_reviews_need_no_mouse(page: Page, database_url: str) -> None:
         await page.press("2")  # pressed twice by mistake: the next item must not take it
         topic, first = await console.next_published()
         assert topic == "review-given-v1"
-        assert (first["reviewer"], first["right_answer"]) == ("ada", "other")
+        assert (first["reviewer"], first["right_answer"]) == ("local/ada", "other")
         await page.until(HAS_TEXT.format("Kept: other."))
         await page.press("u")
         await page.until(HAS_TEXT.format("You said other. Answer again to replace it."))
