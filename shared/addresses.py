@@ -26,8 +26,8 @@ class Addresses(BaseSettings):
     base_models: str = ""
     """A folder with base models by name, for training. Empty: names are a hub's, each with its revision."""
     state_folder: Path = Path("/var/lib/tuneloop/state")
-    """This process's own: what is on its way to Kafka (the gateway's and the intake's records, and everybody's
-    for the audit log), jobs' scratch."""
+    """This process's own: what is on its way to Kafka (records of gateway and intake, everybody's audited
+    actions), jobs' scratch."""
     kafka_replication: int = Field(default=0, ge=0)
     """How many brokers keep each topic. 0: as many as there are, three at most."""
     adapters_public_key: str = ""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from services.workloads.audit_log import AuditLog
+from services.workloads.audit_store import AuditStore
 from shared.access.audit_chain import Head, Link, Verification
 from shared.access.roles import Verb
 from shared.clickhouse import ClickHouse
@@ -85,6 +89,20 @@ async def test_a_process_that_notes_less_goes_on_from_the_table(workloads: Workl
     await workloads.kill()
     await workloads.start()
     await keep(workloads, [action(3)])
+    assert await broken(workloads) == []
+
+
+async def test_two_processes_that_store_the_same_at_a_hand_over_store_the_same_rows(
+    workloads: Workloads, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    batch = [ConsumerRecord(action(number), 0, number) for number in range(1, 20)]
+    logs = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        logs.append(AuditLog(AuditStore(clickhouse), tmp_path / name))
+    await asyncio.gather(logs[0].keep(batch), logs[1].keep(batch))
+    await keep(workloads, [action(20)])
+    assert len(await listed(workloads)) == 20
     assert await broken(workloads) == []
 
 
