@@ -194,7 +194,7 @@ def a_forged_session_opens(team: Team) -> str:
     anna = Session(Principal("p-000000000000", Role.OPERATOR), "")
     now = datetime.now(UTC)
     head, claims, signature = signed(anna, "ab" * 32, now).split(".")
-    guesses = ("tuneloop-tuneloop", "change-me-change-me", "0" * 64, team.keys["reviewer"], team.host)
+    guesses = ("tuneloop-tuneloop", "change-me-change-me", "0" * 64, team.keys["reviewer"], team.host * 2)
     forged = [signed(anna, guess, now) for guess in guesses]
     forged += [
         f"{_part({'alg': one})}.{claims}.{end}"
@@ -268,7 +268,6 @@ def an_apps_key_reads_what_users_wrote(team: Team) -> str:
         "/workloads",
         f"/workloads/{OURS}",
         f"/workloads/{OURS}/status",
-        f"/reviews/next?workload={OURS}",
         "/metrics",
         "/dead-letters",
         "/consumers",
@@ -279,6 +278,8 @@ def an_apps_key_reads_what_users_wrote(team: Team) -> str:
     )
     app = team.keys["app"]
     said = {path: team.asked("GET", team.services + path, app).status_code for path in paths}
+    claim = team.asked("POST", f"{team.services}/reviews/claims", app, json={"workload": OURS})
+    said["a text to review"] = claim.status_code
     said["the console"] = team.asked("GET", team.services, app, headers={"accept": "text/html"}).status_code
     return _unless_all(said, NOT_FOR_THIS_KEY)
 
@@ -297,13 +298,13 @@ def an_auditors_key_writes(team: Team) -> str:
     logged = {"workload": OURS, "input": "x", "answer": "refund", "confidence": 0.9, "adapter": "a"}
     asks: Mapping[str, Any] = {
         f"{team.services}/reviews": review,
+        f"{team.services}/reviews/claims": {"workload": OURS},
         f"{team.services}/predictions": logged,
         f"{team.services}/feedback": {"workload": OURS, "prediction_id": "p", "thumb": "up"},
         f"{team.gateway}/v1/completions": {"model": OURS, "prompt": "x"},
     }
     said = {url: team.asked("POST", url, key, json=body).status_code for url, body in asks.items()}
-    said["claiming"] = team.asked("GET", f"{team.services}/reviews/next?workload={OURS}", key).status_code
-    return _unless_all(said | _operated(team, key), (*NOT_FOR_THIS_KEY, 405))
+    return _unless_all(said | _operated(team, key), NOT_FOR_THIS_KEY)
 
 
 @on_team
