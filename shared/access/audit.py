@@ -25,6 +25,8 @@ OF_APPS_AND_READERS = frozenset({Verb.READ, Verb.PREDICT, Verb.LOG, Verb.FEEDBAC
 """What changes nothing, or is on record anyway."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED = frozenset({401, 403})
+NOTHING_DONE = 204
+"""What was asked for was not there, such as a text to review: a page asks for one every few seconds."""
 TOGETHER_SECONDS = 60.0
 MOST_METHOD, MOST_ADDRESS = 20, 100
 
@@ -35,7 +37,7 @@ def is_audited(verb: Verb | None, method: str, status: int) -> bool:
     """Where the verb is not known, the request was refused at the door: what it wanted, its method says."""
     if verb is None:
         return status in REFUSED and method not in SAFE
-    return verb not in OF_APPS_AND_READERS
+    return verb not in OF_APPS_AND_READERS and status != NOTHING_DONE
 
 
 class Audit:

@@ -55,6 +55,10 @@ class Served:
         async def secrets() -> None:
             return
 
+        @app.post("/nothing", dependencies=[may(Verb.REVIEW)], status_code=204)
+        async def nothing() -> None:
+            return
+
         @app.post("/no", dependencies=[may(Verb.OPERATE)])
         async def no() -> None:
             raise Problem(409, "No", "Not now.")
@@ -120,6 +124,11 @@ async def test_what_changes_something_is_audited_and_nothing_else(laptop: Served
         assert await laptop.post(f"/{verb.value}") == 200
     assert [event.verb for event in laptop.events()] == [Verb.REVIEW, Verb.OPERATE, Verb.KEYS]
     assert {event.principal for event in laptop.events()} == {"local"}
+
+
+async def test_where_there_was_nothing_to_do_nothing_is_told(laptop: Served) -> None:
+    assert await laptop.post("/nothing") == 204
+    assert laptop.events() == []
 
 
 async def test_what_was_asked_for_and_not_done_is_told_by_its_status(laptop: Served) -> None:
