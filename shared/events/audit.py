@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from shared.access.roles import Verb
 from shared.events.envelope import Event, Topic
-from shared.fields import Id, Moment, Paragraph
+from shared.fields import Count, Id, Moment, Paragraph
 
 MOST_PATH = 200
 
@@ -35,7 +35,7 @@ class ActionAudited(Event):
     """Of HTTP: 4xx and 5xx say that nothing was changed for sure, or nothing at all."""
     address: Annotated[str, StringConstraints(max_length=100)]
     """Where the request came from, as the process saw it: a proxy's, where one stands in front."""
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[Count, Field(ge=1)] = 1
     at: Moment
     """Of the last of them."""
 

@@ -27,6 +27,7 @@ CLOSED_LIST = {
     "http_conventions",
     "http_doors",
     "http_server",
+    "http_tls",
     "idempotency_keys",
     "consumer",
     "intervals",
