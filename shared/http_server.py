@@ -30,9 +30,8 @@ class HttpServer(uvicorn.Server):
         self._told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        given = sockets or []
-        outer = [one for one in given if self._tls is not None and not is_loopback([one])]
-        await super().startup([one for one in given if one not in outer])
+        outer = [one for one in sockets or () if self._tls is not None and not is_loopback([one])]
+        await super().startup(sockets and [one for one in sockets if one not in outer])
         loop = asyncio.get_running_loop()
         for one in outer:
             serving = await loop.create_server(

@@ -67,6 +67,8 @@ trained by tuneloop to answer with one of {len(workload.labels)} labels, each on
 
 
 def _said(value: object) -> str:
+    if isinstance(value, int | float):
+        return str(value)
     return as_markdown(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 

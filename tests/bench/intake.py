@@ -45,6 +45,7 @@ from shared.kafka import Kafka
 from shared.outbox import Delivery, OutboxSettings, own_outbox
 from shared.projections import Workloads
 from shared.topics import declare, topics_of
+from tests.servers.http import with_door
 from tests.servers.kafka import embedded_kafka
 from tests.servers.model import free_port
 from tests.shared.consuming import added
@@ -105,6 +106,7 @@ async def serve(port: int, kafka: str, folder: Path) -> None:
         ("POST", "/unpublished"): intake(forget),
     }
     app.add_middleware(DirectRoutes, answers=answers)
+    with_door(app)
     follow_http_conventions(app, HttpSettings())
     server = make_server(app)
     server.config.host, server.config.port = "127.0.0.1", port

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from deploy.laptop.opening import own_addresses
+from shared.access.admission import KNOWN_KEYS
 from shared.events import WorkloadAdded, record
 from shared.kafka import Kafka
 from shared.topics import declare, topics_of
@@ -66,6 +67,8 @@ def answers_until_accepted(intake: ServiceProcess) -> list[httpx.Response]:
 
 
 def test_what_no_service_needs_state_for_is_answered_at_once(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / KNOWN_KEYS).write_text("[]")  # it was up before, and there was no key
     process = ServiceProcess(["prediction_logging"], tmp_path)
     process.start()
     try:

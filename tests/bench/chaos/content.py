@@ -48,7 +48,7 @@ STORED_PREDICTIONS = f"""
         input = concat(n, ': where does my order hang about, please, I have been waiting for it all week?')
         AND answer = {list(LABELS)}[toUInt64(n) % 3 + 1]
         AND confidence = if(toUInt64(n) % {ONE_IN_DOUBTED} = 0, 0.25, 0.75)
-        AND adapter = concat('adapter-', toString(toUInt64(n) % 2)) AS is_right
+        AND adapter = '' AND said_model = concat('adapter-', toString(toUInt64(n) % 2)) AS is_right
     FROM predictions_v1 WHERE workload = '{WORKLOAD}'"""
 """The same rule in SQL: a million rows are compared where they are."""
 
