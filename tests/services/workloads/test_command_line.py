@@ -442,11 +442,16 @@ async def test_train_in_json_of_a_run_that_fails_ends_with_its_line_and_exit_cod
     place: Place, clickhouse: ClickHouse
 ) -> None:
     await trainable(place, clickhouse)
-    running = await place.start("train", "tickets", "--json")
-    run_id, why = await under_way(place, running), "the loss of step 3 is nan"
+    with (place.folder / "errors").open("wb") as errors:
+        running = await place.start("train", "tickets", "--json", errors=errors.fileno())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while "waits for its turn" not in (place.folder / "errors").read_text():
+            await asyncio.sleep(0.05)
+    [run] = (await place.workloads.client.get("/runs?workload=tickets")).json()
+    run_id, why = run["run_id"], "the loss of step 3 is nan"
     await ran(place, clickhouse, run_id, "failed", reason=why)
     code, output = await running.end()
-    [told] = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    told = json.loads(output)
     assert (code, told["run_id"], told["state"], told["reason"]) == (1, run_id, "failed", why)
 
 
