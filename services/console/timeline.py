@@ -141,7 +141,7 @@ def _changes(revisions: Sequence[AliasRevision], buckets: Sequence[Bucket]) -> d
         "symbol": ["none", "triangle"],
         "symbolSize": 8,
         "lineStyle": {"color": CHAMPION, "type": "solid", "width": 1},
-        "label": {"color": QUIET, "fontSize": 11, "formatter": "{b}"},
+        "label": {"color": QUIET, "fontSize": 11, "formatter": "{b}", "distance": 10},
         "data": [
             {"xAxis": _millis(one.since), "name": "rollback" if one.kind == "rolled back" else "promoted"}
             for one in shown
