@@ -17,7 +17,7 @@ from services.console.settings import Settings
 from services.console.signing_in import SigningIn
 from services.console.templating import Render
 from shared.access.admission import Admission, NotKnownNow
-from shared.access.door import COOKIE, nobody_now
+from shared.access.door import COOKIE, ENTRANCE, came_in, nobody_now
 from shared.access.known_keys import NotAdmitted
 from shared.access.session import LASTS, Session, signed
 from shared.http_doors.form_route import FormRoute
@@ -55,6 +55,7 @@ class SignIn:
 
     def begins(self, answer: Response, request: Request, session: Session) -> Response:
         """The answer, by which the browser holds this session."""
+        came_in(request, session.principal)
         answer.set_cookie(
             COOKIE,
             signed(session, self.admission.session_key, self.admission.clock()),
@@ -77,7 +78,7 @@ def sign_in_routes(parts: SignIn) -> APIRouter:
     async def dress() -> Response:
         return Response(STYLE.read_text("utf-8"), media_type="text/css")
 
-    @router.post("/sign-in")
+    @router.post("/sign-in", dependencies=[ENTRANCE])
     async def sign_in(request: Request, key: Said, next: Said = "/") -> Response:
         try:
             principal = parts.admission.holder_of(key.strip())
@@ -90,7 +91,7 @@ def sign_in_routes(parts: SignIn) -> APIRouter:
             return answer
         return parts.begins(answer, request, Session(principal, ""))
 
-    @router.post("/sign-out")
+    @router.post("/sign-out", dependencies=[ENTRANCE])
     async def sign_out() -> Response:
         answer = RedirectResponse("/sign-in", 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
@@ -121,7 +122,7 @@ def oidc_routes(parts: SignIn, provider: Provider) -> APIRouter:
         )
         return answer
 
-    @router.get(BACK)
+    @router.get(BACK, dependencies=[ENTRANCE])
     async def back(request: Request) -> Response:
         begun = signing_in.read(request.cookies.get(signing_in.COOKIE, ""), secret, clock())
         request.scope["session"] = begun.kept

@@ -1,4 +1,7 @@
-"""Every changing request is on record before it is answered: who, what, when, from where, and the answer."""
+"""Every changing request, and who comes in or goes, is on record before it is answered.
+
+Who did what, when, from where, and how it was answered.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.access.api_key import LOOKS_LIKE_A_KEY
-from shared.access.door import PRINCIPAL, VERBS
-from shared.access.principal import Principal
+from shared.access.asked import Asked, asked_of
 from shared.access.roles import Verb
 from shared.access.told_refusals import NOBODY, Refusal, ToldRefusals
 from shared.events.audit import MOST_PATH, ActionAudited
@@ -33,11 +35,17 @@ MOST_METHOD, MOST_ADDRESS = 20, 100
 log = logging.getLogger(__name__)
 
 
-def is_audited(verb: Verb | None, method: str, status: int) -> bool:
-    """Where the verb is not known, the request was refused at the door: what it wanted, its method says."""
-    if verb is None:
+def is_audited(asked: Asked, method: str, status: int) -> bool:
+    """Of who comes in or goes: whoever they are, if not the one of a laptop without keys; and who is refused.
+
+    Where no verb was asked, the request was refused at the door: what it wanted, its method says.
+    """
+    if asked.is_entrance:
+        is_known = asked.principal is not None and not asked.principal.is_local
+        return is_known or status in REFUSED
+    if asked.verb is None:
         return status in REFUSED and method not in SAFE
-    return verb not in OF_APPS_AND_READERS and status != NOTHING_DONE
+    return asked.verb not in OF_APPS_AND_READERS and status != NOTHING_DONE
 
 
 class Audit:
@@ -56,11 +64,12 @@ class Audit:
 
     async def note(self, scope: Mapping[str, Any], status: int) -> None:
         """Returns when it is on disk. It never fails: what cannot be noted is counted and said loudly."""
-        principal: Principal | None = scope.get(PRINCIPAL)
+        asked = asked_of(scope)
+        principal = asked.principal
         met = Refusal(
             NOBODY if principal is None else principal.id,
             "" if principal is None else principal.key_id,
-            _verb(scope) or "",
+            asked.verb or "",
             scope["method"][:MOST_METHOD],
             _path(scope["path"]),
             status,
@@ -120,22 +129,16 @@ class Auditor:
             nonlocal is_answered
             if message["type"] == "http.response.start":
                 is_answered = True
-                if is_audited(_verb(scope), scope["method"], message["status"]):
+                if is_audited(asked_of(scope), scope["method"], message["status"]):
                     await self._audit.note(scope, message["status"])
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         except BaseException:  # it may have done what it was to do
-            if not is_answered and is_audited(_verb(scope), scope["method"], 500):
+            if not is_answered and is_audited(asked_of(scope), scope["method"], 500):
                 await self._audit.note(scope, 500)
             raise
-
-
-def _verb(scope: Mapping[str, Any]) -> Verb | None:
-    """None: the request was refused before a route was asked."""
-    verbs: list[Verb] = scope.get(VERBS) or []
-    return verbs[-1] if verbs else None
 
 
 def _path(path: str) -> str:

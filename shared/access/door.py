@@ -11,6 +11,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.access.admission import Admission, NotKnownNow
+from shared.access.asked import ASKED, Asked
 from shared.access.known_keys import NotAdmitted
 from shared.access.principal import Principal
 from shared.access.roles import Verb
@@ -20,10 +21,6 @@ HEALTH, SIGN_IN = "/health/", "/sign-in"
 """What an orchestrator asks, which says nothing of anybody's data, and where people come in."""
 COOKIE = "tuneloop-session"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry
-PRINCIPAL = "tuneloop.principal"
-"""Where the scope has who asks."""
-VERBS = "tuneloop.verbs"
-"""Where it has a list of what they must be allowed to do, as the route says: a scope is copied on its way."""
 
 
 class Door:
@@ -35,12 +32,12 @@ class Door:
             await self._app(scope, receive, send)
             return
         sent = _header(scope, b"authorization"), session_of(scope)
-        scope[VERBS] = []
+        asked = scope[ASKED] = Asked()
         try:
             if scope["path"].startswith(SIGN_IN):
                 self._admission.needs_first_key()
             else:
-                scope[PRINCIPAL] = self._admission.principal(*sent)
+                asked.principal = self._admission.principal(*sent)
         except NotAdmitted as refused:
             if _is_page(scope):
                 to = f"/sign-in?{urlencode({'next': scope['path']})}"
@@ -71,14 +68,15 @@ class Door:
 
 
 def principal_of(request: Request) -> Principal:
-    found: Principal = request.scope[PRINCIPAL]
+    found = _asked(request).principal
+    assert found is not None, "the door lets nobody else in"
     return found
 
 
 def admitted(request: Request, verb: Verb, workload: str | None = None) -> Principal:
     """Who asks, if they may. Raises Problem, 403."""
     principal = principal_of(request)
-    request.scope[VERBS].append(verb)
+    _asked(request).verb = verb
     if not principal.may(verb):
         raise Problem(
             403,
@@ -109,9 +107,27 @@ class May:
         return principal
 
 
+async def _is_entrance(request: Request) -> None:
+    _asked(request).is_entrance = True
+
+
+ENTRANCE = params.Depends(_is_entrance)
+"""Among the `dependencies` of a route at which people come in or go: it wants no verb, and is on record."""
+
+
+def came_in(request: Request, principal: Principal) -> None:
+    """Somebody whom the door did not know has signed in by this request."""
+    _asked(request).principal = principal
+
+
 def may(verb: Verb, *, of_all: bool = False) -> params.Depends:
     """Among a route's `dependencies`."""
     return params.Depends(May(verb, of_all=of_all))
+
+
+def _asked(request: Request) -> Asked:
+    found: Asked = request.scope[ASKED]
+    return found
 
 
 def _is_page(scope: Scope) -> bool:

@@ -13,10 +13,9 @@ from types import TracebackType
 from prometheus_client import CollectorRegistry, Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.access.door import PRINCIPAL
+from shared.access.asked import asked_of
 from shared.access.limit_settings import LimitSettings
 from shared.access.limits import Exceeded, Limits, What
-from shared.access.principal import Principal
 from shared.problems import Problem
 
 _SAID = {
@@ -85,7 +84,7 @@ class Limiter:
         self._app, self._limits = app, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        principal: Principal | None = scope.get(PRINCIPAL)
+        principal = asked_of(scope).principal
         if principal is None or principal.is_local or scope["type"] != "http":
             await self._app(scope, receive, send)
             return

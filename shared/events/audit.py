@@ -1,4 +1,4 @@
-"""Somebody did something that changes what there is, or was refused it."""
+"""Somebody did something that changes what there is, signed in or out, or was refused it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ActionAudited(Event):
     key_id: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{12})?$")] = ""
     """The key that was shown; empty for who came in otherwise, and for who did not."""
     verb: Verb | None = None
-    """What one must be allowed to do for it; None: it was refused before that was asked."""
+    """What one must be allowed to do for it; None: to come in or go, or refused before that was asked."""
     method: Annotated[str, StringConstraints(max_length=20)]
     path: Annotated[Paragraph, StringConstraints(max_length=MOST_PATH)]
     status: Annotated[int, Field(ge=100, le=599)]

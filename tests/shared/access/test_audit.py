@@ -79,13 +79,17 @@ class Served:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     def events(self) -> list[ActionAudited]:
-        lines, _ = self.outbox.read(self.outbox.published, 1 << 30)
-        records = [record_in(line)[0] for line in lines]
-        return [read(ActionAudited, one.value, list(one.headers.items())) for one in records]
+        return events_in(self.outbox)
 
     async def post(self, path: str, key: NewKey | None = None, **more: Any) -> int:
         headers = {"authorization": f"Bearer {key.text}"} if key else {}
         return (await self.client.post(path, headers=headers, **more)).status_code
+
+
+def events_in(outbox: Outbox) -> list[ActionAudited]:
+    lines, _ = outbox.read(outbox.published, 1 << 30)
+    records = [record_in(line)[0] for line in lines]
+    return [read(ActionAudited, one.value, list(one.headers.items())) for one in records]
 
 
 def _known(role: Role, key: NewKey) -> AccessChanged:
