@@ -28,6 +28,8 @@ COMMANDS = [
     ["runs", "cancel", "7d0a"],
     ["adapters", "list"],
     ["adapters", "show", "tickets-v1"],
+    ["audit", "export"],
+    ["audit", "verify"],
 ]
 WITHOUT_LAPTOP = """
 import sys
