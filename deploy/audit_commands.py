@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
 
 from deploy.endings import Ending
+from deploy.installation import DATA
 from deploy.run_command import Debug, System, asking, run
+from deploy.subject_key import subject_key
 from deploy.workloads_client import WorkloadsClient
 from shared.access.audit_chain import Head, Link, Verification
+from shared.access.person_id import person_id
 
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log: who did what, when, and from where.")
 PAGE = 1000
@@ -62,6 +68,29 @@ def verify(context: typer.Context, data: System = None, debug: Debug = False) ->
         return Ending(f"The audit log is whole; rows: {rows}, chains: {len(chains)}.")
 
     run(verified(), debug)
+
+
+@audit_app.command("who")
+def who(
+    context: typer.Context,
+    issuer: Annotated[str, typer.Argument(help="The provider, as OIDC_ISSUER names it.")],
+    subjects: Annotated[list[str], typer.Argument(help="The `sub` that it has for each person.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help=f"The folder that has the subject key. Without it: {DATA}.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Print the id that people of an OpenID Connect provider have in the log, a line each.
+
+    Nobody is asked, and nothing kept: it is computed, where the subject key can be read.
+    """
+
+    async def said() -> None:
+        key = subject_key(context.obj, data, os.environ)
+        for subject in subjects:
+            typer.echo(f"{person_id(key, issuer, subject)} {subject}")
+
+    run(said(), debug)
 
 
 async def _breaks(verification: Verification, links: AsyncIterator[Link]) -> str:

@@ -40,5 +40,6 @@ class Addresses(BaseSettings):
     """A secret of all services, the same for all: browsers that signed in hold a session signed by it. Empty:
     nobody can sign in to the console, once there are keys."""
     subject_key: str = Field(default="", repr=False)
-    """A secret of model_gateway, prediction_logging and human_review, the same for all: the users that apps
-    name become `subject_id` by it, and by it is drawn what is audited and what is reviewed twice."""
+    """A secret of model_gateway, prediction_logging and human_review, and of a console with OIDC, the same
+    for all: by it the users that apps name become `subject_id`, and the provider's people opaque ids, and by
+    it is drawn what is audited and what is reviewed twice."""

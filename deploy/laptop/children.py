@@ -14,6 +14,7 @@ from deploy.laptop.running import state_of
 from deploy.laptop.supervisor import Child
 from deploy.laptop.vllm import ENVIRONMENT as VLLM_ENVIRONMENT
 from deploy.laptop.vllm import PATIENCE_SECONDS, vllm_command
+from deploy.subject_key import subject_key_file
 from shared.access.host_key import host_key_file
 from shared.addresses import Addresses
 from shared.flow import FLOW
@@ -72,7 +73,7 @@ class Place:
 
     @property
     def subject_key(self) -> Path:
-        return self.data / "subject-key"
+        return subject_key_file(self.data)
 
     @property
     def session_key(self) -> Path:

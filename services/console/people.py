@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.access.person_id import person_id
 from shared.access.principal import Principal
 from shared.access.roles import Role
 from shared.access.session import Session
-from shared.subject_ids import subject_id
 
-ID_DIGITS = 12
 NAMES = ("name", "preferred_username", "email")
 
 
@@ -24,13 +23,6 @@ def session_of_claims(
     if role is None:
         return None
     return Session(Principal(person_id(subject_key, claims["iss"], claims["sub"]), role), name_of(claims))
-
-
-def person_id(subject_key: str, issuer: str, subject: str) -> str:
-    """The same whenever they come, whatever they are called then; nobody finds it by trying addresses."""
-    digest = subject_id(subject_key, f"{issuer} {subject}")
-    assert digest is not None, "there is a key, and the text is not empty"
-    return f"p-{digest[:ID_DIGITS]}"
 
 
 def name_of(claims: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 from prometheus_client import CollectorRegistry
 
-from services.console.people import person_id
 from services.console.sign_in import BACK, OIDC
 from shared.access.api_key import new_key
 from shared.access.audit import Audit, Auditor
 from shared.access.door import COOKIE
+from shared.access.person_id import person_id
 from shared.events import ActionAudited
 from shared.events.envelope import now
 from shared.outbox import Outbox, OutboxSettings, own_outbox

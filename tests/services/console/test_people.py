@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.console.people import person_id, session_of_claims
+from services.console.people import session_of_claims
 from services.console.settings import Settings
+from shared.access.person_id import person_id
 from shared.access.roles import Role
 
 ROLES = {"ml-ops": Role.OPERATOR, "support": Role.REVIEWER}
@@ -47,6 +48,7 @@ def test_a_person_is_an_opaque_id_that_stays_whatever_they_are_called() -> None:
     assert (before.name, after.name) == ("Anna", "Anna B")
     assert before.principal.key_id == ""
     assert before.principal.id == person_id(KEY, ANNA["iss"], ANNA["sub"])
+    assert before.principal.id == person_id(KEY, f"{ANNA['iss']}/", ANNA["sub"]), "providers differ in it"
     others = {
         person_id("cd" * 32, ANNA["iss"], ANNA["sub"]),
         person_id(KEY, "https://other.example.org", ANNA["sub"]),

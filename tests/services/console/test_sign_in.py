@@ -19,13 +19,13 @@ from oidc_provider_mock import User, run_server_in_thread
 
 from services.console import signing_in
 from services.console.oidc import Provider
-from services.console.people import person_id
 from services.console.settings import Settings
 from services.console.sign_in import BACK, OIDC, SignIn, oidc_routes, sign_in_routes
 from services.console.templating import make_render
 from shared.access.admission import Admission
 from shared.access.api_key import new_key
 from shared.access.door import COOKIE, Door, principal_of
+from shared.access.person_id import person_id
 from shared.access.principal import Principal
 from shared.access.roles import Role
 from shared.access.session import Session, signed
