@@ -60,20 +60,20 @@ class Row(BaseModel):
 def audit_routes(store: AuditStore, log: AuditLog) -> APIRouter:
     router = APIRouter(prefix="/audit", tags=["audit"])
 
-    @router.get("", dependencies=[may(Verb.READ, of_all=True)])
+    @router.get("", dependencies=[may(Verb.AUDIT, of_all=True)])
     async def audited(
         before: Annotated[str, Query(pattern=ID_PATTERN)] | None = None, limit: Limit = 100
     ) -> list[Audited]:
         """What was done, the newest first; with `before` what came before the action of that id."""
         return [Audited.of_row(one) for one in await of_tables(store.newest(before or "", limit))]
 
-    @router.get("/chains", dependencies=[may(Verb.READ, of_all=True)])
+    @router.get("/chains", dependencies=[may(Verb.AUDIT, of_all=True)])
     async def chains() -> list[Chain]:
         """One for each partition of the topic that has had an action."""
         heads = await of_tables(store.heads()) | dict(log.noted)
         return [Chain.of_head(partition, head) for partition, head in sorted(heads.items())]
 
-    @router.get("/chains/{partition}", dependencies=[may(Verb.READ, of_all=True)])
+    @router.get("/chains/{partition}", dependencies=[may(Verb.AUDIT, of_all=True)])
     async def rows(
         partition: Annotated[int, Path(ge=0, lt=1 << 31)],
         after: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,

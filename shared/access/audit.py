@@ -23,7 +23,7 @@ from shared.events.envelope import record
 from shared.outbox import NotRecorded, Outbox
 from shared.time_ordered_ids import time_ordered_id
 
-OF_APPS_AND_READERS = frozenset({Verb.READ, Verb.PREDICT, Verb.LOG, Verb.FEEDBACK})
+OF_APPS_AND_READERS = frozenset({Verb.READ, Verb.AUDIT, Verb.PREDICT, Verb.LOG, Verb.FEEDBACK})
 """What changes nothing, or is on record anyway."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED = frozenset({401, 403})

@@ -17,6 +17,8 @@ class Verb(StrEnum):
     """Take items of the review queue and judge them."""
     READ = "read"
     """See what there is: pages, lists, metrics. It shows texts of production."""
+    AUDIT = "audit"
+    """Read the audit log: who did what, and from where."""
     OPERATE = "operate"
     """Add and retire workloads, start cycles and trainings, roll back, decide about dead letters."""
     KEYS = "keys"
@@ -34,5 +36,5 @@ MAY: Mapping[Role, frozenset[Verb]] = {
     Role.APP: frozenset({Verb.PREDICT, Verb.LOG, Verb.FEEDBACK}),
     Role.REVIEWER: frozenset({Verb.REVIEW, Verb.READ}),
     Role.OPERATOR: frozenset(Verb),
-    Role.AUDITOR: frozenset({Verb.READ}),
+    Role.AUDITOR: frozenset({Verb.READ, Verb.AUDIT}),
 }

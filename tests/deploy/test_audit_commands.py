@@ -18,12 +18,14 @@ from deploy.cli import app
 from services.workloads.audit_api import audit_routes
 from services.workloads.audit_log import AuditLog
 from services.workloads.audit_store import AuditStore
+from shared.access.api_key import new_key
 from shared.access.audit_chain import Head, Link, Verification, canonical
-from shared.access.roles import Verb
+from shared.access.roles import Role, Verb
 from shared.consumer import ConsumerRecord
-from shared.events import ActionAudited
+from shared.events import AccessChanged, ActionAudited
 from shared.problems import answer_with_problems
 from tests.servers.http import serving, with_door
+from tests.shared.access.test_keys import made
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -54,13 +56,13 @@ class Service:
     def __init__(self, url: str, rows: dict[int, list[Link]]) -> None:
         self._url, self.rows = url, rows
 
-    async def audit(self, command: str) -> Result:
-        words = ["--url", self._url, "audit", command]
-        return await asyncio.to_thread(lambda: CliRunner().invoke(app, words))
+    async def audit(self, command: str, key: str = "") -> Result:
+        words, told = ["--url", self._url, "audit", command], {"TUNELOOP_KEY": key}
+        return await asyncio.to_thread(lambda: CliRunner().invoke(app, words, env=told))
 
 
 @asynccontextmanager
-async def workloads(folder: Path, *chains: int) -> AsyncIterator[Service]:
+async def workloads(folder: Path, *chains: int, keys: Sequence[AccessChanged] = ()) -> AsyncIterator[Service]:
     """What keeps the log, with a chain of so many rows in each partition."""
     store = Rows()
     log = AuditLog(store, folder)
@@ -71,7 +73,7 @@ async def workloads(folder: Path, *chains: int) -> AsyncIterator[Service]:
     api = FastAPI()
     answer_with_problems(api)
     api.include_router(audit_routes(store, log))
-    async with serving(with_door(api)) as url:
+    async with serving(with_door(api, *keys)) as url:
         yield Service(url, store.rows)
 
 
@@ -169,3 +171,20 @@ async def test_what_was_changed_before_it_was_exported_shows_in_the_export(tmp_p
     verification = Verification(0, [])
     links = [Link(row["number"], canonical(row["action"]), row["hash"]) for row in lines]
     assert [bool(verification.breaks_at(link)) for link in links[:2]] == [False, True]
+
+
+@pytest.mark.parametrize("command", ["export", "verify"])
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [(Role.OPERATOR, True), (Role.AUDITOR, True), (Role.REVIEWER, False), (Role.APP, False)],
+)
+async def test_the_log_is_for_operators_and_auditors(
+    tmp_path: Path, command: str, role: Role, may: bool
+) -> None:
+    key, other = new_key(), new_key()
+    keys = [made(key, role=role), made(other, role=role, workloads=["tickets"])]
+    async with workloads(tmp_path, 3, keys=keys) as service:
+        said, of_one = await service.audit(command, key.text), await service.audit(command, other.text)
+    assert (said.exit_code, of_one.exit_code) == (0 if may else 1, 1)
+    assert ("may not audit here" in said.stderr) is not may
+    assert of_one.stdout == ""

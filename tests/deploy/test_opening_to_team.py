@@ -167,6 +167,9 @@ def test_it_works_as_it_is_written(tmp_path: Path) -> None:
             assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/review")
             page = ben.get("/review", headers={"accept": "text/html"})
             assert "Sign out" in page.text
+            assert "/audit-log" not in page.text
+            audit_log = ben.get("/audit-log", headers={"accept": "text/html"})
+            assert (audit_log.status_code, "may not audit here" in audit_log.text) == (403, True)
             assert ben.post("/workloads/tickets/rollback", json={"reason": "x"}).status_code == 403
             curl, *by_anna = elsewhere
             answer = json.loads(follower.type(curl))

@@ -11,19 +11,27 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from services.console.parts import Parts
 from services.console.templating import Render
+from shared.access.principal import Principal
+from shared.access.roles import Verb
 from shared.workload import Workload
 
 NOTHING = Markup("")
 PAGES = (("Loop", "/"), ("Review", "/review"), ("Candidates", "/candidates"))
 AUDIT = "Audit"
 OF_ALL = ((AUDIT, "/audit-log"),)
-"""Of no workload: for who may see all of them."""
+"""Of no workload: for who may see all of them, and the log."""
 
 
 def chosen(parts: Parts, name: str) -> Workload | None:
     """The workload named in the address, else the first by name; None while there is none."""
     shown = parts.shown()
     return next((one for one in shown if one.name == name), shown[0] if shown else None)
+
+
+def links_of(visitor: Principal) -> tuple[tuple[str, str], ...]:
+    """The pages that open for this visitor, each with its address."""
+    may_audit = visitor.may(Verb.AUDIT) and visitor.workloads is None
+    return PAGES + OF_ALL if may_audit else PAGES
 
 
 @contextmanager
@@ -39,7 +47,7 @@ def frame(parts: Parts, render: Render, here: str, workload: Workload | None) ->
             render(
                 "header.html",
                 here=here,
-                pages=PAGES + OF_ALL if parts.visitor.workloads is None else PAGES,
+                pages=links_of(parts.visitor),
                 workloads=names,
                 workload=name,
                 query=query,

@@ -23,7 +23,7 @@ from shared.access.roles import Verb
 from shared.problems import Problem
 
 SECONDS_TO_ANSWER = 30.0
-MAY_READ_ALL = May(Verb.READ, of_all=True)
+MAY_AUDIT = May(Verb.AUDIT, of_all=True)
 HERE = files("services.console.pages")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20" fill="none" stroke-width="2.4">'
@@ -78,7 +78,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
 
     @ui.page("/audit-log", title="Audit · tuneloop", response_timeout=SECONDS_TO_ANSWER)
     async def show_audit(request: Request) -> None:
-        await MAY_READ_ALL(request)
+        await MAY_AUDIT(request)
         await AuditPage(seen_by(request), render).build()
 
     page("/", "Loop", LoopPage)

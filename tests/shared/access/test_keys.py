@@ -93,7 +93,7 @@ def test_keys_differ() -> None:
     [
         (Role.APP, {Verb.PREDICT, Verb.LOG, Verb.FEEDBACK}),
         (Role.REVIEWER, {Verb.REVIEW, Verb.READ}),
-        (Role.AUDITOR, {Verb.READ}),
+        (Role.AUDITOR, {Verb.READ, Verb.AUDIT}),
         (Role.OPERATOR, set(Verb)),
     ],
 )
