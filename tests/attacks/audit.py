@@ -1,4 +1,4 @@
-"""Who wants that nobody learns what they did: an operator, and whoever may write to the tables."""
+"""Who wants that nobody learns what they did, or to learn what others did without being an auditor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 import time
 from typing import Any
 
+from shared.access.api_key import key_id_of, new_key
 from shared.clickhouse import ClickHouse, clickhouse_at
 from tests.attacks.asking import asked, run_async
 from tests.attacks.attack import attack
 from tests.attacks.target import Target
+from tests.attacks.team import Team, on_team
 from tests.servers.model import ROOT
 
 SHOWS_SECONDS = 20.0
@@ -43,6 +45,43 @@ def a_row_of_the_audit_log_is_removed(target: Target) -> str:
 def the_end_of_the_audit_log_is_cut_off(target: Target) -> str:
     """What is left is a whole chain: it only ends sooner."""
     return _tampered(target, "ALTER TABLE audit_log DELETE", is_last=True)
+
+
+@on_team
+def a_reviewers_key_reads_the_audit_log(team: Team) -> str:
+    """What each colleague did, when, and from which address: by HTTP, and on the console's page."""
+    paths = ("/audit", "/audit/chains", "/audit/chains/0")
+    if team.asked("GET", f"{team.services}/audit", team.keys["auditor"]).status_code != 200:
+        return "it opens for no auditor, so nothing is proved"
+    taken = []
+    for role in ("reviewer", "app"):
+        said = {path: team.asked("GET", team.services + path, team.keys[role]).status_code for path in paths}
+        said["the page"] = team.asked(
+            "GET", f"{team.services}/audit-log", team.keys[role], headers={"accept": "text/html"}
+        ).status_code
+        taken += [f"{role}: {what} answered {status}" for what, status in said.items() if status != 403]
+    return "; ".join(taken)
+
+
+@on_team
+def somebody_comes_in_unseen(team: Team) -> str:
+    """By a key at the page to sign in; and somebody else tries one there that is none."""
+    key = team.keys["reviewer"]
+    came = {key: (key_id_of(key), 303), new_key().text: ("", 401)}
+    for shown, (_, status) in came.items():
+        answer = team.asked("POST", f"{team.services}/sign-in", data={"key": shown})
+        if answer.status_code != status:
+            return f"it is answered {answer.status_code} and not {status}, so nothing is proved"
+
+    def missing() -> str:
+        rows = team.asked("GET", f"{team.services}/audit", team.keys["auditor"]).json()
+        told = {(row["key_id"], row["status"]) for row in rows if row["path"] == "/sign-in"}
+        return ", ".join(f"a sign-in answered {one[1]}" for one in came.values() if one not in told)
+
+    until = time.monotonic() + SHOWS_SECONDS
+    while (left := missing()) and time.monotonic() < until:
+        time.sleep(0.2)  # another process: there is nothing to await
+    return f"on no record: {left}" if left else ""
 
 
 def _done(target: Target) -> str:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
@@ -26,9 +26,7 @@ from shared.access.roles import Role
 from shared.access.session import Session, signed
 from shared.events import AccessChanged, record
 from tests.attacks.asking import all_at_once, connected
-from tests.attacks.attack import Attack, attack
-from tests.attacks.target import Target
-from tests.attacks.team import KEY_SECONDS, OURS, THEIRS, Team, team, tuneloop
+from tests.attacks.team import KEY_SECONDS, OURS, THEIRS, Team, on_team, tuneloop
 from tests.shared.consuming import produce
 
 FOREIGN = "https://attacker.example"
@@ -53,21 +51,6 @@ OPERATES = (
     ("POST", "/dead-letters/replay"),
     ("POST", "/dead-letters/drop"),
 )
-Run = Callable[[Team], str]
-
-
-def on_team(run: Run) -> Attack:
-    """On an installation that is open to the network and has keys."""
-
-    def on_the_one(target: Target) -> str:
-        there = team(target.models)
-        return run(there) or (
-            "" if there.target.is_well() else "the team's installation is not well afterwards"
-        )
-
-    on_the_one.__name__, on_the_one.__doc__ = run.__name__, run.__doc__
-    on_the_one.__module__ = run.__module__
-    return attack(on_the_one)
 
 
 @on_team

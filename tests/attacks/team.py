@@ -24,6 +24,7 @@ from deploy.laptop.running import running
 from shared.events import record
 from shared.http_tls import trusted_with
 from tests.attacks.asking import ANSWER_SECONDS
+from tests.attacks.attack import Attack, attack
 from tests.attacks.target import Target, installation
 from tests.servers.certificates import self_signed
 from tests.servers.model import ROOT
@@ -68,6 +69,9 @@ class Team:
         return made
 
 
+Run = Callable[[Team], str]
+
+
 def tuneloop(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command as it ends, whatever it says."""
     told = {name: value for name, value in os.environ.items() if not name.startswith("TUNELOOP_")}
@@ -105,6 +109,20 @@ def team(models_url: str) -> Team:
     keys |= {role: there.make(role, "--role", role, *more)["key"] for role, more in ROLES.items()}
     _awaited(lambda: there.asked("GET", f"{there.gateway}/v1/models", keys["app"]).status_code == 200)
     return there
+
+
+def on_team(run: Run) -> Attack:
+    """On an installation that is open to the network and has keys."""
+
+    def on_the_one(target: Target) -> str:
+        there = team(target.models)
+        return run(there) or (
+            "" if there.target.is_well() else "the team's installation is not well afterwards"
+        )
+
+    on_the_one.__name__, on_the_one.__doc__ = run.__name__, run.__doc__
+    on_the_one.__module__ = run.__module__
+    return attack(on_the_one)
 
 
 def _knows(team: Team, workload: str) -> bool:
