@@ -44,8 +44,9 @@ async def run(names: Sequence[str], addresses: Addresses, hosts: Sequence[str], 
     """Runs the named services until SIGTERM or SIGINT; `/health/ready` says when they can be asked."""
     registry = CollectorRegistry()
     sockets = bound_sockets(hosts[0], port, *hosts[1:])
+    http = HttpSettings()
     beyond_loopback = not is_loopback(sockets)
-    tls = tls_beyond_loopback(HttpSettings()) if beyond_loopback else None
+    tls = tls_beyond_loopback(http) if beyond_loopback else None
     stopping = asyncio.Event()
 
     def stop() -> None:
@@ -58,7 +59,7 @@ async def run(names: Sequence[str], addresses: Addresses, hosts: Sequence[str], 
     admission = Admission.restored(
         now,
         addresses.state_folder / KNOWN_KEYS,
-        beyond_loopback=beyond_loopback,
+        beyond_loopback=beyond_loopback or http.is_for_others,
         session_key=addresses.session_key,
     )
     if KEEPER in names or addresses.host_key_file:
@@ -68,7 +69,8 @@ async def run(names: Sequence[str], addresses: Addresses, hosts: Sequence[str], 
     stack = Stack(names, addresses, registry, admission, limits)
     openings = Openings(stack.services)
     readiness = Readiness(answers_at_once=openings.all_open, now=now())
-    server = make_server(_app(stack, openings, readiness, registry, admission, limits), tls)
+    app = _app(stack, openings, readiness, registry, admission, limits)
+    server = make_server(app, tls, http.proxies)
 
     async def start() -> None:
         await stack.start(openings.open, lambda what, why: readiness.waits_for(what, why, now()))
@@ -128,9 +130,9 @@ def _app(
     return app
 
 
-def make_server(app: FastAPI, tls: ssl.SSLContext | None = None) -> HttpServer:
+def make_server(app: FastAPI, tls: ssl.SSLContext | None = None, proxies: str = "") -> HttpServer:
     """Told to stop it answers what it is asked already, and waits for nobody longer than a few seconds."""
-    return HttpServer(server_config(app, LAST_ANSWERS_SECONDS), tls)
+    return HttpServer(server_config(app, LAST_ANSWERS_SECONDS, proxies), tls)
 
 
 def operations(readiness: Readiness, checks: Checks, registry: CollectorRegistry) -> APIRouter:

@@ -36,6 +36,10 @@ class HttpSettings(BaseSettings):
     """Names that this process is asked by besides localhost and IP addresses, separated by commas and without
     ports, such as tuneloop.example.org. By another name only /health is answered: a web page can have its own
     name mean this machine."""
+    proxies: str = Field(default="", pattern=r"^([0-9A-Fa-f.:/]+(,[0-9A-Fa-f.:/]+)*)?$")
+    """Addresses or networks of the proxies in front of this process, separated by commas, such as 127.0.0.1.
+    What they say in X-Forwarded-For and X-Forwarded-Proto is believed: who asks, and that it was by TLS. What
+    others say there is not. With it, or `HTTP_HOSTS`, nobody comes in without a key."""
     tls_certificate: str = ""
     """A PEM file with this process's certificate, and after it those that vouch for it. With it addresses
     beyond loopback are served by TLS; loopback stays plain HTTP. Read when the process starts."""
@@ -48,6 +52,11 @@ class HttpSettings(BaseSettings):
     @property
     def origins(self) -> frozenset[bytes]:
         return frozenset(self.cors_origins.encode().split(b",")) - {b""}
+
+    @property
+    def is_for_others(self) -> bool:
+        """Whether a proxy passes on what other machines ask, wherever this process listens."""
+        return bool(self.hosts or self.proxies)
 
     @property
     def host_names(self) -> frozenset[str]:

@@ -61,10 +61,10 @@ class HttpServer(uvicorn.Server):
                 await asyncio.wait_for(self._told.wait(), TICK_SECONDS)
 
 
-def server_config(app: ASGIApp, graceful_seconds: int) -> uvicorn.Config:
+def server_config(app: ASGIApp, graceful_seconds: int, proxies: str = "") -> uvicorn.Config:
     """What every process of ours serves by; told to stop, it waits so long for what is asked already.
 
-    It logs as the rest of the process does, and not each request.
+    It logs as the rest of the process does, and not each request. `proxies` may say who asks.
     """
     return uvicorn.Config(
         app,
@@ -74,6 +74,8 @@ def server_config(app: ASGIApp, graceful_seconds: int) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=graceful_seconds,
     )

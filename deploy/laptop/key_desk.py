@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.laptop.folder_lock import is_locked
 from deploy.laptop.laptop import LaptopSettings, start_laptop
 from deploy.laptop.supervisor import OnStep
+from shared.access.admission import KNOWN_KEYS
 
 
 @asynccontextmanager
@@ -20,6 +21,8 @@ async def key_desk(data: Path, on_step: OnStep) -> AsyncIterator[None]:
     if is_locked(data):
         yield
         return
+    for kept in (data / "state").glob(f"*/{KNOWN_KEYS}"):
+        kept.unlink()  # from before the key: whoever starts without Kafka would go by it
     settings = LaptopSettings(
         data=data, kafka_port=0, clickhouse_port=0, models_port=0, gateway_port=0, services_port=0,
         keys_alone=True,

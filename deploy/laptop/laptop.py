@@ -95,7 +95,7 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
     """
     data = settings.data.resolve()
     ensure_data_folder(data)
-    if settings.outer_host:
+    if not settings.keys_alone:
         refuse_to_open(settings.outer_host, data, _http(settings))
     with _stopping_on_sigterm():
         with saying_the_way_out(data):

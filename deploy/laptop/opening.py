@@ -19,12 +19,18 @@ from shared.loopback import HOSTS, CannotListen, bound_sockets
 
 
 def refuse_to_open(host: str, data: Path, settings: HttpSettings) -> None:
-    """Raises LaptopError where `host` is no address of ours, keys would be sent readably, or no key opens."""
-    _refuse_address(host)
-    try:
-        tls_beyond_loopback(settings)
-    except CannotUseTls as refusal:
-        raise LaptopError(str(refusal)) from None
+    """Raises LaptopError where `host` is no address of ours, keys would be sent readably, or no key opens.
+
+    Without a host it is opened by a proxy that the settings name, or not at all.
+    """
+    if host:
+        _refuse_address(host)
+        try:
+            tls_beyond_loopback(settings)
+        except CannotUseTls as refusal:
+            raise LaptopError(str(refusal)) from None
+    elif not settings.is_for_others:
+        return
     if not has_usable_key(data, now()):
         raise LaptopError(
             f"Nobody could come in: no key opens anything in {data}. Make an operator's first, on this "

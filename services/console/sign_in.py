@@ -17,15 +17,14 @@ from services.console.settings import Settings
 from services.console.signing_in import SigningIn
 from services.console.templating import Render
 from shared.access.admission import Admission, NotKnownNow
-from shared.access.door import COOKIE, ENTRANCE, came_in, nobody_now
+from shared.access.door import COOKIE, ENTRANCE, OIDC, OIDC_BACK, SIGN_IN, STYLE, came_in, nobody_now
 from shared.access.known_keys import NotAdmitted
 from shared.access.session import LASTS, Session, signed
 from shared.http_doors.form_route import FormRoute
 
-STYLE = files("services.console.pages") / "console.css"
+DRESS = files("services.console.pages") / "console.css"
 CANDIDATE = re.compile(r"/candidates/[A-Za-z0-9._:-]{1,128}")
 PAGES = ("/", "/review", "/candidates", "/audit-log")
-OIDC, BACK = "/sign-in/oidc", "/sign-in/oidc/back"
 POLICY = {
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
@@ -70,15 +69,15 @@ class SignIn:
 def sign_in_routes(parts: SignIn) -> APIRouter:
     router = APIRouter(include_in_schema=False, route_class=FormRoute)
 
-    @router.get("/sign-in")
+    @router.get(SIGN_IN)
     async def page(next: str = "/") -> HTMLResponse:
         return parts.page(next)
 
-    @router.get("/sign-in/console.css")
+    @router.get(STYLE)
     async def dress() -> Response:
-        return Response(STYLE.read_text("utf-8"), media_type="text/css")
+        return Response(DRESS.read_text("utf-8"), media_type="text/css")
 
-    @router.post("/sign-in", dependencies=[ENTRANCE])
+    @router.post(SIGN_IN, dependencies=[ENTRANCE])
     async def sign_in(request: Request, key: Said, next: Said = "/") -> Response:
         try:
             principal = parts.admission.holder_of(key.strip())
@@ -93,7 +92,7 @@ def sign_in_routes(parts: SignIn) -> APIRouter:
 
     @router.post("/sign-out", dependencies=[ENTRANCE])
     async def sign_out() -> Response:
-        answer = RedirectResponse("/sign-in", 303)
+        answer = RedirectResponse(SIGN_IN, 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer
 
@@ -108,7 +107,7 @@ def oidc_routes(parts: SignIn, provider: Provider) -> APIRouter:
     async def begin(request: Request, next: str = "/") -> Response:
         kept = request.scope["session"] = {}
         try:
-            answer = await provider.begin(request, f"{str(request.base_url).rstrip('/')}{BACK}")
+            answer = await provider.begin(request, f"{str(request.base_url).rstrip('/')}{OIDC_BACK}")
         except ProviderAway as away:
             return parts.page(next, str(away), 503)
         answer.set_cookie(
@@ -122,7 +121,7 @@ def oidc_routes(parts: SignIn, provider: Provider) -> APIRouter:
         )
         return answer
 
-    @router.get(BACK, dependencies=[ENTRANCE])
+    @router.get(OIDC_BACK, dependencies=[ENTRANCE])
     async def back(request: Request) -> Response:
         begun = signing_in.read(request.cookies.get(signing_in.COOKIE, ""), secret, clock())
         request.scope["session"] = begun.kept

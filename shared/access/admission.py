@@ -25,6 +25,11 @@ NO_KEY_YET = (
     "This installation is open to a network and has no key yet: nobody comes in. "
     "Make the first on the host of its data folder: tuneloop keys create NAME --role operator"
 )
+BEHIND_A_PROXY = (
+    "This came through a proxy, so perhaps from another machine. This installation has no key and answers "
+    "its own machine alone. Set HTTP_PROXIES to the proxy's address, and make the first key on the host of "
+    "its data folder: tuneloop keys create NAME --role operator"
+)
 KNOWN_KEYS = "known_keys.json"
 """The file of that name in the process's state folder."""
 GOES_WITHOUT_KAFKA = timedelta(hours=1)
@@ -49,7 +54,7 @@ class Admission:
     clock: Callable[[], datetime]
     file: Path
     beyond_loopback: bool
-    """Whether this process can be reached from other machines."""
+    """Whether this process can be reached from other machines, by its address or through a proxy."""
     keys: KnownKeys = field(default_factory=KnownKeys)
     session_key: str = field(default="", repr=False)
     """Signs and proves the sessions of browsers."""
@@ -87,14 +92,13 @@ class Admission:
         await self._keep()
 
     async def confirm_for_ever(self, look: Callable[[], Awaitable[object]]) -> None:
-        """Looks at Kafka once a minute where there are keys; it costs nothing where there are none."""
+        """Looks at Kafka once a minute: that there is no key yet is known for no longer than who has one."""
         while True:
             await asyncio.sleep(CONFIRM_SECONDS)
-            if self.keys:
-                with suppress(Exception):  # whatever it is, Kafka did not answer
-                    await look()
-                    self.confirmed_at = self.clock()
-                    os.utime(self.file)
+            with suppress(Exception):  # whatever it is, Kafka did not answer
+                await look()
+                self.confirmed_at = self.clock()
+                os.utime(self.file)
 
     async def _keep(self) -> None:
         content = _events.dump_json(self.keys.all())
@@ -105,23 +109,19 @@ class Admission:
         """Once there was a key, or where other machines reach this one, nobody comes in without one."""
         return self.beyond_loopback or bool(self.keys)
 
-    def principal(self, authorization: str, session: str = "") -> Principal:
+    def principal(
+        self, authorization: str, session: str = "", *, from_this_machine: bool = False
+    ) -> Principal:
         """Who sends this header, or this session where there is none. Raises NotAdmitted, NotKnownNow."""
-        if self.confirmed_at is None:
-            raise NotKnownNow("This process still reads which keys hold. Send the same again in a moment.")
-        if not self.wants_keys:
-            return LOCAL_PRINCIPAL  # OpenAI's clients send some key always
         is_bearer = authorization[: len(BEARER)].lower() == BEARER
         key = authorization[len(BEARER) :].strip() if is_bearer else ""
-        if self._is_host_key(key):
+        if from_this_machine and self._is_host_key(key):
             return HOST_PRINCIPAL
-        self.needs_first_key()
         now = self.clock()
-        if now - self.confirmed_at > GOES_WITHOUT_KAFKA:
-            raise NotKnownNow(
-                f"Kafka has not answered since {self.confirmed_at:%H:%M} UTC, so nobody knows which keys "
-                "still hold. It goes on by itself when Kafka is back."
-            )
+        self._is_known_at(now)
+        if not self.wants_keys:
+            return LOCAL_PRINCIPAL  # OpenAI's clients send some key always
+        self.needs_first_key()
         if not authorization and not session:
             raise NotAdmitted(f"Send your key as the header Authorization: Bearer tl_… {ASK_FOR_ONE}")
         if authorization and not is_bearer:
@@ -130,9 +130,19 @@ class Admission:
             return self.keys.sender_of(key, now)
         return self.session(key or session).principal
 
+    def _is_known_at(self, now: datetime) -> None:
+        """Raises NotKnownNow where it is not known which keys hold, or whether there is one."""
+        if self.confirmed_at is None:
+            raise NotKnownNow("This process still reads which keys hold. Send the same again in a moment.")
+        if now - self.confirmed_at > GOES_WITHOUT_KAFKA:
+            raise NotKnownNow(
+                f"Kafka has not answered since {self.confirmed_at:%H:%M} UTC, so nobody knows which keys "
+                "hold. It goes on by itself when Kafka is back."
+            )
+
     def holder_of(self, key: str) -> Principal:
         """As `principal`, of what has to be a key: a session begins no other, or it would last for ever."""
-        if self.wants_keys and key_id_of(key) is None and not self._is_host_key(key):
+        if self.wants_keys and key_id_of(key) is None:
             self.needs_first_key()
             raise NotAdmitted(f"This is no key: they begin with tl_. {ASK_FOR_ONE}")
         return self.principal(f"Bearer {key}")

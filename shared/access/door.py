@@ -10,15 +10,22 @@ from fastapi.responses import RedirectResponse
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.access.admission import Admission, NotKnownNow
+from shared.access.admission import BEHIND_A_PROXY, Admission, NotKnownNow
 from shared.access.asked import ASKED, Asked
 from shared.access.known_keys import NotAdmitted
 from shared.access.principal import Principal
 from shared.access.roles import Verb
+from shared.loopback import HOSTS
 from shared.problems import Problem, come_again
 
-HEALTH, SIGN_IN = "/health/", "/sign-in"
-"""What an orchestrator asks, which says nothing of anybody's data, and where people come in."""
+HEALTH = "/health/"
+"""What an orchestrator asks, which says nothing of anybody's data."""
+SIGN_IN, STYLE, OIDC, OIDC_BACK = "/sign-in", "/sign-in/console.css", "/sign-in/oidc", "/sign-in/oidc/back"
+COMING_IN = frozenset({SIGN_IN, STYLE, OIDC, OIDC_BACK})
+"""Where people come in, and no other path: beside it the pages answer whatever is asked, at a cost."""
+BY_A_PROXY = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
 COOKIE = "tuneloop-session"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry
 
@@ -31,16 +38,15 @@ class Door:
         if scope["type"] == "lifespan" or scope["path"].startswith(HEALTH):
             await self._app(scope, receive, send)
             return
-        sent = _header(scope, b"authorization"), session_of(scope)
         asked = scope[ASKED] = Asked()
         try:
-            if scope["path"].startswith(SIGN_IN):
+            if scope["path"] in COMING_IN:
                 self._admission.needs_first_key()
             else:
-                asked.principal = self._admission.principal(*sent)
+                asked.principal = self._principal(scope)
         except NotAdmitted as refused:
             if _is_page(scope):
-                to = f"/sign-in?{urlencode({'next': scope['path']})}"
+                to = f"{SIGN_IN}?{urlencode({'next': scope['path']})}"
                 await RedirectResponse(to, 303)(scope, receive, send)
                 return
             await _refuse(_unknown(str(refused)), POLICY_VIOLATION, scope, receive, send)
@@ -48,17 +54,28 @@ class Door:
             await _refuse(nobody_now(str(unknown)), TRY_AGAIN_LATER, scope, receive, send)
         else:
             if scope["type"] == "websocket":
-                receive = self._while_admitted(sent, receive, send)
+                receive = self._while_admitted(scope, receive, send)
             await self._app(scope, receive, send)
 
-    def _while_admitted(self, sent: tuple[str, str], receive: Receive, send: Send) -> Receive:
+    def _principal(self, scope: Scope) -> Principal:
+        """Raises NotAdmitted, NotKnownNow."""
+        found = self._admission.principal(
+            _header(scope, b"authorization"),
+            session_of(scope),
+            from_this_machine=_is_from_this_machine(scope),
+        )
+        if found.is_local and _is_by_a_proxy(scope):
+            raise NotKnownNow(BEHIND_A_PROXY)
+        return found
+
+    def _while_admitted(self, scope: Scope, receive: Receive, send: Send) -> Receive:
         """A websocket outlives the moment that let it in: each message is looked at, pings among them."""
 
         async def receiving() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive":
                 try:
-                    self._admission.principal(*sent)
+                    self._principal(scope)
                 except (NotAdmitted, NotKnownNow):
                     await send({"type": "websocket.close", "code": POLICY_VIOLATION})
                     return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
@@ -139,6 +156,15 @@ async def _refuse(problem: Problem, code: int, scope: Scope, receive: Receive, s
         await problem.response(scope["path"])(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": code})
+
+
+def _is_from_this_machine(scope: Scope) -> bool:
+    """And through no proxy, as far as we see."""
+    return bool(scope.get("client")) and scope["client"][0] in HOSTS and not _is_by_a_proxy(scope)
+
+
+def _is_by_a_proxy(scope: Scope) -> bool:
+    return any(name in BY_A_PROXY for name, _ in scope["headers"])
 
 
 def session_of(scope: Scope) -> str:

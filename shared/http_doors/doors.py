@@ -31,14 +31,17 @@ class Doors:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        host, origin = b"", None
+        hosts, origins = [], []
         for name, value in scope["headers"]:
             if name == b"host":
-                host = value
+                hosts.append(value)
             elif name == b"origin":
-                origin = value
+                origins.append(value)
+        host, origin = hosts[0] if hosts else b"", origins[0] if origins else None
         problem = None
-        if host not in self._known and not self._is_own(host) and not scope["path"].startswith(HEALTH):
+        if len(hosts) > 1 or len(origins) > 1:
+            problem = said_twice()
+        elif host not in self._known and not self._is_own(host) and not scope["path"].startswith(HEALTH):
             problem = not_our_name()
         elif origin is not None and not may_speak(
             origin, host, self._origins, is_tls=scope["scheme"] in ("https", "wss")
@@ -66,6 +69,12 @@ class Doors:
         if is_own and len(self._known) < MOST_KNOWN:
             self._known.add(host)
         return is_own
+
+
+def said_twice() -> Problem:
+    return Problem(
+        400, "Two answers", "The header Host or Origin stands there twice, so nobody knows which holds."
+    )
 
 
 def not_our_name() -> Problem:

@@ -6,7 +6,8 @@ import asyncio
 import time
 
 import httpx
-from fastapi import FastAPI
+import pytest
+from fastapi import FastAPI, Request
 
 from services.ending import LAST_ANSWERS_SECONDS
 from services.gate import Gate, Openings
@@ -47,3 +48,27 @@ async def test_a_long_poll_that_is_open_does_not_hold_up_the_end() -> None:
         await asyncio.wait_for(serving, LAST_ANSWERS_SECONDS + 5)
         await asyncio.gather(polling, return_exceptions=True)
     assert time.monotonic() - since < LAST_ANSWERS_SECONDS + 4
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"), [("", "127.0.0.1"), ("127.0.0.1", "203.0.113.9"), ("192.0.2.1", "127.0.0.1")]
+)
+async def test_who_asks_is_taken_from_a_proxy_that_is_named_and_from_nobody_else(
+    proxies: str, seen: str
+) -> None:
+    app = FastAPI()
+
+    @app.get("/who")
+    async def who(request: Request) -> str:
+        assert request.client is not None
+        return request.client.host
+
+    server, sockets = make_server(app, proxies=proxies), bound_sockets("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve(sockets))
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/who"
+    while not server.started:
+        await asyncio.sleep(0)
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+        assert (await client.get(url, headers={"X-Forwarded-For": "203.0.113.9"})).json() == seen
+    server.stop()
+    await serving

@@ -41,6 +41,17 @@ async def test_it_opens_where_a_key_does(tmp_path: Path) -> None:
     refuse_to_open(OURS, tmp_path, PLAIN)
 
 
+@pytest.mark.parametrize(
+    "settings", [HttpSettings(hosts="tuneloop.example.org"), HttpSettings(proxies="127.0.0.1")]
+)
+async def test_a_proxy_opens_it_as_an_address_does(tmp_path: Path, settings: HttpSettings) -> None:
+    refuse_to_open("", tmp_path, HttpSettings())
+    with pytest.raises(LaptopError, match="tuneloop keys create NAME --role operator"):
+        refuse_to_open("", tmp_path, settings)
+    await keep_a_key(tmp_path)
+    refuse_to_open("", tmp_path, settings)
+
+
 async def test_it_does_not_open_to_keys_that_anybody_reads(tmp_path: Path) -> None:
     await keep_a_key(tmp_path)
     with pytest.raises(LaptopError, match="--plain-http"):

@@ -9,10 +9,9 @@ from pathlib import Path
 import httpx
 from prometheus_client import CollectorRegistry
 
-from services.console.sign_in import BACK, OIDC
 from shared.access.api_key import new_key
 from shared.access.audit import Audit, Auditor
-from shared.access.door import COOKIE
+from shared.access.door import COOKIE, OIDC, OIDC_BACK
 from shared.access.person_id import person_id
 from shared.events import ActionAudited
 from shared.events.envelope import now
@@ -81,7 +80,7 @@ async def test_who_signs_in_by_a_provider_is_on_record_by_an_opaque_id(tmp_path:
             back = await at_provider(begun)
             assert (await there.client.get(back)).status_code == 200
             anna = person_id(SUBJECT_KEY, issuer, "anna")
-            assert there.told == [(anna, "GET", BACK, 200)]
+            assert there.told == [(anna, "GET", OIDC_BACK, 200)]
             [event] = there.events
             assert event.key_id == ""
             assert "Anna" not in event.model_dump_json()
@@ -104,7 +103,7 @@ async def test_who_is_not_vouched_for_is_on_record_as_nobody(tmp_path: Path) -> 
         async with console(tmp_path, issuer) as there:
             back = await at_provider(await there.client.get(OIDC))
             assert (await there.client.get(back)).status_code == 401
-            assert there.told == [("nobody", "GET", BACK, 401)]
+            assert there.told == [("nobody", "GET", OIDC_BACK, 401)]
 
 
 async def test_a_stranger_of_no_group_is_on_record_as_refused(tmp_path: Path) -> None:
@@ -112,12 +111,12 @@ async def test_a_stranger_of_no_group_is_on_record_as_refused(tmp_path: Path) ->
         async with console(tmp_path, issuer) as there:
             back = await at_provider(await there.client.get(OIDC))
             assert (await there.client.get(back)).status_code == 403
-            assert there.told == [("nobody", "GET", BACK, 403)]
+            assert there.told == [("nobody", "GET", OIDC_BACK, 403)]
 
 
 async def test_while_the_provider_is_away_nobody_is_refused(tmp_path: Path) -> None:
     async with console(tmp_path, f"http://127.0.0.1:{free_port()}") as there:
-        assert (await there.client.get(BACK)).status_code == 503
+        assert (await there.client.get(OIDC_BACK)).status_code == 503
         assert there.told == []
 
 

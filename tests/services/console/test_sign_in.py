@@ -20,11 +20,11 @@ from oidc_provider_mock import User, run_server_in_thread
 from services.console import signing_in
 from services.console.oidc import Provider
 from services.console.settings import Settings
-from services.console.sign_in import BACK, OIDC, SignIn, oidc_routes, sign_in_routes
+from services.console.sign_in import SignIn, oidc_routes, sign_in_routes
 from services.console.templating import make_render
 from shared.access.admission import Admission
 from shared.access.api_key import new_key
-from shared.access.door import COOKIE, Door, principal_of
+from shared.access.door import COOKIE, OIDC, OIDC_BACK, Door, principal_of
 from shared.access.person_id import person_id
 from shared.access.principal import Principal
 from shared.access.roles import Role
@@ -196,7 +196,7 @@ async def test_a_provider_that_refuses_is_said(tmp_path: Path) -> None:
     with provider(SUPPORT) as issuer:
         async with console(tmp_path, issuer) as client:
             state = parse_qs(urlsplit((await client.get(OIDC)).headers["location"]).query)["state"][0]
-            ended = await client.get(f"{BACK}?error=access_denied&error_description=no&state={state}")
+            ended = await client.get(f"{OIDC_BACK}?error=access_denied&error_description=no&state={state}")
             assert ended.status_code == 401
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from shared.access.admission import Admission, NotKnownNow
-from shared.access.api_key import new_key
+from shared.access.api_key import digest_of, new_key
 from shared.access.known_keys import NotAdmitted
-from shared.access.principal import LOCAL_PRINCIPAL
+from shared.access.principal import HOST_PRINCIPAL, LOCAL_PRINCIPAL
 from tests.shared.access.test_keys import NOW, made
 
 
@@ -94,3 +95,46 @@ async def test_the_kept_keys_open_nothing_to_who_reads_them(tmp_path: Path) -> N
     await here.on_access_changed(made(key))
     assert key.key_id in (tmp_path / "keys.json").read_text()
     assert key.text[-43:] not in (tmp_path / "keys.json").read_text()
+
+
+async def test_that_there_is_no_key_is_known_without_kafka_for_an_hour_and_no_longer(tmp_path: Path) -> None:
+    before = admission(tmp_path)
+    await before.completed()
+    os.utime(tmp_path / "keys.json", (NOW.timestamp(), NOW.timestamp()))
+    clock = Clock()
+    after = admission(tmp_path, clock=clock)
+    assert after.principal("") == LOCAL_PRINCIPAL
+    clock.time += timedelta(hours=1, seconds=1)
+    with pytest.raises(NotKnownNow, match="Kafka has not answered"):
+        after.principal("")
+
+
+async def test_kafka_is_looked_at_where_there_is_no_key_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.access.admission.CONFIRM_SECONDS", 0.0)
+    clock = Clock()
+    here, looked = admission(tmp_path, clock=clock), asyncio.Event()
+    await here.completed()
+    clock.time += timedelta(minutes=59)
+
+    async def look() -> None:
+        looked.set()
+
+    confirming = asyncio.create_task(here.confirm_for_ever(look))
+    await looked.wait()
+    await asyncio.sleep(0)
+    confirming.cancel()
+    assert here.confirmed_at == clock.time
+
+
+async def test_the_host_s_key_opens_on_its_machine_alone_and_begins_no_session(tmp_path: Path) -> None:
+    here, key = admission(tmp_path, beyond_loopback=True), new_key()
+    here.host_key_digest = digest_of("the host's")
+    await here.completed()
+    await here.on_access_changed(made(key))
+    assert here.principal("Bearer the host's", from_this_machine=True) == HOST_PRINCIPAL
+    with pytest.raises(NotAdmitted):
+        here.principal("Bearer the host's")
+    with pytest.raises(NotAdmitted, match="no key"):
+        here.holder_of("the host's")

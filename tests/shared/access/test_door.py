@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from shared.access.admission import Admission
-from shared.access.api_key import new_key
+from shared.access.api_key import digest_of, new_key
 from shared.access.door import Door, may
 from shared.access.roles import Role, Verb
 from shared.http_conventions import HttpSettings, follow_http_conventions, guard
@@ -21,7 +21,8 @@ from tests.shared.access.test_keys import NOW, made
 PAGE = {"accept": "text/html"}
 
 
-def asking(admission: Admission) -> httpx.AsyncClient:
+def asking(admission: Admission, address: str = "127.0.0.1") -> httpx.AsyncClient:
+    """From that address."""
     app = FastAPI()
     answer_with_problems(app)
 
@@ -37,7 +38,8 @@ def asking(admission: Admission) -> httpx.AsyncClient:
     app.add_middleware(Door, admission=admission)
     follow_http_conventions(app, HttpSettings())
     guard(app, HttpSettings())
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+    transport = httpx.ASGITransport(app, client=(address, 123))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def test_before_the_first_key_nothing_but_health_is_answered_and_it_says_how_to_make_one(
@@ -97,3 +99,43 @@ async def test_a_websocket_ends_with_the_key_that_opened_it(tmp_path: Path) -> N
     await Door(app, here)(scope, receive, send)
     assert len(received) == 2
     assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto", "Forwarded", "X-Real-IP"]
+)
+async def test_a_laptop_without_keys_answers_nobody_through_a_proxy(tmp_path: Path, header: str) -> None:
+    here = admission(tmp_path)
+    await here.completed()
+    async with asking(here) as client:
+        assert (await client.get("/read")).status_code == 200
+        answer = await client.get("/read", headers={header: "203.0.113.9"})
+        assert answer.status_code == 503
+        assert "HTTP_PROXIES" in answer.json()["detail"]
+        assert "tuneloop keys create NAME --role operator" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+async def test_the_host_s_key_opens_nothing_through_a_proxy(tmp_path: Path, header: str) -> None:
+    here = admission(tmp_path, beyond_loopback=True)
+    here.host_key_digest = digest_of("the host's")
+    await here.completed()
+    await here.on_access_changed(made(new_key()))
+    headers = {"authorization": "Bearer the host's"}
+    async with asking(here) as client:
+        assert (await client.get("/read", headers=headers)).status_code == 200
+        assert (await client.get("/read", headers=headers | {header: "203.0.113.9"})).status_code == 401
+    async with asking(here, "192.0.2.7") as client:
+        assert (await client.get("/read", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/sign-in/", "/sign-in/nowhere", "/sign-inx", "/sign-in/oidc/else"])
+async def test_nothing_but_where_people_come_in_is_answered_to_who_is_not_known(
+    tmp_path: Path, path: str
+) -> None:
+    here = admission(tmp_path, beyond_loopback=True)
+    await here.completed()
+    await here.on_access_changed(made(new_key()))
+    async with asking(here) as client:
+        assert (await client.get("/sign-in")).status_code == 200
+        assert (await client.get(path)).status_code == 401

@@ -123,3 +123,28 @@ async def test_every_answer_may_neither_be_framed_nor_guessed_at(http: httpx.Asy
 def test_what_is_no_name_is_refused_at_the_start(hosts: str) -> None:
     with pytest.raises(ValueError, match="hosts"):
         HttpSettings(hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Host", "localhost:8081"), ("Host", "attacker.example")],
+        [("Host", "attacker.example"), ("Host", "localhost:8081")],
+        [("Host", "localhost:8081"), ("Origin", FOREIGN), ("Origin", US)],
+    ],
+)
+async def test_who_says_two_hosts_or_origins_is_refused(
+    http: httpx.AsyncClient, headers: list[tuple[str, str]]
+) -> None:
+    answer = await http.get("/things", headers=headers)
+    assert (answer.status_code, answer.json()["title"]) == (400, "Two answers")
+
+
+@pytest.mark.parametrize(
+    ("settings", "are_others_let_through"),
+    [({}, False), ({"hosts": "tuneloop.example.org"}, True), ({"proxies": "127.0.0.1,10.0.0.0/8"}, True)],
+)
+def test_whoever_names_a_host_or_a_proxy_lets_others_through(
+    settings: dict[str, Any], *, are_others_let_through: bool
+) -> None:
+    assert HttpSettings(**settings).is_for_others is are_others_let_through
