@@ -16,6 +16,7 @@ class Audited(BaseModel):
     verb: str | None
     method: str
     path: str
+    about: str = ""
     status: int
     address: str
     count: int

@@ -95,7 +95,14 @@ def build(context: ServiceContext) -> Service:
         context.owns,
         settings,
     )
-    key_parts = KeyParts(KeyStore(quick), workloads, context.clock, context.owns, on_stored=stored.set)
+    key_parts = KeyParts(
+        KeyStore(quick),
+        workloads,
+        context.clock,
+        context.owns,
+        on_revoked=context.admission.on_access_changed,
+        on_stored=stored.set,
+    )
     offsets = ConsumerOffsets(group_topics(), context.kafka)
     desk = DeadLetterDesk(
         DeadLetterStore(quick),

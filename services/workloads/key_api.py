@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.workloads.api import decides, known
@@ -17,9 +17,11 @@ from services.workloads.key_changes import NamedKey, WantedKey, made, revoked
 from services.workloads.key_store import KeyStore
 from services.workloads.tables_away import of_tables
 from shared.access.api_key import new_key
+from shared.access.asked import asked_of
 from shared.access.door import May, may
 from shared.access.principal import Principal
 from shared.access.roles import Role, Verb
+from shared.events import AccessChanged
 from shared.fields import Name, WorkloadName
 from shared.http_doors.json_route import JsonRoute
 from shared.projections import Workloads
@@ -71,6 +73,8 @@ class KeyParts:
     workloads: Workloads
     clock: Clock
     owns: Callable[[str], bool]
+    on_revoked: Callable[[AccessChanged], Awaitable[None]]
+    """Here it opens nothing any more, whatever becomes of Kafka."""
     on_stored: Callable[[], None]
     """A change waits to be published."""
 
@@ -80,7 +84,7 @@ def key_routes(parts: KeyParts) -> APIRouter:
     one_at_a_time = asyncio.Lock()
 
     @router.post("", status_code=201)
-    async def make(wanted: Wanted, response: Response, principal: Keeper) -> Made:
+    async def make(wanted: Wanted, request: Request, response: Response, principal: Keeper) -> Made:
         """Makes a key. It works within seconds, everywhere."""
         decides(parts.owns, DECIDED_AS)
         for name in wanted.workloads or ():
@@ -91,17 +95,18 @@ def key_routes(parts: KeyParts) -> APIRouter:
             there = await of_tables(parts.store.all())
             named = NamedKey(wanted.name, made(asked, key, there, principal.id, parts.clock()))
             await of_tables(parts.store.keep(named, is_published=False))
+        asked_of(request.scope).about = _for_the_log(named.changed)
         parts.on_stored()
         response.headers["Cache-Control"] = "no-store"
         return Made(key=key.text, **Listed.of(named).model_dump())
 
-    @router.get("", dependencies=[may(Verb.KEYS, of_all=True)])
+    @router.get("", dependencies=[may(Verb.AUDIT, of_all=True)])
     async def listed() -> list[Listed]:
-        """Every key there was, the newest first; none of them can be read again."""
+        """Every key there was, the newest first, and whose; none of them can be read again."""
         return [Listed.of(named) for named in await of_tables(parts.store.all())]
 
     @router.post("/{beginning}/revoke")
-    async def revoke(beginning: str, principal: Keeper) -> Listed:
+    async def revoke(beginning: str, request: Request, principal: Keeper) -> Listed:
         """Ends a key, by its id or by how that begins. Within seconds it opens nothing any more."""
         decides(parts.owns, DECIDED_AS)
         async with one_at_a_time:
@@ -109,12 +114,18 @@ def key_routes(parts: KeyParts) -> APIRouter:
             found = only_one(
                 "key", "an id", beginning, [one for one in there if one.changed.key_id.startswith(beginning)]
             )
+            asked_of(request.scope).about = _for_the_log(found.changed)
             changed = revoked(found.changed, principal.id, parts.clock())
             if changed is None:
                 return Listed.of(found)
             named = NamedKey(found.name, changed)
             await of_tables(parts.store.keep(named, is_published=False))
+        await parts.on_revoked(changed)
         parts.on_stored()
         return Listed.of(named)
 
     return router
+
+
+def _for_the_log(key: AccessChanged) -> str:
+    return f"key {key.key_id} of {key.principal}, {key.role}"

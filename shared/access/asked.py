@@ -21,6 +21,8 @@ class Asked:
     """Who asks, or has signed in by it. None: nobody is known."""
     verb: Verb | None = None
     """What they must be allowed to do, as the route says. None: none was asked, or it wants no verb."""
+    about: str = ""
+    """What it made or changed, where the address does not say; people are opaque ids in it."""
     is_entrance: bool = False
     """Whether it is at this route that people come in or go."""
 

@@ -80,7 +80,7 @@ class Audit:
             if told is not None:
                 await self._record(told, 1)
         else:
-            await self._record(met, 1)
+            await self._record(met, 1, asked.about)
 
     async def tell_for_ever(self) -> None:
         """What was refused again and again is told once a minute."""
@@ -92,7 +92,7 @@ class Audit:
         for refusal, count in self._refusals.over():
             await self._record(refusal, count)
 
-    async def _record(self, what: Refusal, count: int) -> None:
+    async def _record(self, what: Refusal, count: int, about: str = "") -> None:
         at = self._clock()
         event = ActionAudited(
             action_id=time_ordered_id(at),
@@ -101,6 +101,7 @@ class Audit:
             verb=Verb(what.verb) if what.verb else None,
             method=what.method,
             path=what.path,
+            about=about,
             status=what.status,
             address=what.address,
             count=count,

@@ -18,7 +18,7 @@ class Verb(StrEnum):
     READ = "read"
     """See what there is: pages, lists, metrics. It shows texts of production."""
     AUDIT = "audit"
-    """Read the audit log: who did what, and from where."""
+    """Read the audit log: who did what, and from where; and whose the keys in it are."""
     OPERATE = "operate"
     """Add and retire workloads, start cycles and trainings, roll back, decide about dead letters."""
     KEYS = "keys"

@@ -31,6 +31,8 @@ class ActionAudited(Event):
     """What one must be allowed to do for it; None: to come in or go, or refused before that was asked."""
     method: Annotated[str, StringConstraints(max_length=20)]
     path: Annotated[Paragraph, StringConstraints(max_length=MOST_PATH)]
+    about: Annotated[str, StringConstraints(max_length=MOST_PATH)] = ""
+    """What was made or changed, where the path does not say it."""
     status: Annotated[int, Field(ge=100, le=599)]
     """Of HTTP: 4xx and 5xx say that nothing was changed for sure, or nothing at all."""
     address: Annotated[str, StringConstraints(max_length=100)]

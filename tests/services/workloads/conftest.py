@@ -12,10 +12,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.workloads import app as workloads_app
 from services.workloads.due_cycles import DueCycles
 from services.workloads.outbox import Outbox
+from shared.access.asked import Asked, asked_of
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse
 from shared.consumer import Batch, ConsumerRecord, Sample
@@ -125,6 +127,17 @@ def judged(round_id: str, verdict: Verdict = Verdict.PROMOTE, *, cycle: bool = T
     )
 
 
+class Remembering:
+    """ASGI middleware, where the audit's stands."""
+
+    def __init__(self, app: ASGIApp, asked: list[Asked]) -> None:
+        self._app, self._asked = app, asked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+        self._asked.append(asked_of(scope))
+
+
 @dataclass
 class Workloads:
     """One workloads service: its HTTP, what it consumes and published, and a clock that the test moves."""
@@ -132,6 +145,8 @@ class Workloads:
     context_of: Any
     client: httpx.AsyncClient = field(init=False)
     published: list[Event] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    """What the door and the routes found out about each request: the audit log goes by it."""
     time: datetime = field(default_factory=lambda: minutes(60))
     is_down: bool = False
     """The broker: to publish fails."""
@@ -149,6 +164,7 @@ class Workloads:
         for router in self.service.routers:
             app.include_router(router)
         with_door(app)
+        app.add_middleware(Remembering, asked=self.asked)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://test", timeout=60
         )

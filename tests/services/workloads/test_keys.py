@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.access.api_key import digest_of
+from shared.access.known_keys import NotAdmitted
 from shared.events import AccessChanged
 from tests.services.workloads.conftest import Workloads
 
@@ -85,7 +87,34 @@ async def test_what_is_wrong_with_a_wanted_key_is_said(
     assert (await workloads.client.get("/keys")).json() == []
 
 
+async def test_a_revoked_key_opens_nothing_where_it_was_revoked_whatever_becomes_of_kafka(
+    workloads: Workloads, tmp_path: Path
+) -> None:
+    key = await made(workloads)
+    admission = workloads.context.admission
+    admission.file = tmp_path / "keys.json"
+    await admission.completed()
+    for event in await workloads.publish_all():
+        assert isinstance(event, AccessChanged)
+        await admission.on_access_changed(event)
+    assert admission.principal(f"Bearer {key['key']}").id == key["principal"]
+    workloads.is_down = True
+    assert (await workloads.client.post(f"/keys/{key['key_id']}/revoke")).status_code == 200
+    with pytest.raises(NotAdmitted, match="was revoked"):
+        admission.principal(f"Bearer {key['key']}")
+
+
 async def test_an_unknown_key_cannot_be_revoked(workloads: Workloads) -> None:
     answer = await workloads.client.post("/keys/ffffff/revoke")
     assert answer.status_code == 404
     assert "begins with" in answer.text
+
+
+async def test_the_audit_log_is_told_which_key_was_made_and_revoked_and_for_what(
+    workloads: Workloads,
+) -> None:
+    key = await made(workloads)
+    assert (await workloads.client.post(f"/keys/{key['key_id'][:6]}/revoke")).status_code == 200
+    assert [one.about for one in workloads.asked] == [
+        f"key {key['key_id']} of {key['principal']}, reviewer"
+    ] * 2

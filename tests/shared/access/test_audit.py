@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.access.admission import Admission
 from shared.access.api_key import NewKey, new_key
+from shared.access.asked import asked_of
 from shared.access.audit import Audit, Auditor
 from shared.access.door import Door, may
 from shared.access.roles import Role, Verb
@@ -54,6 +55,10 @@ class Served:
         @app.get("/secrets", dependencies=[may(Verb.OPERATE)])
         async def secrets() -> None:
             return
+
+        @app.post("/made", dependencies=[may(Verb.KEYS)])
+        async def made(request: Request) -> None:
+            asked_of(request.scope).about = "key 0123456789ab of p-1, reviewer"
 
         @app.post("/nothing", dependencies=[may(Verb.REVIEW)], status_code=204)
         async def nothing() -> None:
@@ -128,6 +133,11 @@ async def test_what_changes_something_is_audited_and_nothing_else(laptop: Served
         assert await laptop.post(f"/{verb.value}") == 200
     assert [event.verb for event in laptop.events()] == [Verb.REVIEW, Verb.OPERATE, Verb.KEYS]
     assert {event.principal for event in laptop.events()} == {"local"}
+
+
+async def test_what_was_made_is_told_where_the_path_does_not_say_it(laptop: Served) -> None:
+    assert await laptop.post("/made") == 200
+    assert [event.about for event in laptop.events()] == ["key 0123456789ab of p-1, reviewer"]
 
 
 async def test_where_there_was_nothing_to_do_nothing_is_told(laptop: Served) -> None:
