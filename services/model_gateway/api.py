@@ -26,7 +26,7 @@ from services.model_gateway.openai_requests import (
 )
 from services.model_gateway.recording import recorded_headers
 from services.model_gateway.sent_again import Sent, WrongKey
-from shared.access.door import May, admitted, may
+from shared.access.door import May, admitted, may, principal_of
 from shared.access.limiter import RequestLimits
 from shared.access.principal import Principal
 from shared.access.roles import Verb
@@ -39,7 +39,8 @@ from shared.request_bodies import body_of, parsed
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        description="The same key and request again: the same answer under the same id, and one record.",
+        description="The same key and request again: the same answer under the same id, and one record. "
+        "Each principal has keys of its own.",
         min_length=1,
         max_length=LONGEST_KEY,
         pattern="^[!-~]+$",
@@ -144,7 +145,7 @@ def _sent(request: Request) -> Sent:
     if not is_json(request.headers.get("content-type", "")):
         raise wrong_content_type("application/json")
     try:
-        return Sent.of(request.scope["headers"])
+        return Sent.of(request.scope["headers"], principal_of(request))
     except WrongKey:
         raise refusals.wrong_key() from None
 

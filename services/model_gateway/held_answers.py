@@ -129,11 +129,11 @@ class Repeats:
         Raises AskedOtherwise for a key that came before with another request, and what `answering` raises.
         """
         if sent.key is not None:
-            name = (asked.workload, sent.key)
+            name = (asked.workload, sent.sender, sent.key)
             return await _once(self._by_key, name, content_of(asked), partial(answering, id_of(*name)))
         if sent.retries is None:
             return await answering(None), False
-        content = content_of(asked, sent.credential)
+        content = content_of(asked, sent.sender)
         if sent.retries == 0:  # two users may well ask the same
             return await self._by_content.hold(content, content, partial(answering, None)), False
         return await _once(self._by_content, content, content, partial(answering, None))

@@ -80,7 +80,7 @@ class Intake:
         if not is_lines and not is_json(media_type):
             raise answers.wrong_media_type()
         body = await body_of(request, self._settings.body_most_bytes, self._settings.body_seconds)
-        key = self._key(kind, request, body)
+        key = self._key(kind, request, principal.id, body)
         found = self._judged(kind, key, body, is_lines=is_lines)
         self._metrics.count(kind.name, found)
         if found.errors and (must_all or not found.ids):
@@ -98,14 +98,14 @@ class Intake:
             self._refused.keep(kind.name, body, key, time.monotonic())
         return answers.answer(found)
 
-    def _key(self, kind: Kind[Any], request: Request, body: bytes) -> RequestKey:
+    def _key(self, kind: Kind[Any], request: Request, principal: str, body: bytes) -> RequestKey:
         """What the ids of this request derive from."""
         header = request.headers.get("idempotency-key")
         if header is None:
-            again = self._refused.take(kind.name, body, time.monotonic())
+            again = self._refused.take(kind.name, body, principal, time.monotonic())
             moment = self._clock()
-            return again or new_key(time_ordered_id(moment), moment)
-        key = key_of(header, self._clock())
+            return again or new_key(time_ordered_id(moment), principal, moment)
+        key = key_of(header, principal, self._clock())
         if key is None:
             raise answers.no_key()
         if self._seen.differs(_place(kind, key), hash(body)):
@@ -140,12 +140,15 @@ def _must_all(request: Request) -> bool:
 
 
 def _place(kind: Kind[Any], key: RequestKey) -> int:
-    return hash(("Idempotency-Key", kind.name, key.text))
+    return hash(("Idempotency-Key", kind.name, key.principal, key.text))
 
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(description="The same key gives the same ids: send again without fear.", max_length=LONGEST_KEY),
+    Header(
+        description="The same key gives the same ids: send again without fear. Each principal has its own.",
+        max_length=LONGEST_KEY,
+    ),
 ]
 AllOrNothing = Annotated[
     bool, Query(description="Refuse every line when one is wrong, instead of keeping the good ones.")

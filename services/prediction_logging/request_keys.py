@@ -24,6 +24,8 @@ class RequestKey:
     """What one request's ids derive from, each with the kind of event, its workload and its line."""
 
     text: str
+    principal: str
+    """Whose it is: two apps know nothing of each other's keys."""
     made_at: datetime | None
     """Of a key of ours: when its request first came. What says no time of its own happened then."""
     is_new: bool = False
@@ -31,19 +33,19 @@ class RequestKey:
 
     def id_of(self, kind: str, workload: str, line: int) -> str:
         if self.made_at is None:
-            return derived_id(kind, workload, self.text, str(line))
-        cause = f"{self.text}\x1f{kind}\x1f{workload}\x1f{line}".encode()
+            return derived_id(kind, workload, self.principal, self.text, str(line))
+        cause = f"{self.text}\x1f{self.principal}\x1f{kind}\x1f{workload}\x1f{line}".encode()
         milliseconds = int(self.made_at.timestamp() * 1000)
         return uuid7(milliseconds, blake2b(cause, digest_size=RANDOM_BYTES).digest())
 
 
-def new_key(time_ordered_id: str, moment: datetime) -> RequestKey:
+def new_key(time_ordered_id: str, principal: str, moment: datetime) -> RequestKey:
     """A key of ours; the id is a new one of this moment."""
-    return RequestKey(f"tuneloop-{time_ordered_id}", moment, is_new=True)
+    return RequestKey(f"tuneloop-{time_ordered_id}", principal, moment, is_new=True)
 
 
-def key_of(header: str, moment: datetime) -> RequestKey | None:
-    """The key that a header names; None if it is none."""
+def key_of(header: str, principal: str, moment: datetime) -> RequestKey | None:
+    """The key that a principal's header names; None if it is none."""
     text = key_in(header)
     if text is None:
         return None
@@ -51,15 +53,15 @@ def key_of(header: str, moment: datetime) -> RequestKey | None:
     if ours is not None:
         milliseconds = int(ours[1] + ours[2], 16)
         if abs(milliseconds - moment.timestamp() * 1000) <= VALID_FOR.total_seconds() * 1000:
-            return RequestKey(text, datetime.fromtimestamp(milliseconds / 1000, UTC))
-    return RequestKey(text, None)
+            return RequestKey(text, principal, datetime.fromtimestamp(milliseconds / 1000, UTC))
+    return RequestKey(text, principal, None)
 
 
 class Refused:
     """Bodies that came without a key and were refused although they may have arrived, with their keys.
 
-    When the very same body comes again within `seconds`, it is taken for the same request, once. At most
-    `most` are kept, some 300 bytes each; the oldest go first.
+    When the very same body comes again from the same principal within `seconds`, it is taken for the same
+    request, once. At most `most` are kept, some 300 bytes each; the oldest go first.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
@@ -70,14 +72,16 @@ class Refused:
         """`second`: of any clock that only goes forward."""
         while len(self._held) >= self._most:
             del self._held[next(iter(self._held))]
-        self._held[_digest(kind, body)] = (replace(key, is_new=False), second)
+        self._held[_digest(kind, body, key.principal)] = (replace(key, is_new=False), second)
 
-    def take(self, kind: str, body: bytes, second: float) -> RequestKey | None:
+    def take(self, kind: str, body: bytes, principal: str, second: float) -> RequestKey | None:
         if not self._held:
             return None
-        key, since = self._held.pop(_digest(kind, body), (None, 0.0))
+        key, since = self._held.pop(_digest(kind, body, principal), (None, 0.0))
         return key if second - since <= self._seconds else None
 
 
-def _digest(kind: str, body: bytes) -> bytes:
-    return blake2b(body, digest_size=16, person=kind.encode()).digest()
+def _digest(kind: str, body: bytes, principal: str) -> bytes:
+    digest = blake2b(f"{principal}\x1f".encode(), digest_size=16, person=kind.encode())
+    digest.update(body)
+    return digest.digest()

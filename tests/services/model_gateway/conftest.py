@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,7 @@ from services.model_gateway.app import build
 from shared.adapters.contract import AdapterContract
 from shared.addresses import Addresses
 from shared.clickhouse import clickhouse_at
-from shared.events import Event, FrozenFile, ModelPromoted, ModelRolledBack, WorkloadAdded, now
+from shared.events import AccessChanged, Event, FrozenFile, ModelPromoted, ModelRolledBack, WorkloadAdded, now
 from shared.fields import FrozenAdapter
 from shared.files import Files
 from shared.model_server import ModelServer
@@ -124,8 +124,14 @@ class Gateways:
     ending: AsyncExitStack
     made: list[Gateway] = field(default_factory=list)
 
-    async def __call__(self, models_url: str = NOWHERE, state_folder: str = "state", **given: Any) -> Gateway:
-        """`given` goes to its ServiceContext."""
+    async def __call__(
+        self,
+        models_url: str = NOWHERE,
+        state_folder: str = "state",
+        keys: Sequence[AccessChanged] = (),
+        **given: Any,
+    ) -> Gateway:
+        """`given` goes to its ServiceContext; `keys` are those that open its door."""
         registry = CollectorRegistry()
         models = await self.ending.enter_async_context(ModelServer(models_url))
         published: list[Event] = []
@@ -146,7 +152,7 @@ class Gateways:
             **given,
         )
         service = build(context)
-        transport = httpx.ASGITransport(app_of(service))
+        transport = httpx.ASGITransport(app_of(service, *keys))
         http = await self.ending.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://localhost")
         )

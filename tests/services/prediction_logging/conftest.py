@@ -18,6 +18,7 @@ from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse, clickhouse_at
 from shared.consumer import Batch, ConsumerRecord, Invalid, Sample
 from shared.events import (
+    AccessChanged,
     Event,
     FeedbackGiven,
     FrozenFile,
@@ -141,7 +142,13 @@ class Logging:
         ]
 
 
-async def running(clickhouse: ClickHouse, folder: Path, *, subject_key: str = SUBJECT_KEY) -> Logging:
+async def running(
+    clickhouse: ClickHouse,
+    folder: Path,
+    *,
+    subject_key: str = SUBJECT_KEY,
+    keys: Sequence[AccessChanged] = (),
+) -> Logging:
     published: list[Event] = []
 
     async def publish(*events: Event) -> None:
@@ -164,7 +171,7 @@ async def running(clickhouse: ClickHouse, folder: Path, *, subject_key: str = SU
     app.include_router(service.routers[0])
     assert service.mount is not None
     service.mount(app)
-    with_door(app)
+    with_door(app, *keys)
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logging")
     logging = Logging(service, http, clickhouse, published)
     await logging.apply(workload_added())

@@ -175,7 +175,7 @@ def record_value(line: bytes) -> tuple[PredictionRead, Any]:
     workloads.apply(workload_added(labels=("refund", "tickets")))
     kind = Predictions(workloads, lambda user: f"s-{len(user)}" if user else None)
     read_line = read_prediction(line)
-    return read_line, kind.event(read_line, 3, RequestKey("k", None), NOON)
+    return read_line, kind.event(read_line, 3, RequestKey("k", "local", None), NOON)
 
 
 @settings(max_examples=500)

@@ -45,7 +45,7 @@ def kinds() -> tuple[Predictions, Predictions]:
 
 def both(body: bytes, is_lines: bool) -> tuple[Judged | None, Judged]:
     quick, slow = kinds()
-    key = RequestKey("k", None)
+    key = RequestKey("k", "local", None)
     at_once = quick.events(body, MOST, key, NOON, is_lines=is_lines)
     try:
         one_by_one = judged(body, slow, key, NOON, Remembered(100, 60), is_lines=is_lines, most=MOST)
@@ -151,7 +151,7 @@ def test_a_text_in_an_array_that_is_long_in_bytes_alone_is_refused() -> None:
 def test_more_than_may_be_is_not_told_at_once() -> None:
     lines = [json.dumps(WHOLE | {"prediction_id": f"p-{number}"}) for number in range(MOST + 1)]
     quick, _ = kinds()
-    key = RequestKey("k", None)
+    key = RequestKey("k", "local", None)
     for count, is_taken in ((MOST, True), (MOST + 1, False)):
         body = "\n".join(lines[:count]).encode()
         assert (quick.events(body, MOST, key, NOON, is_lines=True) is not None) is is_taken
