@@ -20,7 +20,7 @@ from services.human_review.look_ahead import LookAhead
 from services.human_review.reviewer import reviewer_of
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
-from shared.access.door import May, admitted, may
+from shared.access.door import May, admitted
 from shared.access.principal import Principal
 from shared.access.roles import Verb
 from shared.broker import Publish
@@ -37,6 +37,7 @@ MOST_SAID, MOST_WITHOUT = 100, 200
 Said = Annotated[Name, Field(max_length=MOST_SAID)]
 """Who reviews, where nobody needs a key; with one, it is whose the key is, and this is not looked at."""
 Reviewer = Annotated[Principal, Depends(May(Verb.REVIEW))]
+Reader = Annotated[Principal, Depends(May(Verb.READ))]
 log = logging.getLogger(__name__)
 
 
@@ -127,7 +128,8 @@ def make_router(
         holds more than twelve that are not judged holds the oldest of them no longer.
         """
         admitted(request, Verb.REVIEW, wanted.workload)
-        added, who = _known(workloads, wanted.workload), reviewer_of(principal, wanted.reviewer or "")
+        added = _known(workloads, wanted.workload, principal)
+        who = reviewer_of(principal, wanted.reviewer or "")
         if added.is_retired:
             raise Problem(
                 404, "Retired", f"{added.name} is retired: nothing is reviewed until it is added again."
@@ -144,7 +146,8 @@ def make_router(
     async def give_review(review: Review, request: Request, principal: Reviewer) -> Accepted:
         """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
         admitted(request, Verb.REVIEW, review.workload)
-        added, who = _known(workloads, review.workload), reviewer_of(principal, review.reviewer or "")
+        added = _known(workloads, review.workload, principal)
+        who = reviewer_of(principal, review.reviewer or "")
         definition, labels = added.definition, added.definition.labels
         if definition.present_label(review.right_answer) is None:
             near = get_close_matches(review.right_answer, labels, n=3, cutoff=0.5)
@@ -172,10 +175,10 @@ def make_router(
         ahead.judged(given.workload, given.prediction_id, Claimant(principal.id, who))
         return Accepted(review_id=given.review_id)
 
-    @router.get("/agreement", dependencies=[may(Verb.READ)])
-    async def agreement(workload: str) -> Agreement:
+    @router.get("/agreement")
+    async def agreement(workload: str, principal: Reader) -> Agreement:
         """How far reviewers agree where two looked at the same prediction."""
-        added = _known(workloads, workload)
+        added = _known(workloads, workload, principal)
         n, agreed = await _from_tables(store.agreement(added.name))
         return Agreement(workload=added.name, n=n, agreed=agreed, share=Share.of(wilson(agreed, n)))
 
@@ -199,11 +202,12 @@ def _id_of(review: Review, reviewer: str) -> str:
     return derived_id("review", *said)
 
 
-def _known(workloads: Workloads, name: str) -> WorkloadAdded:
+def _known(workloads: Workloads, name: str, principal: Principal) -> WorkloadAdded:
     added = workloads.get(name)
     if added is None:
-        names = ", ".join(sorted(one.name for one in workloads.all())) or "none yet"
-        raise Problem(404, "Unknown workload", f"There is no such workload. Known: {names}.")
+        names = sorted(one.name for one in workloads.all() if principal.is_for(one.name))
+        said = ", ".join(names) or "none yet"
+        raise Problem(404, "Unknown workload", f"There is no such workload. Known: {said}.")
     return added
 
 

@@ -15,6 +15,7 @@ from services.model_gateway.metrics import Metrics
 from services.model_gateway.openai_requests import Asked
 from services.model_gateway.recording import Recording
 from services.model_gateway.turns import Turns
+from shared.access.principal import Principal
 from shared.adapters.refusals import AdapterRefused
 from shared.backoff import SaysSeldom
 from shared.events import PredictionLogged, WorkloadAdded, Writer
@@ -52,13 +53,17 @@ class Answering:
     turns: Turns
     _says: defaultdict[tuple[int, str], SaysSeldom] = field(default_factory=lambda: defaultdict(SaysSeldom))
 
-    async def answer(self, asked: Asked, prediction_id: str | None = None) -> PredictionLogged:
+    async def answer(
+        self, asked: Asked, principal: Principal, prediction_id: str | None = None
+    ) -> PredictionLogged:
         """The answer, under the given id or a new one, on record unless its id says otherwise.
+
+        `principal` may ask that workload.
 
         Raises Problem.
         """
         began = time.perf_counter()
-        workload = self.workload(asked.workload)
+        workload = self.workload(asked.workload, principal)
         scored = await self._scored(workload, asked.text)
         moment = self.clock()
         prediction = PredictionLogged(
@@ -80,14 +85,16 @@ class Answering:
         )
         return await self.recording.recorded(prediction)
 
-    def workload(self, name: str) -> WorkloadAdded:
+    def workload(self, name: str, principal: Principal) -> WorkloadAdded:
         """The workload, if it is one that is answered for, with or without a champion yet. Raises Problem."""
         workload = self.alias.workloads.get(name)
         if workload is None:
             if not self.alias.is_complete:
                 raise refusals.still_reading()
             raise refusals.unknown_workload(
-                known.name for known in self.alias.workloads.all() if not known.is_retired
+                known.name
+                for known in self.alias.workloads.all()
+                if not known.is_retired and principal.is_for(known.name)
             )
         if workload.is_retired:
             raise refusals.retired(workload.name)

@@ -68,11 +68,11 @@ def answer_routes(
             sent = _sent(request)
             body = await body_of(request, body_most_bytes)
             asked = _asked(kind, body)
-            admitted(request, Verb.PREDICT, asked.workload)
+            principal = admitted(request, Verb.PREDICT, asked.workload)
             if alias.workloads.get(asked.workload) is not None:
                 workload = asked.workload
             with limits.within_workload(workload, len(body)):
-                answer = await answer_once(asked, sent)
+                answer = await answer_once(asked, sent, principal)
             status = 200
         except Problem as problem:
             status = problem.status
@@ -87,9 +87,9 @@ def answer_routes(
         content = msgspec.json.encode(whole(answer, asked))
         return Response(content, headers=headers, media_type="application/json")
 
-    async def answer_once(asked: Asked, sent: Sent) -> Answer:
+    async def answer_once(asked: Asked, sent: Sent, principal: Principal) -> Answer:
         async def answer_under(prediction_id: str | None) -> Answer:
-            return Answer.of(await answering.answer(asked, prediction_id))
+            return Answer.of(await answering.answer(asked, principal, prediction_id))
 
         try:
             answer, is_repeated = await repeats.answer(asked, sent, answer_under)
@@ -132,8 +132,7 @@ def model_routes(answering: Answering) -> APIRouter:
     @router.get("/v1/models/{name:path}", response_model=document.Model, dependencies=[may(Verb.PREDICT)])
     async def model(name: str, request: Request) -> dict[str, Any]:
         """One of them."""
-        admitted(request, Verb.PREDICT, name)
-        workload = answering.workload(name)
+        workload = answering.workload(name, admitted(request, Verb.PREDICT, name))
         if name not in alias.serving:
             raise refusals.not_listed(name)
         return replies.model(name, _since(workload))

@@ -38,6 +38,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         status: {"description": said, "content": {"application/problem+json": {}}}
         for status, said in (
             (400, "No JSON, or a key that is none"),
+            (403, "Only workloads that the key is not for"),
             (404, "Only unknown workloads"),
             (408, "The body did not end in time"),
             (409, "Only ids that came before with other content"),
@@ -84,8 +85,8 @@ class Intake:
         found = self._judged(kind, key, body, is_lines=is_lines)
         self._metrics.count(kind.name, found)
         if found.errors and (must_all or not found.ids):
-            names = sorted(workload.name for workload in self._workloads.all())
-            raise answers.refusal(found, names)
+            names = (one.name for one in self._workloads.all())
+            raise answers.refusal(found, sorted(filter(principal.is_for, names)))
         self._remember(kind, key, body, found)
         began = time.monotonic()
         try:

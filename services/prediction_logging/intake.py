@@ -67,7 +67,7 @@ class Kind(Protocol[G]):
     def id_field(self) -> str: ...
 
     def of(self, workloads: Collection[str]) -> Self:
-        """The same, to which all but these workloads are unknown."""
+        """The same, for whoever may speak of these workloads alone."""
 
     def read(self, line: bytes) -> G:
         """Raises pydantic's ValidationError."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.prediction_logging.intake import OTHER_CONTENT, Judged
-from services.prediction_logging.kinds import UNKNOWN_WORKLOAD
+from services.prediction_logging.kinds import FOREIGN_WORKLOAD, UNKNOWN_WORKLOAD
 from services.prediction_logging.request_keys import RequestKey
 from shared.problems import Problem, come_again
 
@@ -65,7 +65,7 @@ def answer(judged: Judged) -> Response:
 
 
 def refusal(judged: Judged, known_workloads: Sequence[str]) -> Problem:
-    """Of a request of which nothing is kept."""
+    """Of a request of which nothing is kept. `known_workloads`: those that whoever sent it may know of."""
     errors = judged.errors
     shown = [error._asdict() for error in errors[:MOST_ERRORS_LISTED]]
     if all(error.problem == UNKNOWN_WORKLOAD for error in errors):
@@ -74,6 +74,14 @@ def refusal(judged: Judged, known_workloads: Sequence[str]) -> Problem:
             "Unknown workload",
             f"Nothing was accepted. Known workloads are: {', '.join(known_workloads) or 'none yet'}.",
             known_workloads=known_workloads,
+            errors=shown,
+        )
+    if all(error.problem == FOREIGN_WORKLOAD for error in errors):
+        return Problem(
+            403,
+            "Not for this workload",
+            "Nothing was accepted: this key is for other workloads. Whoever runs tuneloop can make one for "
+            "this: tuneloop keys create --workload",
             errors=shown,
         )
     wrong = len({error.line for error in errors})

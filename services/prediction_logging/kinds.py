@@ -21,6 +21,7 @@ from shared.events import FeedbackGiven, record
 from shared.projections import Workloads
 
 UNKNOWN_WORKLOAD = "its workload is not known"
+FOREIGN_WORKLOAD = "this key is for other workloads"
 
 SubjectOf = Callable[[str | None], str | None]
 """The subject_id of a user that an app names."""
@@ -32,17 +33,18 @@ class Predictions:
 
     workloads: Workloads
     subject_of: SubjectOf = field(repr=False)
+    only: Collection[str] | None = None
     name = KIND
     id_field = "prediction_id"
     read = staticmethod(read_prediction)
 
     def of(self, workloads: Collection[str]) -> Predictions:
-        return replace(self, workloads=self.workloads.only(workloads))
+        return replace(self, workloads=self.workloads.only(workloads), only=workloads)
 
     def event(self, given: PredictionRead, line: int, key: RequestKey, moment: datetime) -> Event | LineError:
         added = self.workloads.get(given.workload)
         if added is None:
-            return LineError(line, "workload", UNKNOWN_WORKLOAD)
+            return LineError(line, "workload", _why_not(given.workload, self.only))
         labels = self.workloads.labels(given.workload, added.revision)
         if (problem := why_invalid(given, labels)) is not None:
             where, _, said = problem.partition(": ")
@@ -96,12 +98,13 @@ class Feedback:
 
     workloads: Workloads
     subject_of: SubjectOf = field(repr=False)
+    only: Collection[str] | None = None
     name = "feedback"
     id_field = "feedback_id"
     read = staticmethod(FeedbackOnAnswer.model_validate_json)
 
     def of(self, workloads: Collection[str]) -> Feedback:
-        return replace(self, workloads=self.workloads.only(workloads))
+        return replace(self, workloads=self.workloads.only(workloads), only=workloads)
 
     def events(self, body: bytes, most: int, key: RequestKey, moment: datetime, *, is_lines: bool) -> None:
         return None
@@ -110,7 +113,7 @@ class Feedback:
         self, given: FeedbackOnAnswer, line: int, key: RequestKey, moment: datetime
     ) -> Event | LineError:
         if self.workloads.get(given.workload) is None:
-            return LineError(line, "workload", UNKNOWN_WORKLOAD)
+            return LineError(line, "workload", _why_not(given.workload, self.only))
         made = given.feedback_id or key.id_of(self.name, given.workload, line)
         event = FeedbackGiven(
             feedback_id=made,
@@ -131,3 +134,8 @@ class Feedback:
             given.feedback_id is None and key.is_new,
             record(event, "prediction_logging"),
         )
+
+
+def _why_not(workload: str, only: Collection[str] | None) -> str:
+    """Of one that is not known to whoever sends it: whether it is there at all, is for others to know."""
+    return UNKNOWN_WORKLOAD if only is None or workload in only else FOREIGN_WORKLOAD

@@ -23,8 +23,10 @@ from shared.events.envelope import record
 from shared.outbox import NotRecorded, Outbox
 from shared.time_ordered_ids import time_ordered_id
 
-OF_APPS_AND_READERS = frozenset({Verb.READ, Verb.AUDIT, Verb.PREDICT, Verb.LOG, Verb.FEEDBACK})
-"""What changes nothing, or is on record anyway."""
+OF_APPS = frozenset({Verb.PREDICT, Verb.LOG, Verb.FEEDBACK})
+"""What is on record anyway, unless it is refused."""
+OF_READERS = frozenset({Verb.READ, Verb.AUDIT})
+"""What changes nothing."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 REFUSED = frozenset({401, 403})
 NOTHING_DONE = 204
@@ -43,9 +45,9 @@ def is_audited(asked: Asked, method: str, status: int) -> bool:
     if asked.is_entrance:
         is_known = asked.principal is not None and not asked.principal.is_local
         return is_known or status in REFUSED
-    if asked.verb is None:
+    if asked.verb is None or asked.verb in OF_APPS:
         return status in REFUSED and method not in SAFE
-    return asked.verb not in OF_APPS_AND_READERS and status != NOTHING_DONE
+    return asked.verb not in OF_READERS and status != NOTHING_DONE
 
 
 class Audit:

@@ -24,7 +24,11 @@ class Principal:
         """`workload` None asks whether it may at all: what it then sees is still to be narrowed."""
         if verb not in MAY[self.role]:
             return False
-        return workload is None or self.workloads is None or workload in self.workloads
+        return workload is None or self.is_for(workload)
+
+    def is_for(self, workload: str) -> bool:
+        """Of no other it is to learn even the name."""
+        return self.workloads is None or workload in self.workloads
 
     def named(self, said: str) -> str:
         """Who that is in events: its id. On a laptop without keys whoever it says it is."""

@@ -190,6 +190,18 @@ async def test_a_label_outside_the_workload_is_refused_with_the_nearest_ones(rev
     assert reviewing.published == []
 
 
+async def test_a_key_for_one_workload_learns_the_names_of_no_other(reviewing: Reviewing) -> None:
+    key = new_key()
+    keyed = Reviewing(reviewing.clickhouse, keys=[made(key, workloads=["mine", "licences"])])
+    keyed.http.headers["authorization"] = f"Bearer {key.text}"
+    for name, status in (("notices", 403), ("nobodys", 403), ("mine", 404)):
+        answer = await keyed.http.post("/reviews/claims", json={"workload": name})
+        assert answer.status_code == status
+        assert "notices" not in answer.text
+    assert "licences" in answer.text
+    await keyed.http.aclose()
+
+
 async def test_an_unknown_workload_is_not_found(reviewing: Reviewing) -> None:
     review = {"prediction_id": "a", "workload": "nothing", "reviewer": "ada", "right_answer": "mit"}
     replies = [

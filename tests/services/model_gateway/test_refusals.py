@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from services.model_gateway.champion_alias import ChampionAlias
+from shared.access.api_key import new_key
+from shared.access.roles import Role
 from shared.events import now
 from shared.fields import FrozenAdapter
 from shared.model_server import ModelServer
 from tests.services.model_gateway.conftest import Gateway, Gateways, added, contract, promoted
+from tests.shared.access.test_keys import made
 
 JSON = {"content-type": "application/json"}
 Freeze = Callable[[str, Path], FrozenAdapter]
@@ -302,3 +305,16 @@ async def test_a_retired_workload_is_neither_listed_nor_answered(gateways: Gatew
     assert "retired" in answer.json()["detail"]
     assert (await gateway.http.get("/v1/models")).json()["data"] == []
     assert (await gateway.ask(model="gpt-4")).json()["known_workloads"] == ["mail"]
+
+
+async def test_a_key_for_one_workload_learns_the_names_of_no_other(gateways: Gateways) -> None:
+    key = new_key()
+    gateway = await gateways(keys=[made(key, role=Role.APP, workloads=["mine", "tickets"])])
+    await gateway.apply(added(), added("theirs"))
+    gateway.http.headers["authorization"] = f"Bearer {key.text}"
+    for name, status in (("theirs", 403), ("nobodys", 403), ("mine", 404)):
+        asked = await gateway.http.post("/v1/completions", json={"model": name, "prompt": "hi"})
+        looked = await gateway.http.get(f"/v1/models/{name}")
+        assert (asked.status_code, looked.status_code) == (status, status)
+        assert "theirs" not in asked.text + looked.text
+    assert "tickets" in asked.text

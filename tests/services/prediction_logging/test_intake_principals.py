@@ -46,3 +46,38 @@ async def test_an_idempotency_key_that_another_app_used_is_free(intake: Logging)
     again = await post(intake, SHOPS_NEXT, "/predictions", GIVEN, **key)
     assert again.json() == first.json()
     assert (await post(intake, SHOPS_NEXT, "/predictions", [GIVEN, GIVEN], **key)).status_code == 422
+
+
+@pytest.mark.parametrize(("path", "body"), [("/predictions", GIVEN), ("/feedback", FEEDBACK)])
+async def test_a_key_for_other_workloads_is_refused_and_learns_no_names(
+    intake: Logging, path: str, body: dict[str, Any]
+) -> None:
+    for workload in ("mail", "nobodys"):
+        answer = await post(intake, SHOP, path, body | {"workload": workload})
+        assert (answer.status_code, answer.json()["title"]) == (403, "Not for this workload")
+        assert answer.json()["errors"] == [
+            {"line": 1, "field": "workload", "problem": "this key is for other workloads"}
+        ]
+        assert "mail" not in answer.text
+    assert intake.published == []
+
+
+async def test_an_app_is_told_of_its_own_workloads_which_are_known(intake: Logging) -> None:
+    known = {}
+    for name, key in {"shop": SHOP, "mail": MAIL}.items():
+        answer = await post(intake, key, "/predictions", GIVEN | {"workload": "not-added-yet"})
+        assert answer.status_code == 404
+        known[name] = answer.json()["known_workloads"]
+    assert known == {"shop": ["tickets"], "mail": ["mail", "tickets"]}
+
+
+async def test_a_line_for_another_workload_is_refused_beside_those_that_are_taken(intake: Logging) -> None:
+    lines = [GIVEN, GIVEN | {"workload": "mail"}, GIVEN | {"workload": "not-added-yet"}]
+    answer = await post(intake, SHOP, "/predictions", lines)
+    assert answer.status_code == 207
+    assert [line.get("errors", [{}])[0].get("problem") for line in answer.json()["results"]] == [
+        None,
+        "this key is for other workloads",
+        "its workload is not known",
+    ]
+    assert (await post(intake, SHOP, "/predictions?all_or_nothing=true", lines[:2])).status_code == 403

@@ -158,8 +158,16 @@ async def test_refusals_are_audited(team: Served) -> None:
     assert await team.post("/operate", new_key()) == 401
     assert (await team.client.get("/secrets")).status_code == 401, "a look is nothing"
     assert await team.post("/read", APP) == 403, "it would have changed nothing"
+    assert await team.post("/log", APP) == 200, "it is on record anyway"
     told = [(event.principal, event.verb, event.status) for event in team.events()]
     assert told == [("p-app", Verb.OPERATE, 403), ("nobody", None, 401)]
+
+
+async def test_who_is_refused_what_apps_do_is_audited(tmp_path: Path) -> None:
+    key, verbs = new_key(), (Verb.PREDICT, Verb.LOG, Verb.FEEDBACK)
+    reviewers = Served(tmp_path, {Role.REVIEWER: key})
+    assert [await reviewers.post(f"/{verb.value}", key) for verb in verbs] == [403] * 3
+    assert [event.verb for event in reviewers.events()] == list(verbs)
 
 
 async def test_refusals_without_end_are_told_together(team: Served) -> None:
