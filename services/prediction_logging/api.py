@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from services.prediction_logging import intake_answers as answers
 from services.prediction_logging.acceptance import Acceptance, NotAccepted
-from services.prediction_logging.body_lines import JSON_LINES, NotJson, TooManyLines, is_json
+from services.prediction_logging.body_lines import JSON_LINES, NotJson, TooManyLines
 from services.prediction_logging.given import FeedbackOnAnswer, PredictionGiven
 from services.prediction_logging.intake import Judged, Kind, judged
 from services.prediction_logging.intake_answers import Accepted, PartlyAccepted
@@ -23,6 +23,7 @@ from shared.access.door import principal_of
 from shared.access.roles import Verb
 from shared.asgi_route import AsgiRoute, answered_by
 from shared.idempotency_keys import LONGEST_KEY
+from shared.problems import is_json
 from shared.projections import Workloads
 from shared.request_bodies import body_of, content_type_of, not_json
 from shared.service import Clock
@@ -43,7 +44,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             (408, "The body did not end in time"),
             (409, "Only ids that came before with other content"),
             (413, "Too many bytes or lines"),
-            (415, "Another media type, charset or coding"),
+            (415, "No media type, or another one, charset or coding"),
             (422, "No line is right, or all_or_nothing and one is wrong"),
             (503, "Not accepted for sure: send the same again"),
         )

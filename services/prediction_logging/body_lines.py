@@ -27,11 +27,6 @@ class TooManyLines(Exception):
     """More than may be read at once."""
 
 
-def is_json(media_type: str) -> bool:
-    """Whether it is JSON of one value. A body that names no type is taken for it."""
-    return media_type in ("", "application/json", "text/json") or media_type.endswith("+json")
-
-
 def json_lines(body: bytes, most: int) -> list[tuple[int, bytes]]:
     """Lines end by \\n or \\r\\n. Raises TooManyLines."""
     if body.count(b"\n") > 2 * most:

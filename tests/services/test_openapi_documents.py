@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,3 +104,28 @@ def test_the_document_names_the_routes_of_every_service_and_its_version(asked: A
         path: operations["post"] for path, operations in document["paths"].items() if "post" in operations
     }
     assert {path for path, post in posts.items() if "requestBody" not in post} == {"/keys/{beginning}/revoke"}
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "text/json", "application/x-www-form-urlencoded"])
+def test_no_route_takes_a_body_that_does_not_say_what_it_is(asked: Asked, kind: str) -> None:
+    headers = {"authorization": asked.authorization}
+    url = asked.services.url
+    document = httpx.get(f"{url}/openapi.json", headers=headers, trust_env=False).json()
+    taking = [
+        (method, re.sub(r"\{[^}]*\}", THERE, path))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation
+    ]
+    said = {
+        f"{method} {path}": httpx.request(
+            method,
+            url + path,
+            content=b"{}",
+            headers=headers | ({"content-type": kind} if kind else {}),
+            trust_env=False,
+        ).status_code
+        for method, path in taking
+    }
+    assert len(said) > 10
+    assert said == dict.fromkeys(said, 415)
