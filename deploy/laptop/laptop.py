@@ -3,69 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from deploy.laptop.base_model import BaseModelMissing
-from deploy.laptop.children import OTHERS, Place, addresses, children, started_here
-from deploy.laptop.clickhouse.users import ensure_passwords
+from deploy.laptop.children import Place, children
 from deploy.laptop.data_folder import ensure_data_folder, saying_the_way_out
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import FolderInUse, lock_folder
-from deploy.laptop.log_files import last_line, open_log
-from deploy.laptop.model_cache import models_folder
-from deploy.laptop.opening import is_beyond_loopback, refuse_to_open
-from deploy.laptop.ports import any_free_port, choose_ports, is_taken, keep_ports, kept_ports
+from deploy.laptop.making_base_model import make_base_model
+from deploy.laptop.opening import refuse_to_open
+from deploy.laptop.placing import place_and_addresses
 from deploy.laptop.running import Running, forget_running, keep_running, running
-from deploy.laptop.supervisor import NOTE, SOURCES, Child, ChildFailed, OnStep, Supervisor, dying_with_us
-from deploy.laptop.vllm import GPU_SHARE, left_to_the_cpu, vllm_python
-from deploy.signing_key import new_private_key, public_part
+from deploy.laptop.settings import LaptopSettings
+from deploy.laptop.supervisor import Child, ChildFailed, OnStep, Supervisor
 from shared.addresses import Addresses
-from shared.files import ensure_secret, write_atomically
-from shared.http_conventions import HttpSettings
-from shared.job_launcher import gpus_to_share_out
-from shared.kafka import KafkaSecurity
-from shared.loopback import NAME
 
 __all__ = ["Laptop", "LaptopError", "LaptopSettings", "Running", "running", "start_laptop"]
 
 LEFTOVERS_SECONDS = 20.0
-KEEPER = "workloads"
-KEEPS_KEYS = ("kafka", "clickhouse", "services")
-"""Which programs do, the last of them with KEEPER alone."""
-
-
-@dataclass(frozen=True)
-class LaptopSettings:
-    """Where everything lies and listens. Port 0 is any free one, the same again if it still is free."""
-
-    data: Path = Path(".tuneloop")
-    kafka_port: int = 9092
-    clickhouse_port: int = 8123
-    models_port: int = 8000
-    gateway_port: int = 8080
-    services_port: int = 8081
-    fsync: bool = False
-    """Are records acknowledged only when they would survive a power failure?"""
-    host: str = ""
-    """An address on which other machines reach gateway and services, too."""
-    is_plain: bool = False
-    """Do they speak plain HTTP there?"""
-    keys_alone: bool = False
-    """Is nothing started but what keeps keys?"""
-
-    @property
-    def outer_host(self) -> str:
-        return self.host if is_beyond_loopback(self.host) else ""
 
 
 @dataclass(frozen=True)
@@ -96,13 +56,13 @@ async def start_laptop(settings: LaptopSettings, on_step: OnStep) -> AsyncIterat
     data = settings.data.resolve()
     ensure_data_folder(data)
     if not settings.keys_alone:
-        refuse_to_open(settings.outer_host, data, _http(settings))
+        refuse_to_open(settings.outer_host, data, settings.http)
     with _stopping_on_sigterm():
         with saying_the_way_out(data):
             lock, held = await _lock(data)
         with lock, held:
             with saying_the_way_out(data):
-                place, where = await _place_and_addresses(settings, data, on_step)
+                place, where = await place_and_addresses(settings, data, on_step)
             supervisor = Supervisor(data / "logs", held, on_step)
             try:
                 await _start(place, children(place, where), supervisor, held, on_step)
@@ -120,10 +80,6 @@ def _laptop(place: Place, where: Addresses, supervisor: Supervisor) -> Laptop:
     )
     services = place.url("services")
     return Laptop(where, gateway, services, place.data, supervisor, shown, place.shown_url("services"))
-
-
-def _http(settings: LaptopSettings) -> HttpSettings:
-    return HttpSettings(plain=True) if settings.is_plain else HttpSettings()
 
 
 async def _lock(data: Path) -> tuple[TextIO, TextIO]:
@@ -148,74 +104,11 @@ async def _lock(data: Path) -> tuple[TextIO, TextIO]:
     return lock, held
 
 
-async def _place_and_addresses(
-    settings: LaptopSettings, data: Path, on_step: OnStep
-) -> tuple[Place, Addresses]:
-    ports = _ports(settings, data)
-    _embedded_kafka_is_open(ports)
-    vllm = vllm_python(os.environ)
-    if "models" in ports and (said := left_to_the_cpu(vllm, gpus_to_share_out())):
-        on_step(NOTE, said)
-    models = await _models_folder(data, ports, on_step)
-    http = _http(settings)
-    place = Place(
-        data,
-        models,
-        ports,
-        settings.fsync,
-        vllm,
-        os.environ.get(GPU_SHARE, ""),
-        settings.outer_host,
-        http.plain,
-        (http.tls_certificate, http.tls_key),
-        [KEEPER] if settings.keys_alone else OTHERS,
-    )
-    password = ensure_passwords(place.passwords).tuneloop
-    subject_key = ensure_secret(place.subject_key, lambda: secrets.token_hex(32))
-    session_key = ensure_secret(place.session_key, lambda: secrets.token_hex(32))
-    signing_key = ensure_secret(place.signing_key, new_private_key)
-    write_atomically(place.public_key, public_part(signing_key).encode())
-    return place, addresses(place, os.environ, password, subject_key, session_key)
-
-
-def _embedded_kafka_is_open(ports: Mapping[str, int]) -> None:
-    """Services would go by the settings, and find nobody there who understands them."""
-    security = KafkaSecurity()
-    if "kafka" in ports and not security.is_open:
-        raise LaptopError(
-            f"KAFKA_SECURITY_PROTOCOL={security.security_protocol} is set, and KAFKA_BOOTSTRAP_SERVERS names "
-            "no cluster: the broker that would be started here speaks PLAINTEXT, on loopback. Name the "
-            "cluster, or unset the protocol."
-        )
-
-
-def _ports(settings: LaptopSettings, data: Path) -> dict[str, int]:
-    wanted = [one for one in started_here(os.environ) if not settings.keys_alone or one in KEEPS_KEYS]
-    asked = {name: int(getattr(settings, f"{name}_port")) for name in wanted}
-    taken = partial(is_taken, host=settings.outer_host or NAME)
-    chosen = choose_ports(asked, kept_ports(data / "ports.json"), taken, any_free_port)
-    keep_ports(data / "ports.json", chosen)
-    return chosen
-
-
-async def _models_folder(data: Path, ports: Mapping[str, int], on_step: OnStep) -> Path:
-    if "models" not in ports:
-        return data / "models"
-    notes: list[str] = []
-    try:
-        folder = await asyncio.to_thread(models_folder, data, os.environ, notes.append)
-    except BaseModelMissing as missing:
-        raise LaptopError(f"The base model cannot be made: {missing}") from missing
-    for note in notes:
-        on_step(NOTE, note)
-    return folder
-
-
 async def _start(
     place: Place, wanted: list[Child], supervisor: Supervisor, held: TextIO, on_step: OnStep
 ) -> None:
     if "models" in place.ports:  # first: it is what a full disk or a missing package stops
-        await _make_base_model(place, held, on_step)
+        await make_base_model(place, held, on_step)
     for child in wanted:
         on_step(child.name, "starting")
         since = time.monotonic()
@@ -224,33 +117,6 @@ async def _start(
         except ChildFailed as failure:
             raise LaptopError(f"{child.name} {failure}") from failure
         on_step(child.name, f"ready after {time.monotonic() - since:.1f} s")
-
-
-async def _make_base_model(place: Place, held: TextIO, on_step: OnStep) -> None:
-    log_file, since = place.data / "logs" / "base-model.log", time.monotonic()
-    with open_log(log_file) as log:
-        making = await asyncio.create_subprocess_exec(
-            *dying_with_us([sys.executable, "-m", "deploy.laptop.base_model", str(place.models)]),
-            cwd=SOURCES,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            pass_fds=(held.fileno(),),
-            start_new_session=True,
-        )
-    try:
-        assert making.stdout is not None
-        async for line in making.stdout:
-            on_step("base model", line.decode().strip())
-        failed = await making.wait() != 0
-    finally:
-        if making.returncode is None:
-            making.kill()
-            await making.wait()
-    if failed:
-        said = last_line(log_file) or "it was killed, perhaps for want of memory: it takes 2 GB"
-        raise LaptopError(f"The base model cannot be made: {said}")
-    on_step("base model", f"ready after {time.monotonic() - since:.1f} s")
 
 
 @contextmanager
