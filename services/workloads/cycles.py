@@ -49,6 +49,9 @@ class Cycles:
         at = cutoff or self.clock()
         async with self._locks[added.name]:
             await self.rounds.refresh()
+            for one in await self.store.unpublished_cycles():  # kept, and its round was not
+                if one.workload == added.name:
+                    await self.rounds.begin(round_of(one))
             # Whether there is anything to learn from may change during the grace, so it is asked after it.
             if refusal := why_not(self.rounds.under_way(added.name), 1, is_retired=added.is_retired):
                 return refusal
@@ -62,8 +65,8 @@ class Cycles:
                 added, cycle_id or derived_id("cycle", added.name, at.isoformat()), at, requested_by, reason
             )
             await self.store.keep_cycle(started, is_published=False)
+            self.on_stored()  # whatever becomes of the rest: who publishes it begins its round, too
             await self.rounds.begin(round_of(started))
-            self.on_stored()
             return started
 
     async def _freeze(

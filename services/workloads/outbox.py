@@ -1,4 +1,5 @@
 """Publishes what was decided and stored: killed between the two, it is published when the service is back.
+What is published has a round by then, which its events find: the kill may have come before that, too.
 
 A transactional outbox: rows of revisions, cycles and trainings say themselves whether they were published.
 """
@@ -12,10 +13,11 @@ from dataclasses import dataclass, field
 from services.workloads.cycles import round_of
 from services.workloads.key_api import DECIDED_AS
 from services.workloads.key_store import KeyStore
-from services.workloads.round_progress import of_request
+from services.workloads.round_progress import of_request, of_revision
 from services.workloads.rounds import Rounds
 from services.workloads.store import WorkloadStore
 from shared.broker import Publish
+from shared.events import WorkloadAdded
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,12 @@ class Outbox:
                 await self.keys.keep(named, is_published=True)
         for added in await self.store.unpublished_revisions():
             if self.owns(added.name):
+                await self._begin_round(added)
                 await self.publish(added)
                 await self.store.keep_revision(added, is_published=True)
         for started in await self.store.unpublished_cycles():
             if self.owns(started.workload):
-                await self.rounds.begin(round_of(started))  # the kill may have come before this, too
+                await self.rounds.begin(round_of(started))
                 await self.publish(started)
                 await self.store.keep_cycle(started, is_published=True)
         for requested in await self.store.unpublished_trainings():
@@ -54,3 +57,9 @@ class Outbox:
                 await self.rounds.begin(of_request(requested))
                 await self.publish(requested)
                 await self.store.keep_training(requested, is_published=True)
+
+    async def _begin_round(self, added: WorkloadAdded) -> None:
+        """A revision's, if it trains otherwise than the one before."""
+        before = [one for one in await self.store.revisions(added.name) if one.revision < added.revision]
+        if not before or added.trains_differently_from(before[-1]):
+            await self.rounds.begin(of_revision(added.name, added.revision, added.rows.rows))

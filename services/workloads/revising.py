@@ -133,10 +133,10 @@ class Revising:
     async def _keep(self, added: WorkloadAdded, begun: Round | None = None) -> None:
         """In this order: a round without its revision would be undecided for ever."""
         await self.store.keep_revision(added, is_published=False)
+        self.on_stored()  # whatever becomes of the rest: who publishes it begins its round, too
         if begun is not None:
             await self.rounds.begin(begun)
         self.workloads.apply(added)
-        self.on_stored()
 
     def _rows(
         self, submission: Submission, wanted: Workload, held: WorkloadAdded | None

@@ -15,10 +15,11 @@ from services.workloads.round_progress import (
     advanced,
     dataset_of,
     in_shadow,
+    of_request,
     unknown_round,
 )
 from services.workloads.store import WorkloadStore
-from shared.events import TrainingProgressed
+from shared.events import DatasetPublished, TrainingProgressed
 from shared.service import Clock
 from shared.times import milliseconds
 
@@ -40,18 +41,33 @@ class Rounds:
     """Run → what its candidate waits for, when it was last looked."""
     _is_stale: bool = True
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from what is read of a round to what is kept of it: each topic has a consumer of its own, and
+    requests come beside them."""
 
     async def load(self) -> None:
+        async with self._one_at_a_time:
+            await self._load()
+
+    async def _load(self) -> None:
         self._is_stale = False
-        self._held = {round_.key: round_ for round_ in await self.store.rounds()}
+        try:
+            self._held = {round_.key: round_ for round_ in await self.store.rounds()}
+        except BaseException:
+            self._is_stale = True
+            raise
 
     def forget(self) -> None:
         """Another process may have gone on with some of them: read again before anything is decided."""
         self._is_stale = True
 
     async def refresh(self) -> None:
+        async with self._one_at_a_time:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         if self._is_stale:
-            await self.load()
+            await self._load()
 
     async def look(self, *workloads: str) -> None:
         """Before somebody is told about them: where another process goes on with their rounds, these are read
@@ -63,7 +79,8 @@ class Rounds:
         for one in untold:
             if found.get(one.run_id) != self._waits.get(one.run_id):
                 self._waits[one.run_id] = found.get(one.run_id)
-                self._held[one.key] = replace(one, version=self._version())
+                now = self._held[one.key]  # an event may have moved it on meanwhile
+                self._held[one.key] = replace(now, version=self._version())
 
     def under_way(self, workload: str) -> Round | None:
         """The newest round of the workload that is not over."""
@@ -93,21 +110,23 @@ class Rounds:
         return self._waits.get(round_.run_id) if _is_untold(round_) else None
 
     async def begin(self, round_: Round) -> None:
-        """Begun again it is the same round."""
-        if round_.key not in self._held:
-            await self._keep(replace(round_, version=self._version()))
+        """Begun again it is the same round, however far that has come."""
+        async with self._one_at_a_time:
+            if round_.key not in self._held:
+                await self._keep(replace(round_, version=self._version()))
 
     async def apply(self, event: Milestone) -> None:
-        await self.refresh()
-        held = self._round_of(event)
-        if held is None:
-            return
-        after = advanced(held, event, self._version())
-        if after is not held:
-            await self._keep(after)
-            self._progress.pop(after.key, None)
-            if after.is_over:
-                self.on_over()
+        async with self._one_at_a_time:
+            await self._refresh()
+            held = await self._round_of(event)
+            if held is None:
+                return
+            after = advanced(held, event, self._version())
+            if after is not held:
+                await self._keep(after)
+                self._progress.pop(after.key, None)
+                if after.is_over:
+                    self.on_over()
 
     async def apply_progress(self, event: TrainingProgressed) -> None:
         round_ = self._requested(event.run_id) or self._of_itself(event.workload)
@@ -173,10 +192,15 @@ class Rounds:
         )
         return max(rounds, key=lambda one: one.version, default=None)
 
-    def _round_of(self, event: Milestone) -> Round | None:
-        if (requested := self._requested(getattr(event, "run_id", ""))) is not None:
+    async def _round_of(self, event: Milestone) -> Round | None:
+        dataset_id, run_id = dataset_of(event), getattr(event, "run_id", "")
+        if (requested := self._requested(run_id)) is not None:
             return requested
-        dataset_id = dataset_of(event)
+        if run_id and dataset_id and run_id != DatasetPublished.run_of(dataset_id):
+            # Whoever asked for it may have been held up, or killed, before it began the round.
+            for one in await self.store.trainings(event.workload):
+                if one.run_id == run_id:
+                    return of_request(one)
         if dataset_id is None:  # a refusal of a revision's rows does not say of which revision
             of_it = [
                 one

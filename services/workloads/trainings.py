@@ -73,6 +73,7 @@ class Trainings:
             request_id = derived_id("training", added.name, *wanted.cause(at))
             earlier = await self.store.trainings(added.name)
             if (same := next((one for one in earlier if one.request_id == request_id), None)) is not None:
+                await self.rounds.begin(of_request(same))
                 return same
             dataset = await self._dataset(added.name, wanted.dataset_version)
             training = overridden(added.definition.training, wanted.training)
@@ -91,8 +92,8 @@ class Trainings:
             )
             await self._refuse_a_twin(requested, added, earlier, dataset)
             await self.store.keep_training(requested, is_published=False)
+            self.on_stored()  # whatever becomes of the rest: who publishes it begins its round, too
             await self.rounds.begin(of_request(requested))
-            self.on_stored()
             return requested
 
     async def _dataset(self, workload: str, version: int | None) -> Dataset:

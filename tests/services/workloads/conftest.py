@@ -187,12 +187,20 @@ class Workloads:
 
     async def publish_all(self) -> list[Event]:
         """Starts what is due and lets the outbox publish, once each; what was published."""
-        before = len(self.published)
-        parts = {type(work.__self__): work.__self__ for work in self.service.background}  # type: ignore[attr-defined]
+        before, parts = len(self.published), self._parts()
         await parts[DueCycles].start_due()
         if not self.is_down:
-            await parts[Outbox].publish_all()
+            outbox = parts[Outbox]
+            outbox.wake.clear()
+            await outbox.publish_all()
         return self.published[before:]
+
+    def wakes_outbox(self) -> bool:
+        """Whether the outbox was told, since it published last, that there is something to publish."""
+        return bool(self._parts()[Outbox].wake.is_set())
+
+    def _parts(self) -> dict[type, Any]:
+        return {type(work.__self__): work.__self__ for work in self.service.background}  # type: ignore[attr-defined]  # each is a method of its part
 
     async def add(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = await self.client.post("/workloads", json=given or body())
