@@ -28,7 +28,7 @@ ALL, NEVER = "*", "never"
 NO_KEY = "none"
 """What is no key of anybody's."""
 TRIES, PAUSE_SECONDS = 100, 0.2
-"""How long a key may take until `workloads` takes the wish for it, and until it knows it by way of Kafka."""
+"""How long a key may take until it is known by way of Kafka."""
 
 
 class Key(BaseModel):
@@ -83,7 +83,7 @@ def create(
             "expires_in_days": _days(expires),
         }
         async with _where_keys_are_made(context, data), asking(context, data) as (client, _):
-            answer = await _asked_until_taken(client.service, wanted)
+            answer = await client.service.ask("POST", "/keys", body=wanted)
             await _until_it_opens(client.service, answer["key"])
         if in_json:
             typer.echo(as_json(answer))
@@ -150,18 +150,6 @@ async def _where_keys_are_made(context: typer.Context, data: Path | None) -> Asy
 
 def _say(step: str, detail: str) -> None:
     errors.print(f"{step:<12} {detail}", soft_wrap=True, highlight=False, markup=False)
-
-
-async def _asked_until_taken(service: ServiceClient, wanted: dict[str, Any]) -> Any:
-    """A service that has just started decides a moment later. Raises ServiceAway, ServiceRefused."""
-    for tries_left in reversed(range(TRIES)):
-        try:
-            return await service.ask("POST", "/keys", body=wanted)
-        except ServiceRefused as refused:
-            if tries_left == 0 or not refused.is_for_now:
-                raise
-        await asyncio.sleep(PAUSE_SECONDS)
-    return None
 
 
 async def _until_it_opens(service: ServiceClient, key: str) -> None:

@@ -47,6 +47,18 @@ EXPECTED = (
     TimeoutError,
 )
 CHECK_SECONDS = 600.0  # of a large file, with every text counted in tokens
+STARTED_SECONDS = 20.0  # until a service that has just started takes what it decides about
+
+
+def client_of(where: Installation) -> ServiceClient:
+    """Of the service `workloads`; to be used inside `async with`."""
+    return ServiceClient(
+        where.url,
+        timeout_seconds=CHECK_SECONDS,
+        patience_seconds=STARTED_SECONDS,
+        key=where.key,
+        tls=trusted_with(where.ca),
+    )
 
 
 @asynccontextmanager
@@ -54,8 +66,7 @@ async def asking(
     context: typer.Context, data: Path | None
 ) -> AsyncIterator[tuple[WorkloadsClient, Installation]]:
     where = installation(context.obj, data, os.environ)
-    tls = trusted_with(where.ca)
-    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS, key=where.key, tls=tls) as service:
+    async with client_of(where) as service:
         yield WorkloadsClient(service), where
 
 

@@ -130,10 +130,10 @@ class WorkloadsClient:
     service: ServiceClient
 
     async def check(self, upload: Upload) -> Checked:
-        return Checked.model_validate(await self.service.ask("POST", "/workloads/check", form=upload.form()))
+        return Checked.model_validate(await self.service.ask("POST", "/workloads/check", form=upload.form))
 
     async def add(self, upload: Upload) -> Added:
-        return Added.model_validate(await self.service.ask("POST", "/workloads", form=upload.form()))
+        return Added.model_validate(await self.service.ask("POST", "/workloads", form=upload.form))
 
     async def listed(self, *, retired: bool = False) -> list[Listed]:
         query = [("retired", "true")] if retired else []

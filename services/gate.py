@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.problems import Problem, come_again
+from shared.problems import Problem, not_taken
 from shared.service import Service
 
 ALWAYS = ("/health/", "/metrics", "/docs", "/openapi.json")
@@ -63,7 +63,7 @@ class Gate:
 
 
 def not_ready_yet() -> Problem:
-    return come_again(
+    return not_taken(
         "Starting",
         "This process still reads its state. Nothing was taken; send the same again in a moment.",
         seconds=RETRY_AFTER_SECONDS,

@@ -15,6 +15,8 @@ OPENAI = "/v1/"
 """Below it clients of OpenAI's API read `error.message`, `error.type`, `error.param` and `error.code`."""
 UNKNOWN_PATH = "unknown_path"
 """The `code` of a 404 that says nothing of what is asked for: the service has no such path."""
+NOT_TAKEN = "not_taken"
+"""The `code` of a 503 before anything was done: even what must not be done twice may be sent again."""
 
 
 class Problem(Exception):
@@ -74,6 +76,11 @@ def answer_with_problems(app: FastAPI) -> None:
 def come_again(title: str, detail: str, seconds: int = 2, **more: Any) -> Problem:
     """503: not now. The same may be sent again after so many seconds."""
     return Problem(503, title, detail, headers={"Retry-After": str(seconds)}, **more)
+
+
+def not_taken(title: str, detail: str, seconds: int = 2) -> Problem:
+    """Like `come_again`, before anything was done."""
+    return come_again(title, detail, seconds, code=NOT_TAKEN)
 
 
 def nothing_here() -> Problem:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from shared.problems import UNKNOWN_PATH
+from shared.problems import NOT_TAKEN, UNKNOWN_PATH
+
+PAUSE_SECONDS = 0.2
 
 
 class ServiceAway(Exception):
@@ -29,6 +33,11 @@ class ServiceRefused(Exception):
         """The same may be taken in a moment."""
         return self.status >= 500
 
+    @property
+    def was_not_taken(self) -> bool:
+        """Nothing was done, so that the same may be sent again whatever it is."""
+        return self.status == 503 and self.body.get("code") == NOT_TAKEN
+
 
 class ServiceClient:
     """A client of one address, to be used inside `async with`; safe to share between tasks of one event loop.
@@ -37,10 +46,12 @@ class ServiceClient:
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float = 30.0, key: str = "", tls: ssl.SSLContext | None = None
-    ) -> None:
-        """`tls`: whom to trust where `url` is https; None: whom this machine trusts."""
-        self.url = url.rstrip("/")
+        self, url: str, *, timeout_seconds: float = 30.0, patience_seconds: float = 0.0, key: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
+        """`tls`: whom to trust where `url` is https; None: whom this machine trusts. What a service does not
+        take yet, having just started, is sent again for `patience_seconds`."""
+        self.url, self._patience = url.rstrip("/"), patience_seconds
         self._tls = tls
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -66,14 +77,28 @@ class ServiceClient:
         *,
         query: Sequence[tuple[str, str]] = (),
         body: Any = None,
-        form: aiohttp.FormData | None = None,
+        form: Callable[[], aiohttp.FormData] | None = None,
         key: str = "",
     ) -> Any:
         """The answer's JSON; None where there is no content. Raises ServiceAway, ServiceRefused.
 
-        `key`: of whoever asks by this client, if that is another one than the client's own.
+        `form`: made anew each time that it is sent. `key`: of whoever asks by this client, if that is another
+        one than the client's own.
         """
         headers = {"Authorization": f"Bearer {key}"} if key else self._headers
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return await self._sent(method, path, query, body, form and form(), headers)
+            except ServiceRefused as refused:
+                if not refused.was_not_taken or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _sent(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], body: Any,
+        form: aiohttp.FormData | None, headers: Mapping[str, str],
+    ) -> Any:  # fmt: skip
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=self._tls or True),

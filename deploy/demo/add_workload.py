@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import aiohttp
-
 from deploy.demo.follow_events import LoopStopped
+from deploy.installation import Installation
+from deploy.run_command import client_of
 from services.workloads.rows import LabelledRow
+from shared.service_client import ServiceRefused
 from shared.workload import Workload
 
 KEPT_BY_THE_SERVICE = {"renamed", "removed"}
-PATIENCE_SECONDS = 120.0
 
 
 async def add_workload(services_url: str, workload: Workload, rows: Sequence[LabelledRow]) -> dict[str, Any]:
@@ -22,12 +21,9 @@ async def add_workload(services_url: str, workload: Workload, rows: Sequence[Lab
         "definition": workload.model_dump(mode="json", exclude=KEPT_BY_THE_SERVICE),
         "rows": [row.as_json() for row in rows],
     }
-    async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as session:
-        while True:
-            async with session.post(f"{services_url}/workloads", json=body) as reply:
-                answer: dict[str, Any] = await reply.json(content_type=None)
-                if reply.status < 400:
-                    return answer
-                if reply.status != 503:  # which says that the service has only just started
-                    raise LoopStopped(f"{workload.name} is not added: {answer.get('detail', reply.status)}")
-            await asyncio.sleep(0.5)
+    async with client_of(Installation(services_url)) as service:
+        try:
+            added: dict[str, Any] = await service.ask("POST", "/workloads", body=body)
+        except ServiceRefused as refused:
+            raise LoopStopped(f"{workload.name} is not added: {refused}") from None
+        return added

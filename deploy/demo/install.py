@@ -13,9 +13,8 @@ from deploy.demo.licences import licences
 from deploy.follow import Follower
 from deploy.installation import Installation
 from deploy.laptop.running import Running
-from deploy.run_command import CHECK_SECONDS
+from deploy.run_command import client_of
 from deploy.workloads_client import Upload, WorkloadsClient
-from shared.service_client import ServiceClient
 
 NAME = "licences"
 
@@ -23,7 +22,7 @@ NAME = "licences"
 async def install_demo(laptop: Running, console: Console) -> None:
     """Adds it unless it is there already, and follows its first training."""
     where = Installation(laptop.services_url, laptop.services_url, laptop.gateway_url, laptop.host_key())
-    async with ServiceClient(where.url, timeout_seconds=CHECK_SECONDS, key=where.key) as service:
+    async with client_of(where) as service:
         workloads = WorkloadsClient(service)
         if NAME in {one.name for one in await workloads.listed()}:
             return

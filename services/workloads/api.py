@@ -30,7 +30,7 @@ from shared.events import Event, RollbackRequested, WorkloadAdded, derived_id
 from shared.files import FilesUnreachable
 from shared.http_doors.json_route import JsonRoute
 from shared.model_server import ModelServerDown, ModelServerRefused
-from shared.problems import Problem, come_again
+from shared.problems import Problem, come_again, not_taken
 from shared.projections import Workloads
 from shared.service import Clock
 
@@ -197,7 +197,7 @@ def decided_here(workloads: Workloads, owns: Callable[[str], bool], name: str) -
 def decides(owns: Callable[[str], bool], name: str) -> None:
     """Raises Problem, 503, if another process decides about that."""
     if not owns(name):
-        raise come_again(
+        raise not_taken(
             "Another replica decides",
             "This process does not decide about workloads now. Try again in a moment.",
         )

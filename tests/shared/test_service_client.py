@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Response
+from aiohttp import FormData
+from fastapi import FastAPI, Request, Response
 
-from shared.problems import Problem, answer_with_problems
+from shared.problems import Problem, answer_with_problems, come_again, not_taken
 from shared.service_client import ServiceAway, ServiceClient, ServiceRefused
 from tests.servers.http import serving
 from tests.servers.model import free_port
 
 
 def app() -> FastAPI:
-    made = FastAPI()
+    made, received = FastAPI(), list[bytes]()
+    made.state.received = received
     answer_with_problems(made)
 
     @made.get("/fine")
@@ -32,6 +34,18 @@ def app() -> FastAPI:
     @made.get("/foreign")
     async def foreign() -> Response:
         return Response("<h1>Bad gateway</h1>", 502, media_type="text/html")
+
+    @made.post("/starting")
+    async def starting(request: Request) -> dict[str, int]:
+        received.append(await request.body())
+        if len(received) < 3:
+            raise not_taken("Starting", "Send the same again in a moment.")
+        return {"tries": len(received)}
+
+    @made.post("/unsure")
+    async def unsure() -> None:
+        received.append(b"")
+        raise come_again("Not accepted for sure", "Kafka did not confirm in time.")
 
     @made.get("/page")
     async def page() -> Response:
@@ -84,3 +98,39 @@ async def test_a_path_that_nobody_knows_asks_whether_the_address_is_meant() -> N
     async with serving(app()) as url, ServiceClient(url) as client:
         with pytest.raises(ServiceRefused, match=r"404 Not Found to /workloads: is it the address"):
             await client.ask("GET", "/workloads")
+
+
+def a_file() -> FormData:
+    form = FormData()
+    form.add_field("rows", b"text,label", filename="rows.csv")
+    return form
+
+
+async def test_what_a_service_does_not_take_yet_is_sent_again_whole() -> None:
+    for sent in ({"body": {"name": "ada"}}, {"form": a_file}):
+        made = app()
+        async with serving(made) as url, ServiceClient(url, patience_seconds=30) as client:
+            assert await client.ask("POST", "/starting", **sent) == {"tries": 3}
+        assert {b"ada" in body or b"text,label" in body for body in made.state.received} == {True}
+
+
+async def test_without_patience_it_is_sent_once_and_so_is_what_may_have_been_done() -> None:
+    for path, patience in (("/starting", 0.0), ("/unsure", 30.0)):
+        made = app()
+        async with serving(made) as url, ServiceClient(url, patience_seconds=patience) as client:
+            with pytest.raises(ServiceRefused):
+                await client.ask("POST", path)
+        assert len(made.state.received) == 1
+
+
+async def test_patience_has_an_end() -> None:
+    made = FastAPI()
+    answer_with_problems(made)
+
+    @made.post("/starting")
+    async def starting() -> None:
+        raise not_taken("Starting", "Send the same again in a moment.")
+
+    async with serving(made) as url, ServiceClient(url, patience_seconds=0.5) as client:
+        with pytest.raises(ServiceRefused, match="in a moment"):
+            await client.ask("POST", "/starting")

@@ -150,6 +150,8 @@ class Workloads:
     time: datetime = field(default_factory=lambda: minutes(60))
     is_down: bool = False
     """The broker: to publish fails."""
+    looks_before_assigned: int = 0
+    """How often still it asks whether it decides until Kafka has given it its partitions."""
 
     async def start(self) -> None:
         """As the runner does it, or again after `kill`."""
@@ -176,6 +178,11 @@ class Workloads:
         if self.is_down:
             raise TimeoutError("no broker")
         self.published += events
+
+    def owns(self, workload: str) -> bool:
+        is_assigned = self.looks_before_assigned == 0
+        self.looks_before_assigned = max(0, self.looks_before_assigned - 1)
+        return is_assigned
 
     async def apply(self, *events: Event) -> None:
         for offset, event in enumerate(events):
@@ -246,6 +253,7 @@ async def workloads(
             lambda: service.time,
             CollectorRegistry(),
             tmp_path,
+            owns=service.owns,
         )
 
     service = Workloads(context)

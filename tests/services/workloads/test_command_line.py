@@ -376,6 +376,15 @@ async def test_a_workload_that_is_not_there_is_said_with_those_that_are(place: P
         assert (code, output.strip()) == (1, "There is no workload “nothing”. Known: tickets.")
 
 
+async def test_what_is_asked_of_a_service_that_has_just_started_is_done_a_moment_later(place: Place) -> None:
+    """It is ready, and Kafka gives it its partitions a moment later."""
+    place.workloads.looks_before_assigned = 3
+    await place.added()
+    assert place.workloads.looks_before_assigned == 0
+    place.workloads.looks_before_assigned = 3
+    assert (await place.run("workload", "retire", "tickets"))[0] == 0
+
+
 async def trainable(place: Place, clickhouse: ClickHouse) -> None:
     await place.added()
     await has_dataset(clickhouse)
