@@ -14,6 +14,7 @@ from deploy.laptop.running import running
 from tests.attacks.asking import asked
 from tests.attacks.desk import KNOWN_SECONDS, within
 from tests.attacks.target import Target, installation
+from tests.servers.services import until_taken
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Keyed:
     def key_of(self, name: str, role: str) -> Mapping[str, str]:
         """What somebody sends who was given a key."""
         body = {"name": name, "role": role}
-        made = asked("POST", f"{self.target.services}/keys", headers=self.host, json=body)
+        url = f"{self.target.services}/keys"
+        made = until_taken(lambda: asked("POST", url, headers=self.host, json=body))
         made.raise_for_status()
         headers = {"authorization": f"Bearer {made.json()['key']}"}
         url = f"{self.target.services}/v1/nothing"

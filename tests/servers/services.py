@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,18 @@ NOWHERE = {
     "CLICKHOUSE_URL": "http://127.0.0.1:9/none",
     "MODELS_URL": "http://127.0.0.1:9",
 }
+
+
+def until_taken(send: Callable[[], httpx.Response], seconds: float = 60) -> httpx.Response:
+    """The answer, once it is none of a service that has just started: 503, and when to come again. It is
+    ready a moment before Kafka gives it what it decides about.
+    """
+    until = time.monotonic() + seconds
+    while (answer := send()).status_code == 503 and "retry-after" in answer.headers:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.2)  # another process: there is nothing to await
+    return answer
 
 
 @dataclass
@@ -76,6 +88,13 @@ class ServiceProcess:
             return httpx.get(self.url + path, timeout=seconds, trust_env=False)
         except httpx.TransportError:
             return None
+
+    def post(self, path: str, given: object, seconds: float = 60, **headers: str) -> httpx.Response:
+        """The answer, once it takes it. Raises httpx.TransportError while nobody answers."""
+        url = self.url + path
+        return until_taken(
+            lambda: httpx.post(url, json=given, headers=headers, timeout=20, trust_env=False), seconds
+        )
 
     def await_status(self, path: str, status: int, seconds: float = 60) -> httpx.Response:
         """Raises TimeoutError if this path is not answered by that status in time."""

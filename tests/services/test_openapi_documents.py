@@ -53,7 +53,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
                     services.await_status(f"/workloads/{name}", 200)
                 services.await_status("/health/ready", 200)
                 wanted = {"name": "schemathesis", "role": "operator"}
-                made = httpx.post(f"{services.url}/keys", json=wanted, trust_env=False)
+                made = services.post("/keys", wanted)
                 assert made.status_code == 201, made.text
                 services.await_status("/workloads", 401)  # from the first key on, nobody comes in without
                 yield Asked(services, f"Bearer {made.json()['key']}")
