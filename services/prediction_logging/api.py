@@ -20,10 +20,11 @@ from services.prediction_logging.remembered import Remembered
 from services.prediction_logging.request_keys import Refused, RequestKey, key_of, new_key
 from services.prediction_logging.settings import Settings
 from shared.access.door import principal_of
+from shared.access.limiter import RequestLimits
 from shared.access.roles import Verb
 from shared.asgi_route import AsgiRoute, answered_by
 from shared.idempotency_keys import LONGEST_KEY
-from shared.problems import is_json
+from shared.problems import Problem, is_json
 from shared.projections import Workloads
 from shared.request_bodies import body_of, content_type_of, not_json
 from shared.service import Clock
@@ -46,6 +47,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
             (413, "Too many bytes or lines"),
             (415, "No media type, or another one, charset or coding"),
             (422, "No line is right, or all_or_nothing and one is wrong"),
+            (429, "A key or a workload is past its limit: nothing was taken, send the same again"),
             (503, "Not accepted for sure: send the same again"),
         )
     },
@@ -65,9 +67,10 @@ class Intake:
         clock: Clock,
         settings: Settings,
         metrics: IntakeMetrics,
+        limits: RequestLimits,
     ) -> None:
         self._workloads, self._acceptance, self._clock = workloads, acceptance, clock
-        self._settings, self._metrics = settings, metrics
+        self._settings, self._metrics, self._limits = settings, metrics, limits
         self._seen = Remembered(settings.remembered_ids, DAY_SECONDS)
         self._refused = Refused(MOST_REFUSED_BODIES, HOUR_SECONDS)
 
@@ -88,17 +91,25 @@ class Intake:
         if found.errors and (must_all or not found.ids):
             names = (one.name for one in self._workloads.all())
             raise answers.refusal(found, sorted(filter(principal.is_for, names)))
-        self._remember(kind, key, body, found)
         began = time.monotonic()
         try:
-            await self._acceptance.accept(found.records)
-        except NotAccepted:
+            with self._limits.within_workloads(found.sizes):
+                self._remember(kind, key, body, found)
+                await self._accept(key, found)
+        except Problem:  # whoever sends the same again, as they are told to, means the same
             self._refused.keep(kind.name, body, key, time.monotonic())
-            self._metrics.refused.inc()
-            raise answers.not_accepted(found, key) from None
+            raise
         if time.monotonic() - began > HUNG_UP_SECONDS and await request.is_disconnected():
             self._refused.keep(kind.name, body, key, time.monotonic())
         return answers.answer(found)
+
+    async def _accept(self, key: RequestKey, found: Judged) -> None:
+        """Raises Problem, 503."""
+        try:
+            await self._acceptance.accept(found.records)
+        except NotAccepted:
+            self._metrics.refused.inc()
+            raise answers.not_accepted(found, key) from None
 
     def _key(self, kind: Kind[Any], request: Request, principal: str, body: bytes) -> RequestKey:
         """What the ids of this request derive from."""

@@ -61,6 +61,7 @@ def build(context: ServiceContext) -> Service:
         context.clock,
         settings,
         IntakeMetrics(context.registry, delivery),
+        context.limits,
     )
     router = routes(intake, Predictions(workloads, subject_of), Feedback(workloads, subject_of))
     store, metrics, open_rows = PredictionStore(context.clickhouse), Metrics(context.registry), OpenRows()

@@ -34,6 +34,7 @@ class Event(msgspec.Struct, gc=False):
 
     line: int
     id: str
+    workload: str
     place: int
     """A hash of its kind, workload and id."""
     content: int
@@ -56,6 +57,8 @@ class Judged:
     records: list[Record] = field(default_factory=list)
     """Of what is taken, one for each id."""
     errors: list[LineError] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Workload → bytes of its records."""
 
 
 class Kind(Protocol[G]):
@@ -123,6 +126,7 @@ def judged(
         found.contents[event.place] = event.content
         if event.is_new or first == line:
             found.records.append(event.record)
+            found.sizes[event.workload] = found.sizes.get(event.workload, 0) + len(event.record.value)
     return found
 
 

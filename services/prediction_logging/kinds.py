@@ -56,6 +56,7 @@ class Predictions:
         return Event(
             line,
             made,
+            workload,
             hash((self.name, workload, made)),
             hash((given.input, given.answer, given.adapter, given.confidence)),
             is_new,
@@ -129,6 +130,7 @@ class Feedback:
         return Event(
             line,
             made,
+            given.workload,
             hash((self.name, given.workload, made)),
             hash((given.prediction_id, given.thumb, given.score, given.comment)),
             given.feedback_id is None and key.is_new,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import repeat
 from operator import attrgetter
@@ -50,7 +51,18 @@ def events_of(
         ids,
         dict(zip(places, map(hash, map(_content, predictions)), strict=False)),
         prediction_records(workloads, ids, times, values),
+        sizes=_sizes(workloads, values),
     )
+
+
+def _sizes(workloads: Sequence[str], values: Sequence[bytes]) -> dict[str, int]:
+    """Workload → bytes of its values."""
+    if len(set(workloads)) == 1:
+        return {workloads[0]: sum(map(len, values))}
+    sizes: dict[str, int] = defaultdict(int)
+    for workload, value in zip(workloads, values, strict=True):
+        sizes[workload] += len(value)
+    return dict(sizes)
 
 
 def _tail(subject_id: str | None, revision: int) -> bytes:

@@ -26,15 +26,16 @@ class LimitSettings(BaseSettings):
     key_in_flight: int = Field(default=512, ge=0)
     """Requests of one key that are under way at a time."""
     workload_requests_per_second: float = Field(default=2000.0, ge=0)
-    """Answers that one workload is asked for, by whomever, at each gateway."""
+    """Requests about one workload, by whomever, at each process: for answers at a gateway, to log at the
+    intake. There a request may be about many predictions, and about several workloads."""
     workload_requests_burst: int = Field(default=8000, ge=1)
     """So many at once."""
     workload_bytes_per_second: float = Field(default=64e6, ge=0)
-    """Bytes of these requests."""
+    """Bytes of these requests; at the intake, of what they say of that workload."""
     workload_bytes_burst: int = Field(default=256 << 20, ge=1)
     """So many at once."""
     workload_in_flight: int = Field(default=512, ge=0)
-    """Answers of one workload that are under way at a time. Those of all workloads are given in turn
+    """Requests about one workload that are under way at a time. Answers of all workloads are given in turn
     (`MODEL_GATEWAY_ANSWERS_AT_ONCE`), so that many of one do not keep the others waiting."""
 
     @property

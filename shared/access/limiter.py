@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter
@@ -45,7 +45,11 @@ class RequestLimits:
 
     def within_workload(self, workload: str, size: int) -> Within:
         """To be entered by a request of so many bytes. All workloads that are not there have one name."""
-        return Within(self, workload, size)
+        return Within(self, {workload: size})
+
+    def within_workloads(self, sizes: Mapping[str, int]) -> Within:
+        """To be entered by a request about several: of each, so many bytes. All come in, or none."""
+        return Within(self, sizes)
 
     def too_many(self, of: str, name: str, exceeded: Exceeded) -> Problem:
         self._refused.labels(of, name, exceeded.what.value).inc()
@@ -60,21 +64,23 @@ class RequestLimits:
 
 
 class Within:
-    """A context: a request under way, of one workload. Entering raises Problem, 429."""
+    """A context: a request under way, of its workloads. Entering raises Problem, 429, which names one."""
 
-    __slots__ = ("_limits", "_size", "_workload")
+    __slots__ = ("_limits", "_sizes")
 
-    def __init__(self, limits: RequestLimits, workload: str, size: int) -> None:
-        self._limits, self._workload, self._size = limits, workload, size
+    def __init__(self, limits: RequestLimits, sizes: Mapping[str, int]) -> None:
+        self._limits, self._sizes = limits, sizes
 
     def __enter__(self) -> None:
-        if exceeded := self._limits.workloads.enter(self._workload, self._size):
-            raise self._limits.too_many("workload", self._workload, exceeded)
+        if found := self._limits.workloads.enter_all(self._sizes):
+            workload, exceeded = found
+            raise self._limits.too_many("workload", workload, exceeded)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._limits.workloads.leave(self._workload)
+        for workload in self._sizes:
+            self._limits.workloads.leave(workload)
 
 
 class Limiter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,19 +55,22 @@ class Limits:
 
     def enter(self, name: str, size: int) -> Exceeded | None:
         """Counts a request of so many bytes, which is then to `leave`; or says why it does not come in."""
-        limit, at = self.limit, self._clock()
-        use = self._uses.get(name)
-        if use is None:
-            use = self._uses[name] = _Use()
-        if limit.in_flight and use.in_flight >= limit.in_flight:
-            return Exceeded(What.IN_FLIGHT, BUSY_SECONDS)
-        if seconds := limit.requests.wait_seconds(use.requests_until, at):
-            return Exceeded(What.REQUESTS, seconds)
-        if seconds := limit.bytes.wait_seconds(use.bytes_until, at):
-            return Exceeded(What.BYTES, seconds)
-        use.in_flight += 1
-        use.requests_until = limit.requests.drawn(use.requests_until, at, 1)
-        use.bytes_until = limit.bytes.drawn(use.bytes_until, at, size)
+        use, at = self._use(name), self._clock()
+        if exceeded := self._exceeded(use, at):
+            return exceeded
+        self._count(use, size, at)
+        return None
+
+    def enter_all(self, sizes: Mapping[str, int]) -> tuple[str, Exceeded] | None:
+        """Like `enter`, of one request that is about several, of each with so many of its bytes. Where one of
+        them keeps it out, the name of that one; nothing is counted then.
+        """
+        at = self._clock()
+        for name in sizes:
+            if exceeded := self._exceeded(self._use(name), at):
+                return name, exceeded
+        for name, size in sizes.items():
+            self._count(self._uses[name], size, at)
         return None
 
     def draw(self, name: str, size: int) -> None:
@@ -77,3 +80,24 @@ class Limits:
 
     def leave(self, name: str) -> None:
         self._uses[name].in_flight -= 1
+
+    def _use(self, name: str) -> _Use:
+        use = self._uses.get(name)
+        if use is None:
+            use = self._uses[name] = _Use()
+        return use
+
+    def _exceeded(self, use: _Use, at: float) -> Exceeded | None:
+        limit = self.limit
+        if limit.in_flight and use.in_flight >= limit.in_flight:
+            return Exceeded(What.IN_FLIGHT, BUSY_SECONDS)
+        if seconds := limit.requests.wait_seconds(use.requests_until, at):
+            return Exceeded(What.REQUESTS, seconds)
+        if seconds := limit.bytes.wait_seconds(use.bytes_until, at):
+            return Exceeded(What.BYTES, seconds)
+        return None
+
+    def _count(self, use: _Use, size: int, at: float) -> None:
+        use.in_flight += 1
+        use.requests_until = self.limit.requests.drawn(use.requests_until, at, 1)
+        use.bytes_until = self.limit.bytes.drawn(use.bytes_until, at, size)

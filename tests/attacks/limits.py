@@ -17,7 +17,10 @@ from shared.events import AccessChanged, now
 from tests.attacks.asking import asked, run_async
 from tests.attacks.attack import attack
 from tests.attacks.target import Target
+from tests.servers.clickhouse import embedded_clickhouse
 from tests.servers.lone_gateway import lone_gateway, quick_model_server
+from tests.services.prediction_logging.installation import Installation, installed
+from tests.shared.consuming import added
 
 NOISY, QUIET = "noisy", "quiet"
 MODEL_SECONDS = 0.02
@@ -71,6 +74,26 @@ def one_key_keeps_hundreds_of_requests_under_way(_: Target) -> str:
     with _gateway(key, {"LIMIT_KEY_REQUESTS_BURST": "10000"}) as url:
         statuses = run_async(_all_at_once(url, key, 100))
     return "" if statuses.count(429) >= 40 else f"{statuses.count(200)} were under way at once"
+
+
+@attack
+def one_workload_takes_the_intake_for_itself(_: Target) -> str:
+    """Bodies in a loop about one workload, with another in some of them to make that one pay as well."""
+    burst = {"LIMIT_WORKLOAD_REQUESTS_PER_SECOND": "1", "LIMIT_WORKLOAD_REQUESTS_BURST": str(REQUESTS_BURST)}
+    with tempfile.TemporaryDirectory(prefix="limits-") as name:
+        folder, state = Path(name), [added(NOISY), added(QUIET)]
+        with embedded_clickhouse(folder) as url, installed(url, folder, state, burst) as intake:
+            statuses = [_logged(intake, NOISY) for _ in range(REQUESTS_BURST + 30)]
+            statuses += [_logged(intake, QUIET, NOISY) for _ in range(REQUESTS_BURST + 30)]
+            quiet = _logged(intake, QUIET)
+    if statuses.count(429) < 40:
+        return f"{statuses.count(202)} of {len(statuses)} bodies in a row were taken"
+    return "" if quiet == 202 else f"another workload's is answered {quiet}"
+
+
+def _logged(intake: Installation, *workloads: str) -> int:
+    said = {"input": "Where is my money?", "answer": "refund", "confidence": 0.9, "adapter": "x"}
+    return intake.post([said | {"workload": one} for one in workloads]).status_code
 
 
 async def _waits(url: str) -> float:

@@ -36,6 +36,8 @@ from services.prediction_logging.intake_metrics import IntakeMetrics
 from services.prediction_logging.kinds import Predictions
 from services.prediction_logging.settings import Settings
 from services.run import make_server
+from shared.access.limit_settings import LimitSettings
+from shared.access.limiter import RequestLimits
 from shared.asgi_route import Answer
 from shared.broker import make_broker
 from shared.events import PredictionLogged, WorkloadAdded, now, record
@@ -82,12 +84,14 @@ async def serve(port: int, kafka: str, folder: Path) -> None:
     outbox = own_outbox(folder, OutboxSettings(fsync=True))
     delivery = Delivery(outbox, broker.producer.publish_and_wait)
     settings = Settings()
+    free = LimitSettings(workload_requests_per_second=0, workload_bytes_per_second=0, workload_in_flight=0)
+    limits = RequestLimits(free, CollectorRegistry())
     predictions = Predictions(workloads, lambda user: None)
 
     def intake(publish: Callable[[Sequence[Record]], Awaitable[None]]) -> Answer:
         acceptance = Acceptance(publish, outbox, settings.publish_timeout_seconds)
         metrics = IntakeMetrics(CollectorRegistry(), delivery)
-        return partial(Intake(workloads, acceptance, now, settings, metrics).take, predictions)
+        return partial(Intake(workloads, acceptance, now, settings, metrics, limits).take, predictions)
 
     async def forget(_: Sequence[Record]) -> None:
         return None

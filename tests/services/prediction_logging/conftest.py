@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from services.prediction_logging.app import build
+from shared.access.limit_settings import LimitSettings
+from shared.access.limiter import RequestLimits
 from shared.addresses import Addresses
 from shared.clickhouse import ClickHouse, clickhouse_at
 from shared.consumer import Batch, ConsumerRecord, Invalid, Sample
@@ -148,6 +150,7 @@ async def running(
     *,
     subject_key: str = SUBJECT_KEY,
     keys: Sequence[AccessChanged] = (),
+    limits: RequestLimits | None = None,
 ) -> Logging:
     published: list[Event] = []
 
@@ -164,6 +167,7 @@ async def running(
         registry=CollectorRegistry(),
         state_folder=folder,
         producer=Listed(published),
+        limits=limits or RequestLimits(LimitSettings(), CollectorRegistry()),
     )
     service = build(context)
     app = FastAPI()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -66,9 +67,13 @@ class Installation:
 
 @contextmanager
 def installed(
-    url: str, folder: Path, state: Sequence[Event] = (added("tickets"),), **settings: str
+    url: str,
+    folder: Path,
+    state: Sequence[Event] = (added("tickets"),),
+    limits: Mapping[str, str] = MappingProxyType({}),
+    **settings: str,
 ) -> Iterator[Installation]:
-    """With these state events on Kafka, and these settings of prediction_logging."""
+    """With these state events on Kafka, these LIMIT_…, and these settings of prediction_logging."""
     database = f"test_{uuid4().hex}"
     execute(url, f"CREATE DATABASE {database}")
     broker, clickhouse = EmbeddedKafka(folder / "kafka"), f"{url.rpartition('/')[0]}/{database}"
@@ -77,7 +82,7 @@ def installed(
     for event in state:
         made = record(event, "workloads")
         produce(broker.address, made.topic, {0: [made.value]})
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address, "CLICKHOUSE_URL": clickhouse}
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address, "CLICKHOUSE_URL": clickhouse, **limits}
     environment |= {f"PREDICTION_LOGGING_{name.upper()}": value for name, value in settings.items()}
     process = ServiceProcess(["prediction_logging"], folder / "intake", environment)
     process.start()

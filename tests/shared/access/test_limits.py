@@ -90,3 +90,15 @@ def test_one_takes_nothing_from_another() -> None:
 def test_without_limits_everything_passes() -> None:
     all_, _ = limits()
     assert not any(all_.enter("a", 1 << 30) for _ in range(10_000))
+
+
+def test_a_request_about_several_comes_in_for_all_of_them_or_for_none() -> None:
+    all_, clock = limits(TokenBucket(1, 2), TokenBucket(64, 128))
+    assert all_.enter_all({"noisy": 1024, "quiet": 1}) is None
+    said = all_.enter_all({"quiet": 1, "noisy": 1})
+    assert said is not None
+    assert (said[0], said[1].what) == ("noisy", What.BYTES)
+    assert all_.enter("quiet", 0) is None, "it was not counted the second time"
+    assert all_.enter("quiet", 0) == Exceeded(What.REQUESTS, 1.0)
+    clock.seconds += said[1].seconds
+    assert all_.enter_all({"noisy": 1}) is None
