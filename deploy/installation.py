@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from deploy.expected_error import ExpectedError
+from shared.http_conventions import HttpSettings
 
 DATA = Path(".tuneloop/up")
 NAME_ONE = "Say which installation: tuneloop --url URL COMMAND, or set TUNELOOP_URL."
@@ -23,6 +26,8 @@ class Installation:
     """What is sent as the key; empty: none."""
     ca: str = ""
     """A PEM file with certificates that its own is verified by, besides those the system trusts."""
+    plain: bool = False
+    """Whether the key may go there by plain HTTP though it is another machine."""
 
     def review_page(self, workload: str) -> str:
         """Where people review, in words."""
@@ -47,7 +52,8 @@ def installation(url: str | None, data: Path | None, environment: Mapping[str, s
     if url:
         if not url.startswith(("http://", "https://")):
             raise ExpectedError(f"“{url}” is not an address. {NAME_ONE} It begins with http:// or https://.")
-        return Installation(url.rstrip("/"), key=_key(environment), ca=environment.get("TUNELOOP_CA", ""))
+        ca = environment.get("TUNELOOP_CA", "")
+        return Installation(url.rstrip("/"), key=_key(environment), ca=ca, plain=_plain())
     try:
         from deploy.laptop.running import running  # the image of a service holds no laptop
     except ModuleNotFoundError:
@@ -55,6 +61,15 @@ def installation(url: str | None, data: Path | None, environment: Mapping[str, s
     found = running(data or DATA)
     key = found.host_key() or _key(environment)
     return Installation(found.services_url, found.services_url, found.gateway_url, key)
+
+
+def _plain() -> bool:
+    """HTTP_PLAIN, as services read it. Raises ExpectedError."""
+    try:
+        return HttpSettings().plain
+    except ValidationError as error:
+        found = error.errors()[0]
+        raise ExpectedError(f"HTTP_{str(found['loc'][0]).upper()}: {found['msg']}.") from None
 
 
 def _key(environment: Mapping[str, str]) -> str:

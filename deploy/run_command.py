@@ -58,6 +58,7 @@ def client_of(where: Installation) -> ServiceClient:
         patience_seconds=STARTED_SECONDS,
         key=where.key,
         tls=trusted_with(where.ca),
+        plain=where.plain,
     )
 
 

@@ -47,7 +47,8 @@ class HttpSettings(BaseSettings):
     """A PEM file with its private key, without a passphrase: its mode protects it."""
     plain: bool = False
     """Whether addresses beyond loopback are served by plain HTTP, over which whoever reads along has every
-    key that is sent: for a network of its own behind a proxy that speaks TLS."""
+    key that is sent: for a network of its own behind a proxy that speaks TLS. Console and command line send
+    keys so only where it is set for them."""
 
     @property
     def origins(self) -> frozenset[bytes]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from shared.http_conventions import HttpSettings
+from shared.loopback import is_this_machine
 
 
 class CannotUseTls(Exception):
@@ -47,6 +49,16 @@ def trusted_with(ca: str) -> ssl.SSLContext:
         except OSError as error:
             raise CannotUseTls(f"{ca} holds no certificates: {error.strerror or error}.") from None
     return context
+
+
+def refuse_readable_key(url: str, *, plain: bool) -> None:
+    """Raises CannotUseTls where a key would go to another machine readably. `plain`: as HTTP_PLAIN says."""
+    if plain or urlsplit(url).scheme == "https" or is_this_machine(url):
+        return
+    raise CannotUseTls(
+        f"{url} is on another machine and is asked by plain HTTP: whoever reads along would have the key. "
+        "Name it by https://, or set HTTP_PLAIN=true where only a network of your own lies between."
+    )
 
 
 def _complaints(settings: HttpSettings) -> Iterator[str]:

@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 IPV4, IPV6, NAME = "127.0.0.1", "::1", "localhost"
 HOSTS = (IPV4, NAME, IPV6)
@@ -56,6 +57,15 @@ def _addresses(host: str) -> tuple[str, ...]:
 def is_loopback(sockets: Iterable[socket.socket]) -> bool:
     """Whether none of them can be reached from another machine."""
     return all(ip_address(one.getsockname()[0]).is_loopback for one in sockets)
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether what is asked there never leaves this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == NAME
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from shared.http_tls import refuse_readable_key
+from shared.loopback import is_this_machine
 from shared.problems import NOT_TAKEN, UNKNOWN_PATH
 
 PAUSE_SECONDS = 0.2
@@ -47,11 +48,12 @@ class ServiceClient:
 
     def __init__(
         self, url: str, *, timeout_seconds: float = 30.0, patience_seconds: float = 0.0, key: str = "",
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | None = None, plain: bool = False,
     ) -> None:  # fmt: skip
         """`tls`: whom to trust where `url` is https; None: whom this machine trusts. What a service does not
-        take yet, having just started, is sent again for `patience_seconds`."""
+        take yet, having just started, is sent again for `patience_seconds`. `plain`: as HTTP_PLAIN says."""
         self.url, self._patience = url.rstrip("/"), patience_seconds
+        self._plain = plain
         self._tls = tls
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -80,12 +82,15 @@ class ServiceClient:
         form: Callable[[], aiohttp.FormData] | None = None,
         key: str = "",
     ) -> Any:
-        """The answer's JSON; None where there is no content. Raises ServiceAway, ServiceRefused.
+        """The answer's JSON; None where there is no content.
 
+        Raises ServiceAway, ServiceRefused, and CannotUseTls where the key would be readable on its way.
         `form`: made anew each time that it is sent. `key`: of whoever asks by this client, if that is another
         one than the client's own.
         """
         headers = {"Authorization": f"Bearer {key}"} if key else self._headers
+        if headers:
+            refuse_readable_key(self.url, plain=self._plain)
         until = time.monotonic() + self._patience
         while True:
             try:
@@ -114,11 +119,6 @@ class ServiceClient:
                 return await answer.json(content_type=None) if answer.status != 204 else None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ServiceAway(f"{self.url} does not answer ({_why(error)}).") from error
-
-
-def is_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 async def _problem(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:

@@ -21,7 +21,8 @@ from shared.consumer import Handler, Sample
 from shared.events import ModelPromoted, ModelRolledBack, WorkloadAdded
 from shared.events.envelope import Event
 from shared.flow import FLOW
-from shared.http_tls import trusted_with
+from shared.http_conventions import HttpSettings
+from shared.http_tls import refuse_readable_key, trusted_with
 from shared.projections import Champions, Workloads
 from shared.service import Service, ServiceContext
 from shared.service_client import ServiceClient
@@ -33,9 +34,11 @@ def build(context: ServiceContext) -> Service:
         raise CannotUseOidc(f"{complaint}.")
     feed, known, champions = Feed(), Workloads(), Champions()
     handlers = Handlers(feed, known, champions)
-    tls = trusted_with(settings.services_ca)
-    human_review = ServiceClient(settings.human_review_url, tls=tls)
-    workloads = ServiceClient(settings.workloads_url, tls=tls)
+    tls, plain = trusted_with(settings.services_ca), HttpSettings().plain
+    for url in (settings.human_review_url, settings.workloads_url):
+        refuse_readable_key(url, plain=plain)  # whoever reads the page is asked for by their session
+    human_review = ServiceClient(settings.human_review_url, tls=tls, plain=plain)
+    workloads = ServiceClient(settings.workloads_url, tls=tls, plain=plain)
     parts = Parts(
         known,
         champions,

@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.access.roles import Role
-from shared.service_client import is_this_machine
+from shared.loopback import is_this_machine
 
 
 class CannotUseOidc(Exception):

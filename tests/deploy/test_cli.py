@@ -79,6 +79,16 @@ def test_an_address_where_nobody_answers_is_one_line_that_says_what_to_do(
     assert result.stdout == (f"{json.dumps({'error': said})}\n" if ends_in_json else "")
 
 
+def test_a_key_is_not_sent_where_others_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNELOOP_URL", "http://192.0.2.2:18199")
+    monkeypatch.setenv("TUNELOOP_KEY", "tl_key")
+    result = run(app, ["status"])
+    assert result.exit_code == 1
+    assert "http://192.0.2.2:18199 is on another machine" in result.stderr
+    assert "HTTP_PLAIN=true" in result.stderr
+    assert "tl_key" not in result.output
+
+
 def test_a_file_that_cannot_be_read_is_said_before_anybody_is_asked(tmp_path: Path) -> None:
     (tmp_path / "tickets.toml").write_text('rows = "none.csv"')
     url = f"http://127.0.0.1:{free_port()}"

@@ -21,6 +21,7 @@ from services.shadow_deployment.settings import Settings as ShadowSettings
 from shared.addresses import Addresses
 from shared.flow import FLOW
 from shared.http_conventions import HttpSettings
+from shared.http_tls import refuse_readable_key
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -150,6 +151,7 @@ def test_the_console_asks_containers_that_are_there() -> None:
     environment = COMPOSE["services"]["console"]["environment"]
     for name in (one for one in ConsoleSettings.model_fields if one.endswith("_url")):
         assert environment[name.upper()] == f"http://{name.removesuffix('_url')}:8080"
+        refuse_readable_key(environment[name.upper()], plain=environment["HTTP_PLAIN"] == "true")
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))

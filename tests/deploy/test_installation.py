@@ -36,6 +36,15 @@ def test_what_is_no_url_is_said() -> None:
         installation("localhost:8081", None, {})
 
 
+def test_that_keys_may_go_readably_is_said_as_to_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not installation(None, None, NAMED).plain
+    monkeypatch.setenv("HTTP_PLAIN", "true")
+    assert installation(None, None, NAMED).plain
+    monkeypatch.setenv("HTTP_PLAIN", "perhaps")
+    with pytest.raises(ExpectedError, match=r"^HTTP_PLAIN: .*boolean"):
+        installation(None, None, NAMED)
+
+
 def test_where_to_review_is_the_consoles_page_or_words_for_it() -> None:
     assert Installation("a", console_url="http://c").review_page("t") == "http://c/review?workload=t"
     assert Installation("a").review_page("t") == "the console's page Review"

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import FormData
 from fastapi import FastAPI, Request, Response
 
+from shared.http_tls import CannotUseTls
 from shared.problems import Problem, answer_with_problems, come_again, not_taken
 from shared.service_client import ServiceAway, ServiceClient, ServiceRefused
 from tests.servers.http import serving
@@ -91,6 +92,23 @@ async def test_a_proxy_in_the_environment_does_not_catch_what_goes_to_this_machi
                 assert await client.ask("GET", "/fine") == {"is": "fine"}
     async with ServiceClient("http://tuneloop.example") as client:
         with pytest.raises(ServiceAway, match="connection refused"):  # by the proxy: that is followed
+            await client.ask("GET", "/fine")
+
+
+async def test_a_key_goes_to_another_machine_by_tls_alone_unless_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")  # nothing leaves this machine
+    url = "http://127.0.0.1.tuneloop.example"
+    for own, given in (("tl_key", ""), ("", "tl_key")):
+        async with ServiceClient(url, key=own) as client:
+            with pytest.raises(CannotUseTls, match=r"by https://, or set HTTP_PLAIN=true"):
+                await client.ask("GET", "/fine", key=given)
+        async with ServiceClient(url, key=own, plain=True) as client:
+            with pytest.raises(ServiceAway):
+                await client.ask("GET", "/fine", key=given)
+    async with ServiceClient(url) as client:
+        with pytest.raises(ServiceAway):  # there is no key that could be read
             await client.ask("GET", "/fine")
 
 

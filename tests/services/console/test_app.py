@@ -20,6 +20,7 @@ from shared.clickhouse import ClickHouse, clickhouse_at
 from shared.events import Event
 from shared.files import Files
 from shared.flow import FLOW
+from shared.http_tls import CannotUseTls
 from shared.model_server import ModelServer
 from shared.projections import Champions, Workloads
 from shared.service import ServiceContext
@@ -28,24 +29,40 @@ from tests.services.console import examples
 from tests.services.console.examples import FIRST, NOW, SECOND
 
 
-def test_it_consumes_what_the_flow_says_and_publishes_nothing(tmp_path: Path) -> None:
+def context(folder: Path) -> ServiceContext:
     async def publish(*_: Event) -> None:
         raise AssertionError("the console publishes nothing")
 
-    context = ServiceContext(
+    return ServiceContext(
         Addresses(),
         publish,
         clickhouse_at("http://nobody@127.0.0.1:1/none"),
-        Files(tmp_path.as_uri(), tmp_path),
+        Files(folder.as_uri(), folder),
         ModelServer("http://127.0.0.1:1"),
         lambda: NOW,
         CollectorRegistry(),
-        tmp_path,
+        folder,
     )
-    service = build(context)
+
+
+def test_it_consumes_what_the_flow_says_and_publishes_nothing(tmp_path: Path) -> None:
+    service = build(context(tmp_path))
     assert set(service.consumes) == FLOW["console"].consumes
     assert FLOW["console"].produces == frozenset()
     assert service.consumes_from_now
+
+
+@pytest.mark.parametrize("asked", ["HUMAN_REVIEW_URL", "WORKLOADS_URL"])
+def test_sessions_of_people_go_to_another_machine_by_tls_alone_unless_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv(asked, "http://192.0.2.2:8080")
+    with pytest.raises(
+        CannotUseTls, match=r"http://192\.0\.2\.2:8080 is on another machine.*HTTP_PLAIN=true"
+    ):
+        build(context(tmp_path))
+    monkeypatch.setenv("HTTP_PLAIN", "true")
+    assert build(context(tmp_path)).name == "console"
 
 
 def test_whom_it_asks_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
