@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from deploy.expected_error import ExpectedError
 from shared.http_conventions import HttpSettings
 
 DATA = Path(".tuneloop/up")
+ONE_WORD = re.compile(r"[!-~]*")
 NAME_ONE = "Say which installation: tuneloop --url URL COMMAND, or set TUNELOOP_URL."
 
 
@@ -74,11 +76,21 @@ def _plain() -> bool:
 
 def _key(environment: Mapping[str, str]) -> str:
     """Of TUNELOOP_KEY, or what the file of TUNELOOP_KEY_FILE holds. Raises ExpectedError."""
-    if (key := environment.get("TUNELOOP_KEY", "")) or not (file := environment.get("TUNELOOP_KEY_FILE", "")):
-        return key
+    named, key = "TUNELOOP_KEY", environment.get("TUNELOOP_KEY", "")
+    if not key and (file := environment.get("TUNELOOP_KEY_FILE", "")):
+        named, key = f"TUNELOOP_KEY_FILE ({file})", _content(file)
+    key = key.strip()
+    if not ONE_WORD.fullmatch(key):
+        raise ExpectedError(f"{named} holds more than a key, which is one word that begins with tl_.")
+    return key
+
+
+def _content(file: str) -> str:
     try:
-        return Path(file).read_text("utf-8").strip()
+        return Path(file).read_text("utf-8")
     except OSError as error:
         raise ExpectedError(
             f"TUNELOOP_KEY_FILE names {file}, which cannot be read: {error.strerror}."
         ) from None
+    except UnicodeDecodeError:
+        raise ExpectedError(f"TUNELOOP_KEY_FILE names {file}, which holds no text.") from None

@@ -36,6 +36,21 @@ def test_what_is_no_url_is_said() -> None:
         installation("localhost:8081", None, {})
 
 
+def test_a_key_is_one_word_wherever_it_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "anna.key"
+    for given in ({"TUNELOOP_KEY": " tl_key\n"}, {"TUNELOOP_KEY_FILE": str(file)}):
+        file.write_text("tl_key\n")
+        assert installation(None, None, NAMED | given).key == "tl_key"
+    for said in ("tl_key\nThe key above is anna's.", "tl_…", "tl_a\r\nx-other: tl_b"):
+        file.write_text(said)
+        for given in ({"TUNELOOP_KEY": said}, {"TUNELOOP_KEY_FILE": str(file)}):
+            with pytest.raises(ExpectedError, match=f"^{next(iter(given))}.*one word that begins with tl_"):
+                installation(None, None, NAMED | given)
+    file.write_bytes(b"\xff")
+    with pytest.raises(ExpectedError, match="holds no text"):
+        installation(None, None, NAMED | {"TUNELOOP_KEY_FILE": str(file)})
+
+
 def test_that_keys_may_go_readably_is_said_as_to_services(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not installation(None, None, NAMED).plain
     monkeypatch.setenv("HTTP_PLAIN", "true")
