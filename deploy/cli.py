@@ -67,12 +67,12 @@ def up(
         typer.Option("--fsync", help="Acknowledge records when they are on the disk: for power failures."),
     ] = False,
     host: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="An address of this machine on which others reach gateway and console, too: with keys, and "
             "by TLS (HTTP_TLS_CERTIFICATE, HTTP_TLS_KEY)."
         ),
-    ] = "",
+    ] = None,
     plain_http: Annotated[
         bool,
         typer.Option("--plain-http", help="No TLS there: whoever reads along has every key that is sent."),
@@ -86,13 +86,16 @@ def up(
     """
     from deploy.demo.install import install_demo
     from deploy.laptop.laptop import LaptopSettings, start_laptop
+    from deploy.laptop.opening import refuse_no_host
 
     settings = LaptopSettings(
         data=data, kafka_port=kafka_port, clickhouse_port=clickhouse_port, models_port=models_port,
-        gateway_port=gateway_port, services_port=services_port, fsync=fsync, host=host, is_plain=plain_http,
+        gateway_port=gateway_port, services_port=services_port, fsync=fsync, host=host or "",
+        is_plain=plain_http,
     )  # fmt: skip
 
     async def keep_running() -> None:
+        refuse_no_host(host)
         async with start_laptop(settings, _show_step) as laptop:
             terminal.print(
                 f"\n[bold]tuneloop is up[/]\n  console   {laptop.shown_services_url}\n"

@@ -19,7 +19,7 @@ from shared.loopback import HOSTS, CannotListen, bound_sockets
 
 
 def refuse_to_open(host: str, data: Path, settings: HttpSettings) -> None:
-    """Raises LaptopError where `host` is no address of ours, keys would be sent readably, or no key opens.
+    """Raises LaptopError where `host` is no address of ours, keys would be readable, or nobody could operate.
 
     Without a host it is opened by a proxy that the settings name, or not at all.
     """
@@ -33,15 +33,23 @@ def refuse_to_open(host: str, data: Path, settings: HttpSettings) -> None:
         return
     if not has_usable_key(data, now()):
         raise LaptopError(
-            f"Nobody could come in: no key opens anything in {data}. Make an operator's first, on this "
+            f"Nobody could operate it: no operator's key opens anything in {data}. Make one first, on this "
             f"machine: tuneloop keys create NAME --role operator --data {data}"
         )
 
 
 def has_usable_key(data: Path, at: datetime) -> bool:
-    """Whether a key opened something there when services last ran, and still does."""
+    """Whether an operator's key opened all of it when services last ran, and still does."""
     kept = Admission.restored(now, state_of(data, "services") / KNOWN_KEYS, beyond_loopback=True)
-    return kept.keys.any_opens(at)
+    return kept.keys.any_operates(at)
+
+
+def refuse_no_host(host: str | None) -> None:
+    """Raises LaptopError where one was to be given and is empty, as an unset variable is."""
+    if host is not None and not host.strip():
+        raise LaptopError(
+            f"--host takes an address, and nothing stands there: an unset variable? {_this_machine()}"
+        )
 
 
 def is_beyond_loopback(host: str) -> bool:
@@ -49,7 +57,7 @@ def is_beyond_loopback(host: str) -> bool:
 
 
 def _refuse_address(host: str) -> None:
-    this_machine = f"This machine has {', '.join(own_addresses()) or 'none'}."
+    this_machine = _this_machine()
     try:
         address = ip_address(host)
     except ValueError:
@@ -64,6 +72,10 @@ def _refuse_address(host: str) -> None:
             one.close()
     except CannotListen:
         raise LaptopError(f"{host} is no address of this machine. {this_machine}") from None
+
+
+def _this_machine() -> str:
+    return f"This machine has {', '.join(own_addresses()) or 'none'}."
 
 
 def own_addresses() -> list[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.access.api_key import is_that_key, key_id_of
 from shared.access.principal import Principal
+from shared.access.roles import Role
 from shared.events import AccessChanged
 
 ASK_FOR_ONE = "Ask whoever runs tuneloop for one: they say tuneloop keys create"
@@ -36,9 +37,12 @@ class KnownKeys:
     def __bool__(self) -> bool:
         return bool(self._held)
 
-    def any_opens(self, at: datetime) -> bool:
-        """Whether somebody could come in at that moment."""
-        return any(_holds(one, at) for one in self._held.values())
+    def any_operates(self, at: datetime) -> bool:
+        """Whether somebody could come in at that moment who may do all there is to do."""
+        return any(
+            one.role is Role.OPERATOR and one.workloads is None and _holds(one, at)
+            for one in self._held.values()
+        )
 
     def sender_of(self, key: str, at: datetime) -> Principal:
         """Who sends this key at that moment. Raises NotAdmitted."""

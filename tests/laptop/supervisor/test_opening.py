@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from deploy.cli import app
 from deploy.laptop.children import Place, addresses, children
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.laptop import LaptopSettings
@@ -15,6 +17,7 @@ from deploy.laptop.opening import has_usable_key, is_beyond_loopback, own_addres
 from deploy.laptop.running import state_of
 from shared.access.admission import KNOWN_KEYS, Admission
 from shared.access.api_key import new_key
+from shared.access.roles import Role
 from shared.http_conventions import HttpSettings
 from shared.loopback import IPV4
 from tests.laptop.supervisor.test_children import PORTS
@@ -31,7 +34,7 @@ async def keep_a_key(data: Path, **more: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = Admission(lambda: NOW, folder / KNOWN_KEYS, beyond_loopback=False)
     await kept.completed()
-    await kept.on_access_changed(made(new_key(), **more))
+    await kept.on_access_changed(made(new_key(), **{"role": Role.OPERATOR, **more}))
 
 
 async def test_it_opens_where_a_key_does(tmp_path: Path) -> None:
@@ -82,6 +85,25 @@ async def test_a_key_that_is_over_opens_nothing(tmp_path: Path, more: dict[str, 
     assert not has_usable_key(tmp_path, NOW)
     await keep_a_key(tmp_path)
     assert has_usable_key(tmp_path, NOW)
+
+
+@pytest.mark.parametrize(
+    "more", [{"role": Role.APP}, {"role": Role.REVIEWER}, {"role": Role.AUDITOR}, {"workloads": ["tickets"]}]
+)
+async def test_it_does_not_open_where_nobody_may_operate_all_of_it(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    await keep_a_key(tmp_path, **more)
+    with pytest.raises(LaptopError, match="no operator's key opens anything"):
+        refuse_to_open(OURS, tmp_path, PLAIN)
+
+
+def test_a_host_that_is_to_be_given_and_is_empty_opens_nothing_and_starts_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    result = CliRunner().invoke(app, ["up", "--host", "", "--data", str(data)])
+    assert result.exit_code == 1
+    assert "--host takes an address, and nothing stands there" in result.stderr
+    assert not data.exists()
 
 
 def test_loopback_by_any_name_opens_nothing() -> None:
