@@ -3,40 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.workloads.api import decides, known
 from services.workloads.by_beginning import only_one
 from services.workloads.key_changes import NamedKey, WantedKey, made, revoked
 from services.workloads.key_store import KeyStore
 from services.workloads.tables_away import of_tables
-from shared.access.api_key import new_key
+from shared.access.api_key import BEGINS_A_KEY_ID, MOST_DAYS, new_key
 from shared.access.asked import asked_of
 from shared.access.door import May, may
 from shared.access.principal import Principal
 from shared.access.roles import Role, Verb
 from shared.events import AccessChanged
-from shared.fields import Name, WorkloadName
+from shared.fields import WorkloadName, bytes_of
 from shared.http_doors.json_route import JsonRoute
 from shared.projections import Workloads
 from shared.service import Clock
 
 DECIDED_AS = "keys"
 """One replica decides about keys, as one does about a workload of that name."""
-MOST_DAYS = 3650
+MOST_NAME = 200
+BREAKS = ("Cc", "Zl", "Zp")
+"""Unicode's categories of what ends a line, or rules a terminal."""
 Keeper = Annotated[Principal, Depends(May(Verb.KEYS, of_all=True))]
+
+
+def _on_one_line(name: str) -> str:
+    """Raises ValueError: names stand in lists and sentences, and are told apart there."""
+    bytes_of(name)
+    if any(unicodedata.category(one) in BREAKS for one in name):
+        raise ValueError("holds a line break or another control character")
+    return name
 
 
 class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_NAME),
+        AfterValidator(_on_one_line),
+    ]
     """Whose it is. It is shown to who may see keys, and to nobody else."""
     role: Role
     workloads: Annotated[list[WorkloadName], Field(min_length=1, max_length=1000)] | None = None
@@ -106,7 +121,9 @@ def key_routes(parts: KeyParts) -> APIRouter:
         return [Listed.of(named) for named in await of_tables(parts.store.all())]
 
     @router.post("/{beginning}/revoke")
-    async def revoke(beginning: str, request: Request, principal: Keeper) -> Listed:
+    async def revoke(
+        beginning: Annotated[str, Path(pattern=BEGINS_A_KEY_ID)], request: Request, principal: Keeper
+    ) -> Listed:
         """Ends a key, by its id or by how that begins. Within seconds it opens nothing any more."""
         decides(parts.owns, DECIDED_AS)
         async with one_at_a_time:

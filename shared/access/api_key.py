@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 PREFIX = "tl"
 ID_BYTES, SECRET_BYTES = 6, 32
-KEY_ID_PATTERN = r"^[0-9a-f]{12}$"
+MOST_DAYS = 3650
+"""So long a key may last that does not last for ever."""
+KEY_ID_PATTERN, BEGINS_A_KEY_ID = r"^[0-9a-f]{12}$", r"^[0-9a-f]{1,12}$"
 LOOKS_LIKE_A_KEY = re.compile(rf"{PREFIX}_([0-9a-f]{{12}})_([A-Za-z0-9_-]{{43}})")
 """Also for whoever looks for keys where they must not be: in logs, or in a repository."""
 

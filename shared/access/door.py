@@ -98,7 +98,7 @@ def admitted(request: Request, verb: Verb, workload: str | None = None) -> Princ
         raise Problem(
             403,
             "Not for this key",
-            f"This key is for the role “{principal.role}”, which may not {verb} here. "
+            f"This key is for the role “{principal.role}”, which may not {verb.in_words} here. "
             "Whoever runs tuneloop can make another: tuneloop keys create --role",
         )
     if not principal.may(verb, workload):

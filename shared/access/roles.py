@@ -24,6 +24,11 @@ class Verb(StrEnum):
     KEYS = "keys"
     """Make and revoke keys."""
 
+    @property
+    def in_words(self) -> str:
+        """As it stands after "may"."""
+        return "make and revoke keys" if self is Verb.KEYS else self.value
+
 
 class Role(StrEnum):
     APP = "app"

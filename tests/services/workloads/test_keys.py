@@ -75,6 +75,10 @@ async def test_a_revoked_key_is_published_as_such_and_stays_listed(workloads: Wo
         ({"expires_in_days": 0}, 422, "expires_in_days"),
         ({"expires_in_days": 4000}, 422, "expires_in_days"),
         ({"name": ""}, 422, "name"),
+        ({"name": " "}, 422, "name: String should have at least 1 character"),
+        ({"name": "an\nna"}, 422, "name: Value error, holds a line break"),
+        ({"name": "an\u2028na"}, 422, "holds a line break"),
+        ({"name": "an\x1b[2Jna"}, 422, "another control character"),
         ({"nonsense": 1}, 422, "nonsense"),
     ],
 )
@@ -102,6 +106,21 @@ async def test_a_revoked_key_opens_nothing_where_it_was_revoked_whatever_becomes
     assert (await workloads.client.post(f"/keys/{key['key_id']}/revoke")).status_code == 200
     with pytest.raises(NotAdmitted, match="was revoked"):
         admission.principal(f"Bearer {key['key']}")
+
+
+async def test_a_name_is_told_from_another_by_what_one_sees(workloads: Workloads) -> None:
+    first, second = await made(workloads, name="Anna Ø. 安"), await made(workloads, name=" Anna Ø. 安\n")
+    assert (second["name"], second["principal"]) == (first["name"], first["principal"])
+
+
+async def test_what_can_be_no_id_is_not_looked_for_and_not_repeated(workloads: Workloads) -> None:
+    key = await made(workloads)
+    key_id, secret = key["key_id"], key["key"][-43:]
+    for said in (key["key"], "x", f"{key_id}0", f"%0A{key_id}", f"{key_id}%0A"):
+        answer = await workloads.client.post(f"/keys/{said}/revoke")
+        assert answer.status_code == 422, said
+        assert secret not in answer.text
+    assert (await workloads.client.get("/keys")).json()[0]["revoked_at"] is None
 
 
 async def test_an_unknown_key_cannot_be_revoked(workloads: Workloads) -> None:
