@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from deploy.endings import Ending
 from deploy.expected_error import ExpectedError
 from deploy.installation import DATA, names_a_url
-from deploy.run_command import Debug, Json, System, asking, errors, run, terminal
+from deploy.keys_listed import Key, Made, id_meant, is_last_that_makes_keys
+from deploy.run_command import Debug, Json, System, Yes, asking, errors, run, terminal
 from deploy.tables import print_table
 from deploy.workloads_client import as_json
+from shared.access.api_key import MOST_DAYS
 from shared.access.roles import Role
+from shared.fields import WORKLOAD_NAME_PATTERN
 from shared.service_client import ServiceClient, ServiceRefused
 
 key_app = typer.Typer(no_args_is_help=True, help="Keys: who may come in, and do what.")
@@ -29,31 +33,7 @@ NO_KEY = "none"
 """What is no key of anybody's."""
 TRIES, PAUSE_SECONDS = 100, 0.2
 """How long a key may take until it is known by way of Kafka."""
-
-
-class Key(BaseModel):
-    key_id: str
-    name: str
-    principal: str
-    role: Role
-    workloads: list[str] | None
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-    def until(self, now: datetime) -> str:
-        if self.revoked_at is not None:
-            return f"revoked {self.revoked_at:%Y-%m-%d}"
-        if self.expires_at is None:
-            return "for ever"
-        return f"{'expired' if self.expires_at <= now else 'until'} {self.expires_at:%Y-%m-%d}"
-
-    def row(self, now: datetime) -> list[str]:
-        workloads = "all" if self.workloads is None else ", ".join(self.workloads)
-        return [self.key_id, self.name, self.role.value, workloads, self.until(now), self.principal]
-
-
-class Made(Key):
-    key: str
+_keys = TypeAdapter(list[Key])
 
 
 @key_app.command("create")
@@ -70,12 +50,12 @@ def create(
     in_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Make a key. It is shown this once: keep it where secrets are kept.
+    """Make a key. It is shown this once, alone on standard output: keep it where secrets are kept.
 
     Where nothing runs over the data folder, what keeps keys is started for it and stopped again.
     """
 
-    async def made() -> Ending | None:
+    async def made() -> None:
         wanted = {
             "name": name,
             "role": role.value,
@@ -87,14 +67,15 @@ def create(
             await _until_it_opens(client.service, answer["key"])
         if in_json:
             typer.echo(as_json(answer))
-            return None
+            return
         key = Made.model_validate(answer)
-        terminal.print(f"{key.key}", soft_wrap=True, highlight=False, markup=False)
-        return Ending(
-            f"The key above is {name}'s, {key.until(datetime.now().astimezone())}. It is not shown again. "
-            "Clients of OpenAI's API send it as api_key, others as the header Authorization: Bearer, and "
-            "tuneloop reads it from TUNELOOP_KEY."
-        )
+        terminal.print(key.key, soft_wrap=True, highlight=False, markup=False)
+        errors.print(
+            f"This key is {key.name}'s, {key.until(_now())}. It is not shown again. Clients of OpenAI's API "
+            "send it as api_key, others as the header Authorization: Bearer, and tuneloop reads it from "
+            "TUNELOOP_KEY, or from the file that TUNELOOP_KEY_FILE names.",
+            soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
 
     run(made(), debug)
 
@@ -109,10 +90,8 @@ def show(context: typer.Context, data: System = None, in_json: Json = False, deb
         if in_json:
             typer.echo(as_json(answer))
             return
-        now = datetime.now().astimezone()
-        keys = TypeAdapter(list[Key]).validate_python(answer)
-        if keys:
-            print_table(terminal, COLUMNS, [key.row(now) for key in keys])
+        if keys := _keys.validate_python(answer):
+            print_table(terminal, COLUMNS, [key.row(_now()) for key in keys])
         else:
             terminal.print("There is no key yet. Make one: tuneloop keys create NAME --role ROLE")
 
@@ -124,15 +103,23 @@ def revoke(
     context: typer.Context,
     key: Annotated[str, typer.Argument(help="Its id, or how that begins.")],
     data: System = None,
+    yes: Yes = False,
     debug: Debug = False,
 ) -> None:
-    """End a key. Within seconds it opens nothing any more."""
+    """End a key: where Kafka answers it opens nothing any more within seconds."""
 
     async def revoked() -> Ending:
+        beginning = id_meant(key)
         async with asking(context, data) as (client, _):
-            answer = await client.service.ask("POST", f"/keys/{key}/revoke")
+            keys = _keys.validate_python(await client.service.ask("GET", "/keys"))
+            if not yes and is_last_that_makes_keys(beginning, keys, _now()):
+                _confirmed()
+            answer = await client.service.ask("POST", f"/keys/{beginning}/revoke")
         ended = Key.model_validate(answer)
-        return Ending(f"The key {ended.key_id} of {ended.name} is revoked.")
+        return Ending(
+            f"The key {ended.key_id} of {ended.name} is revoked. The process that keeps keys refuses it at "
+            "once, any other within seconds, when Kafka has told it; where Kafka is away, within an hour."
+        )
 
     run(revoked(), debug)
 
@@ -146,6 +133,18 @@ async def _where_keys_are_made(context: typer.Context, data: Path | None) -> Asy
 
                 await stack.enter_async_context(key_desk((data or DATA).resolve(), _say))
         yield
+
+
+def _confirmed() -> None:
+    """Raises ExpectedError where nobody can be asked, Abort when the answer is no."""
+    said = "It is the last operator's key: after it keys are made on the host of the data folder alone."
+    if not terminal.is_terminal:
+        raise ExpectedError(f"{said} To revoke it without being asked: --yes")
+    typer.confirm(f"{said} Revoke it?", abort=True)
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _say(step: str, detail: str) -> None:
@@ -178,6 +177,9 @@ def _workloads(role: Role, named: list[str]) -> list[str] | None:
         raise ExpectedError(
             'Say which workloads the app may use: --workload NAME, or --workload "*" for all.'
         )
+    for name in named:
+        if re.fullmatch(WORKLOAD_NAME_PATTERN, name) is None:
+            raise ExpectedError(f"--workload takes a workload's name, and “{name}” cannot be one.")
     return named or None
 
 
@@ -185,6 +187,6 @@ def _days(said: str) -> int | None:
     """Raises ExpectedError."""
     if said == NEVER:
         return None
-    if not said.isdecimal() or int(said) < 1:
-        raise ExpectedError(f"--expires takes a number of days, or {NEVER}; “{said}” is neither.")
+    if re.fullmatch(r"[0-9]{1,4}", said) is None or not 1 <= int(said) <= MOST_DAYS:
+        raise ExpectedError(f"--expires takes 1 to {MOST_DAYS} days, or {NEVER}; “{said}” is neither.")
     return int(said)
