@@ -82,10 +82,13 @@ def create(
 
 @key_app.command("list")
 def show(context: typer.Context, data: System = None, in_json: Json = False, debug: Debug = False) -> None:
-    """List every key there was, the newest first. None of them can be shown again."""
+    """List every key there was, the newest first. None of them can be shown again.
+
+    Where nothing runs over the data folder, what keeps keys is started for it and stopped again.
+    """
 
     async def listed() -> None:
-        async with asking(context, data) as (client, _):
+        async with _where_keys_are_made(context, data, anew=False), asking(context, data) as (client, _):
             answer: list[dict[str, Any]] = await client.service.ask("GET", "/keys")
         if in_json:
             typer.echo(as_json(answer))
@@ -106,11 +109,14 @@ def revoke(
     yes: Yes = False,
     debug: Debug = False,
 ) -> None:
-    """End a key: where Kafka answers it opens nothing any more within seconds."""
+    """End a key: where Kafka answers it opens nothing any more within seconds.
+
+    Where nothing runs over the data folder, what keeps keys is started for it and stopped again.
+    """
 
     async def revoked() -> Ending:
         beginning = id_meant(key)
-        async with asking(context, data) as (client, _):
+        async with _where_keys_are_made(context, data, anew=False), asking(context, data) as (client, _):
             keys = _keys.validate_python(await client.service.ask("GET", "/keys"))
             if not yes and is_last_that_makes_keys(beginning, keys, _now()):
                 _confirmed()
@@ -125,13 +131,16 @@ def revoke(
 
 
 @asynccontextmanager
-async def _where_keys_are_made(context: typer.Context, data: Path | None) -> AsyncIterator[None]:
+async def _where_keys_are_made(
+    context: typer.Context, data: Path | None, *, anew: bool = True
+) -> AsyncIterator[None]:
+    """`anew`: also where nothing ever ran."""
     async with AsyncExitStack() as stack:
         if not names_a_url(context.obj, data, os.environ):
             with suppress(ModuleNotFoundError):  # the image of a service holds no laptop
                 from deploy.laptop.key_desk import key_desk
 
-                await stack.enter_async_context(key_desk((data or DATA).resolve(), _say))
+                await stack.enter_async_context(key_desk((data or DATA).resolve(), _say, anew=anew))
         yield
 
 
