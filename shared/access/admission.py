@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared.access.api_key import is_that_key, key_id_of
 from shared.access.known_keys import ASK_FOR_ONE, KnownKeys, NotAdmitted
 from shared.access.principal import HOST_PRINCIPAL, LOCAL_PRINCIPAL, Principal
-from shared.access.session import NoSession, Session, read_session
+from shared.access.session import NoSession, Session, looks_like_a_session, read_session
 from shared.events import AccessChanged
 from shared.files import write_atomically
 
@@ -30,6 +30,7 @@ BEHIND_A_PROXY = (
     "its own machine alone. Set HTTP_PROXIES to the proxy's address, and make the first key on the host of "
     "its data folder: tuneloop keys create NAME --role operator"
 )
+NO_KEY = f"This is no key: they begin with tl_ and have 59 characters. {ASK_FOR_ONE}"
 KNOWN_KEYS = "known_keys.json"
 """The file of that name in the process's state folder."""
 GOES_WITHOUT_KAFKA = timedelta(hours=1)
@@ -128,6 +129,8 @@ class Admission:
             raise NotAdmitted("Authorization is to be “Bearer” and your key.")
         if key_id_of(key) is not None:
             return self.keys.sender_of(key, now)
+        if key and not looks_like_a_session(key):
+            raise NotAdmitted(NO_KEY)
         return self.session(key or session).principal
 
     def _is_known_at(self, now: datetime) -> None:
@@ -144,7 +147,7 @@ class Admission:
         """As `principal`, of what has to be a key: a session begins no other, or it would last for ever."""
         if self.wants_keys and key_id_of(key) is None:
             self.needs_first_key()
-            raise NotAdmitted(f"This is no key: they begin with tl_. {ASK_FOR_ONE}")
+            raise NotAdmitted(NO_KEY)
         return self.principal(f"Bearer {key}")
 
     def needs_first_key(self) -> None:

@@ -46,6 +46,19 @@ async def test_with_the_first_key_nobody_comes_in_without_one_and_never_again_do
             here.principal(sent)
 
 
+@pytest.mark.parametrize("sent", ["tl_…", "tl_0123456789ab_short", "none", "sk-proj-x", "a.b"])
+async def test_a_key_with_a_letter_missing_is_called_no_key_and_not_a_session(
+    tmp_path: Path, sent: str
+) -> None:
+    here = admission(tmp_path)
+    await here.completed()
+    await here.on_access_changed(made(new_key()))
+    with pytest.raises(NotAdmitted, match=r"^This is no key: they begin with tl_ .*tuneloop keys create$"):
+        here.principal(f"Bearer {sent}")
+    with pytest.raises(NotAdmitted, match="no session of ours"):
+        here.principal("Bearer a.b.c")
+
+
 async def test_open_to_a_network_without_a_key_nobody_comes_in(tmp_path: Path) -> None:
     here = admission(tmp_path, beyond_loopback=True)
     await here.completed()
