@@ -20,10 +20,12 @@ from shared.access.admission import Admission, NotKnownNow
 from shared.access.door import COOKIE, ENTRANCE, OIDC, OIDC_BACK, SIGN_IN, STYLE, came_in, nobody_now
 from shared.access.known_keys import NotAdmitted
 from shared.access.session import LASTS, Session, signed
+from shared.fields import WORKLOAD_NAME_PATTERN
 from shared.http_doors.form_route import FormRoute
 
 DRESS = files("services.console.pages") / "console.css"
 CANDIDATE = re.compile(r"/candidates/[A-Za-z0-9._:-]{1,128}")
+OF_A_WORKLOAD = re.compile(f"workload={WORKLOAD_NAME_PATTERN.strip('^$')}")
 PAGES = ("/", "/review", "/candidates", "/audit-log")
 POLICY = {
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -154,5 +156,8 @@ def _is_tls(request: Request) -> bool:
 
 
 def _place(wanted: str) -> str:
-    """A page of ours; nobody is sent elsewhere by a link that somebody else made."""
-    return wanted if wanted in PAGES or CANDIDATE.fullmatch(wanted) else "/"
+    """A page of ours, of a workload; nobody is sent elsewhere by a link that somebody else made."""
+    path, _, query = wanted.partition("?")
+    if path not in PAGES and not CANDIDATE.fullmatch(path):
+        return "/"
+    return wanted if OF_A_WORKLOAD.fullmatch(query) else path

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.access.admission import BEHIND_A_PROXY, Admission, NotKnownNow
+from shared.access.admission import BEARER, BEHIND_A_PROXY, Admission, NotKnownNow
 from shared.access.asked import ASKED, Asked
 from shared.access.known_keys import NotAdmitted
 from shared.access.principal import Principal
@@ -46,7 +46,7 @@ class Door:
                 asked.principal = self._principal(scope)
         except NotAdmitted as refused:
             if _is_page(scope):
-                to = f"{SIGN_IN}?{urlencode({'next': scope['path']})}"
+                to = f"{SIGN_IN}?{urlencode({'next': _wanted(scope)})}"
                 await RedirectResponse(to, 303)(scope, receive, send)
                 return
             await _refuse(_unknown(str(refused)), POLICY_VIOLATION, scope, receive, send)
@@ -165,6 +165,16 @@ def _is_from_this_machine(scope: Scope) -> bool:
 
 def _is_by_a_proxy(scope: Scope) -> bool:
     return any(name in BY_A_PROXY for name, _ in scope["headers"])
+
+
+def shown_by(scope: Scope) -> str:
+    """The key or the session by which they came in, for what a page asks in their name."""
+    return _header(scope, b"authorization")[len(BEARER) :].strip() or session_of(scope)
+
+
+def _wanted(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return f"{scope['path']}?{query}" if query else str(scope["path"])
 
 
 def session_of(scope: Scope) -> str:

@@ -18,7 +18,7 @@ from services.console.pages.loop import LoopPage
 from services.console.pages.review import ReviewPage
 from services.console.parts import Parts
 from services.console.templating import make_render
-from shared.access.door import May, admitted, session_of
+from shared.access.door import May, admitted, shown_by
 from shared.access.roles import Verb
 from shared.problems import Problem
 
@@ -48,7 +48,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
     def seen_by(request: Request) -> Parts:
         """Raises Problem, 403, for who may read nothing."""
         visitor = admitted(request, Verb.READ)
-        return parts.for_visitor(visitor, "" if visitor.is_local else session_of(request.scope))
+        return parts.for_visitor(visitor, "" if visitor.is_local else shown_by(request.scope))
 
     @nicegui_app.exception_handler(Problem)
     async def refuse(_: Request, problem: Exception) -> HTMLResponse:

@@ -229,9 +229,31 @@ async def test_metadata_of_another_issuer_sends_nobody_there(tmp_path: Path) -> 
             assert (await client.get(OIDC)).status_code == 503
 
 
+async def test_the_workload_of_the_page_outlives_signing_in(tmp_path: Path) -> None:
+    wanted = "/review?workload=tickets"
+    with provider(SUPPORT) as issuer:
+        async with console(tmp_path, issuer) as client:
+            asked = await client.get(wanted)
+            assert asked.headers["location"] == f"/sign-in?{urlencode({'next': wanted})}"
+            signing_in_page = await client.get(asked.headers["location"])
+            assert f'name="next" value="{wanted}"' in signing_in_page.text
+            begun = await client.get(f"{OIDC}?{urlencode({'next': wanted})}")
+            assert f'content="0; url={wanted}"' in (await client.get(await at_provider(begun))).text
+            for sent, place in ((wanted, wanted), ("/review?workload=x&next=//evil", "/review")):
+                answer = await client.post("/sign-in", data={"key": KEY.text, "next": sent})
+                assert answer.headers["location"] == place
+
+
 @pytest.mark.parametrize(
     "elsewhere",
-    ["https://evil.example", "//evil.example", "/\\evil.example", "/candidates/../x", "/sign-out"],
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/candidates/../x",
+        "/sign-out",
+        "/x?workload=y",
+    ],
 )
 async def test_nobody_is_sent_elsewhere_after_signing_in(tmp_path: Path, elsewhere: str) -> None:
     with provider(SUPPORT) as issuer:

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from shared.access.admission import Admission
 from shared.access.api_key import digest_of, new_key
-from shared.access.door import Door, may
+from shared.access.door import Door, may, shown_by
 from shared.access.roles import Role, Verb
 from shared.http_conventions import HttpSettings, follow_http_conventions, guard
 from shared.problems import answer_with_problems
@@ -71,9 +71,17 @@ async def test_with_it_whoever_has_one_comes_in_and_all_others_are_asked_who_the
     async with asking(here) as client:
         assert (await client.get("/sign-in")).status_code == 200
         assert (await client.get("/read")).status_code == 401
-        assert (await client.get("/read", headers=PAGE)).headers["location"] == "/sign-in?next=%2Fread"
+        for path, place in (("/read", "%2Fread"), ("/read?workload=x&a=b", "%2Fread%3Fworkload%3Dx%26a%3Db")):
+            assert (await client.get(path, headers=PAGE)).headers["location"] == f"/sign-in?next={place}"
         known = {"authorization": f"Bearer {key.text}"}
         assert (await client.get("/read", headers=known)).status_code == 200
+
+
+def test_what_a_page_asks_it_asks_by_what_its_visitor_showed() -> None:
+    key, cookie = (b"authorization", b"Bearer  tl_key "), (b"cookie", b"tuneloop-session=a.b.c")
+    assert shown_by({"headers": [cookie]}) == "a.b.c"
+    assert shown_by({"headers": [key]}) == shown_by({"headers": [cookie, key]}) == "tl_key"
+    assert shown_by({"headers": []}) == ""
 
 
 async def test_a_websocket_ends_with_the_key_that_opened_it(tmp_path: Path) -> None:
