@@ -58,7 +58,9 @@ async def add(
         if end.exit_code == 0 and where.gateway_url:
             with stages.stage("gateway", "opening") as stage:
                 await _until_open(where, added.name)
-                stage.sentence = f'ask {where.gateway_url}/v1 for the model "{added.name}"'
+                stage.sentence = (
+                    f'ask {where.shown_gateway_url or where.gateway_url}/v1 for the model "{added.name}"'
+                )
     if console.is_terminal:  # in a pipe every line stands there already
         console.print(stages.summary(), highlight=False)
     return end

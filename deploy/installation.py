@@ -24,6 +24,8 @@ class Installation:
     console_url: str = ""
     """Empty where it is not known."""
     gateway_url: str = ""
+    shown_gateway_url: str = ""
+    """By which apps ask it, where that is another address than ours."""
     key: str = field(default="", repr=False)
     """What is sent as the key; empty: none."""
     ca: str = ""
@@ -62,7 +64,7 @@ def installation(url: str | None, data: Path | None, environment: Mapping[str, s
         raise ExpectedError(f"No laptop can run in this image. {NAME_ONE}") from None
     found = running(data or DATA)
     key = found.host_key() or _key(environment)
-    return Installation(found.services_url, found.services_url, found.gateway_url, key)
+    return Installation(found.services_url, found.services_url, found.gateway_url, key=key)
 
 
 def _plain() -> bool:

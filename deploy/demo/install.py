@@ -12,16 +12,22 @@ from deploy.add import add
 from deploy.demo.licences import licences
 from deploy.follow import Follower
 from deploy.installation import Installation
-from deploy.laptop.running import Running
+from deploy.laptop.laptop import Laptop
 from deploy.run_command import client_of
 from deploy.workloads_client import Upload, WorkloadsClient
 
 NAME = "licences"
 
 
-async def install_demo(laptop: Running, console: Console) -> None:
+async def install_demo(laptop: Laptop, console: Console) -> None:
     """Adds it unless it is there already, and follows its first training."""
-    where = Installation(laptop.services_url, laptop.services_url, laptop.gateway_url, laptop.host_key())
+    where = Installation(
+        laptop.services_url,
+        laptop.shown_services_url,
+        laptop.gateway_url,
+        laptop.shown_gateway_url,
+        laptop.host_key(),
+    )
     async with client_of(where) as service:
         workloads = WorkloadsClient(service)
         if NAME in {one.name for one in await workloads.listed()}:
