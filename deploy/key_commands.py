@@ -64,18 +64,8 @@ def create(
         }
         async with _where_keys_are_made(context, data), asking(context, data) as (client, _):
             answer = await client.service.ask("POST", "/keys", body=wanted)
+            _show(answer, in_json=in_json)  # before anything can fail: nobody can show it again
             await _until_it_opens(client.service, answer["key"])
-        if in_json:
-            typer.echo(as_json(answer))
-            return
-        key = Made.model_validate(answer)
-        terminal.print(key.key, soft_wrap=True, highlight=False, markup=False)
-        errors.print(
-            f"This key is {key.name}'s, {key.until(_now())}. It is not shown again. Clients of OpenAI's API "
-            "send it as api_key, others as the header Authorization: Bearer, and tuneloop reads it from "
-            "TUNELOOP_KEY, or from the file that TUNELOOP_KEY_FILE names.",
-            soft_wrap=True, highlight=False, markup=False,
-        )  # fmt: skip
 
     run(made(), debug)
 
@@ -160,8 +150,22 @@ def _say(step: str, detail: str) -> None:
     errors.print(f"{step:<12} {detail}", soft_wrap=True, highlight=False, markup=False)
 
 
+def _show(answer: dict[str, Any], *, in_json: bool) -> None:
+    if in_json:
+        typer.echo(as_json(answer))
+        return
+    key = Made.model_validate(answer)
+    terminal.print(key.key, soft_wrap=True, highlight=False, markup=False)
+    errors.print(
+        f"This key is {key.name}'s, {key.until(_now())}. It is not shown again. Clients of OpenAI's API "
+        "send it as api_key, others as the header Authorization: Bearer, and tuneloop reads it from "
+        "TUNELOOP_KEY, or from the file that TUNELOOP_KEY_FILE names.",
+        soft_wrap=True, highlight=False, markup=False,
+    )  # fmt: skip
+
+
 async def _until_it_opens(service: ServiceClient, key: str) -> None:
-    """Whoever is shown a key may use it at once, and no other. Raises ServiceAway, ExpectedError."""
+    """When the command ends, the key opens and nothing else does. Raises ServiceAway, ExpectedError."""
     for _ in range(TRIES):
         if not await _is_admitted(service, NO_KEY) and await _is_admitted(service, key):
             return

@@ -67,6 +67,16 @@ def test_the_key_stands_alone_on_standard_output_so_that_a_shell_can_take_it(kee
     assert ANNA.text not in result.stderr
 
 
+def test_a_key_that_is_made_is_shown_though_it_is_not_known_yet(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_commands, "TRIES", 0)
+    made = keys("create", "anna", "--role", "operator")
+    assert made.exit_code == 1
+    assert made.stdout == f"{ANNA.text}\n"
+    assert "not known yet" in made.stderr
+
+
 def test_it_is_said_when_a_revoked_key_opens_nothing_any_more(keeper: Keeper) -> None:
     result = keys("revoke", BEN.text)
     assert keeper.asked == [f"/keys/{BEN.key_id}/revoke"], "an address holds no secret"
