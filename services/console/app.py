@@ -52,7 +52,7 @@ def build(context: ServiceContext) -> Service:
     def mount(app: FastAPI) -> None:
         from services.console.pages.mounting import mount_pages  # the door: NiceGUI comes in here
 
-        mount_pages(app, parts)
+        mount_pages(app, parts, context.admission.name_in)
 
     async def close_at_the_end() -> None:
         async with human_review, workloads:

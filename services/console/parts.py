@@ -27,11 +27,13 @@ class Parts:
     clock: Clock
     visitor: Principal = LOCAL_PRINCIPAL
     """Who sits before the page."""
+    name: str = ""
+    """What they are called, if their provider says it: for their own eyes."""
 
-    def for_visitor(self, visitor: Principal, session: str) -> Parts:
+    def for_visitor(self, visitor: Principal, session: str, name: str) -> Parts:
         """The same, as this visitor sees it and asks by it."""
         reviews, commands = replace(self.reviews, key=session), replace(self.commands, key=session)
-        return replace(self, visitor=visitor, reviews=reviews, commands=commands)
+        return replace(self, visitor=visitor, name=name, reviews=reviews, commands=commands)
 
     def shown(self) -> list[Workload]:
         """The workloads that are not retired and that the visitor may see, by name."""

@@ -158,6 +158,13 @@ class Admission:
     def _is_host_key(self, key: str) -> bool:
         return bool(self.host_key_digest) and is_that_key(key, self.host_key_digest)
 
+    def name_in(self, shown: str) -> str:
+        """What the person of this session is called; "" for what is a key, or over."""
+        try:
+            return self.session(shown).name
+        except NotAdmitted:
+            return ""
+
     def session(self, token: str) -> Session:
         """With what its principal may do now. Raises NotAdmitted."""
         try:

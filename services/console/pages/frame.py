@@ -34,13 +34,17 @@ def links_of(visitor: Principal) -> tuple[tuple[str, str], ...]:
     return PAGES + OF_ALL if may_audit else PAGES
 
 
+def who_is(visitor: Principal, name: str) -> str:
+    """As the pages' head says it; "" where nobody signs in."""
+    return "" if visitor.is_local else f"{name or visitor.id} · {visitor.role}"
+
+
 @contextmanager
 def frame(parts: Parts, render: Render, here: str, workload: Workload | None) -> Iterator[None]:
     """The page's main part is what is made inside."""
     ui.page_title(f"{here} · {workload.title if workload else 'no workload'} · tuneloop")
     names = [one.name for one in parts.shown()]
     name = workload.name if workload else ""
-    who = "" if parts.visitor.is_local else f"{parts.visitor.id} · {parts.visitor.role}"
     query = f"?workload={name}" if len(names) > 1 else ""
     with ui.element("div").classes("shell"):
         markup(
@@ -51,7 +55,7 @@ def frame(parts: Parts, render: Render, here: str, workload: Workload | None) ->
                 workloads=names,
                 workload=name,
                 query=query,
-                who=who,
+                who=who_is(parts.visitor, parts.name),
             ),
             "header",
             "top",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
@@ -39,8 +40,11 @@ for (const kind of ["mouseover", "focusin"]) document.addEventListener(kind, (ev
 """
 
 
-def mount_pages(app: FastAPI, parts: Parts) -> None:
-    """To be called after the app's own routes: the pages take every address that is left."""
+def mount_pages(app: FastAPI, parts: Parts, name_in: Callable[[str], str]) -> None:
+    """To be called after the app's own routes: the pages take every address that is left.
+
+    `name_in` says what the person of a session is called.
+    """
     render = make_render(parts.clock)
     ui.add_head_html(f"<style>{HERE.joinpath('console.css').read_text()}</style>", shared=True)
     ui.add_head_html(f"<script>{LOCAL_TIMES}</script>", shared=True)
@@ -48,7 +52,8 @@ def mount_pages(app: FastAPI, parts: Parts) -> None:
     def seen_by(request: Request) -> Parts:
         """Raises Problem, 403, for who may read nothing."""
         visitor = admitted(request, Verb.READ)
-        return parts.for_visitor(visitor, "" if visitor.is_local else shown_by(request.scope))
+        shown = "" if visitor.is_local else shown_by(request.scope)
+        return parts.for_visitor(visitor, shown, name_in(shown))
 
     @nicegui_app.exception_handler(Problem)
     async def refuse(_: Request, problem: Exception) -> HTMLResponse:

@@ -1,10 +1,10 @@
-"""The header leads a visitor to the pages that open for them."""
+"""The header says who a visitor is, and leads them to the pages that open for them."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.console.pages.frame import links_of
+from services.console.pages.frame import links_of, who_is
 from shared.access.principal import LOCAL_PRINCIPAL, Principal
 from shared.access.roles import Role
 
@@ -24,3 +24,15 @@ FOR_ALL = ["Loop", "Review", "Candidates"]
 )
 def test_the_audit_log_is_linked_for_whom_it_opens(visitor: Principal, more: list[str]) -> None:
     assert [name for name, _ in links_of(visitor)] == FOR_ALL + more
+
+
+@pytest.mark.parametrize(
+    ("visitor", "name", "said"),
+    [
+        (LOCAL_PRINCIPAL, "", ""),
+        (Principal("p-1", Role.OPERATOR), "Anna Berg", "Anna Berg · operator"),
+        (Principal("p-1", Role.REVIEWER), "", "p-1 · reviewer"),
+    ],
+)
+def test_who_signed_in_reads_their_name_or_the_id_they_have(visitor: Principal, name: str, said: str) -> None:
+    assert who_is(visitor, name) == said

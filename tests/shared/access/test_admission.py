@@ -12,7 +12,9 @@ import pytest
 from shared.access.admission import Admission, NotKnownNow
 from shared.access.api_key import digest_of, new_key
 from shared.access.known_keys import NotAdmitted
-from shared.access.principal import HOST_PRINCIPAL, LOCAL_PRINCIPAL
+from shared.access.principal import HOST_PRINCIPAL, LOCAL_PRINCIPAL, Principal
+from shared.access.roles import Role
+from shared.access.session import LASTS, Session, signed
 from tests.shared.access.test_keys import NOW, made
 
 
@@ -151,3 +153,12 @@ async def test_the_host_s_key_opens_on_its_machine_alone_and_begins_no_session(t
         here.principal("Bearer the host's")
     with pytest.raises(NotAdmitted, match="no key"):
         here.holder_of("the host's")
+
+
+async def test_what_a_session_s_person_is_called_is_known_and_of_a_key_nothing_is(tmp_path: Path) -> None:
+    here = admission(tmp_path, beyond_loopback=True)
+    here.session_key = "secret"
+    anna = Session(Principal("p-1", Role.OPERATOR), "Anna Berg")
+    assert here.name_in(signed(anna, "secret", NOW)) == "Anna Berg"
+    for shown in ("", new_key().text, signed(anna, "another", NOW), signed(anna, "secret", NOW - 2 * LASTS)):
+        assert here.name_in(shown) == ""
