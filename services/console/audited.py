@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-REFUSED = frozenset({401, 403})
+from shared.access.told_refusals import REFUSED
 
 
 class Audited(BaseModel):

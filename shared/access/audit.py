@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.access.api_key import LOOKS_LIKE_A_KEY
 from shared.access.asked import Asked, asked_of
 from shared.access.roles import Verb
-from shared.access.told_refusals import NOBODY, Refusal, ToldRefusals
+from shared.access.told_refusals import NOBODY, REFUSED, Refusal, ToldRefusals
 from shared.events.audit import MOST_PATH, ActionAudited
 from shared.events.envelope import record
 from shared.outbox import NotRecorded, Outbox
@@ -28,7 +28,6 @@ OF_APPS = frozenset({Verb.PREDICT, Verb.LOG, Verb.FEEDBACK})
 OF_READERS = frozenset({Verb.READ, Verb.AUDIT})
 """What changes nothing."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-REFUSED = frozenset({401, 403})
 NOTHING_DONE = 204
 """What was asked for was not there, such as a text to review: a page asks for one every few seconds."""
 TOGETHER_SECONDS = 60.0

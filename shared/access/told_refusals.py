@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+REFUSED = frozenset({401, 403})
+"""Statuses: who asked was not let in, or may not."""
 NOBODY = "nobody"
 """Who sends no key, or none that is known."""
 MANY = "…"
