@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from shared.access.signed_claims import NotOurs, read_claims, signed_claims
 
 COOKIE = "tuneloop-signing-in"
-ALGORITHM, AUDIENCE = "HS256", "tuneloop-signing-in"
+AUDIENCE = "tuneloop-signing-in"
 LASTS = timedelta(minutes=10)
 
 
@@ -24,21 +22,14 @@ class SigningIn:
 
 
 def signed(signing_in: SigningIn, secret: str, now: datetime) -> str:
-    claims = {
-        "aud": AUDIENCE,
-        "kept": signing_in.kept,
-        "place": signing_in.place,
-        "exp": int((now + LASTS).timestamp()),
-    }
-    return jwt.encode({"alg": ALGORITHM}, claims, OctKey.import_key(secret))
+    claims = {"kept": signing_in.kept, "place": signing_in.place}
+    return signed_claims(claims, AUDIENCE, secret, now, LASTS)
 
 
 def read(token: str, secret: str, now: datetime) -> SigningIn:
     """One in which nothing was begun if it is none of ours, or too old."""
     try:
-        claims = jwt.decode(token, OctKey.import_key(secret), algorithms=[ALGORITHM]).claims
-        if claims["aud"] == AUDIENCE and datetime.fromtimestamp(claims["exp"], UTC) > now:
-            return SigningIn(dict(claims["kept"]), str(claims["place"]))
-    except (JoseError, ValueError, KeyError, TypeError):
-        pass
-    return SigningIn({}, "/")
+        claims = read_claims(token, AUDIENCE, secret, now)
+        return SigningIn(dict(claims["kept"]), str(claims["place"]))
+    except (NotOurs, ValueError, KeyError, TypeError):
+        return SigningIn({}, "/")

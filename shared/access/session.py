@@ -1,4 +1,4 @@
-"""What a browser that signed in holds: who that is, signed, for some hours (RFC 7519, HS256).
+"""What a browser that signed in holds: who that is, signed, for some hours.
 
 It names the key that was shown, and ends with it: a session lasts no longer than what let it in.
 """
@@ -6,17 +6,14 @@ It names the key that was shown, and ends with it: a session lasts no longer tha
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
 
 from shared.access.principal import Principal
 from shared.access.roles import Role
+from shared.access.signed_claims import NotOurs, Over, read_claims, signed_claims
 
-ALGORITHM, AUDIENCE = "HS256", "tuneloop"
+AUDIENCE = "tuneloop"
 LASTS = timedelta(hours=8)
 
 
@@ -35,16 +32,13 @@ class Session:
 def signed(session: Session, secret: str, now: datetime) -> str:
     principal = session.principal
     claims = {
-        "aud": AUDIENCE,
         "sub": principal.id,
         "name": session.name,
         "role": principal.role.value,
         "workloads": None if principal.workloads is None else sorted(principal.workloads),
         "key_id": principal.key_id,
-        "iat": int(now.timestamp()),
-        "exp": int((now + LASTS).timestamp()),
     }
-    return jwt.encode({"alg": ALGORITHM}, claims, OctKey.import_key(secret))
+    return signed_claims(claims, AUDIENCE, secret, now, LASTS)
 
 
 def looks_like_a_session(token: str) -> bool:
@@ -55,17 +49,14 @@ def looks_like_a_session(token: str) -> bool:
 def read_session(token: str, secret: str, now: datetime) -> Session:
     """Raises NoSession."""
     try:
-        claims = jwt.decode(token, OctKey.import_key(secret), algorithms=[ALGORITHM]).claims
-        return _session(claims, now)
-    except (JoseError, ValueError, KeyError, TypeError):
+        return _session(read_claims(token, AUDIENCE, secret, now))
+    except Over:
+        raise NoSession("Your session is over. Sign in again.") from None
+    except (NotOurs, ValueError, KeyError, TypeError):
         raise NoSession("This is no session of ours. Sign in again.") from None
 
 
-def _session(claims: dict[str, Any], now: datetime) -> Session:
-    if claims["aud"] != AUDIENCE:
-        raise ValueError
-    if datetime.fromtimestamp(claims["exp"], UTC) <= now:
-        raise NoSession("Your session is over. Sign in again.")
+def _session(claims: dict[str, Any]) -> Session:
     workloads = claims["workloads"]
     return Session(
         Principal(
