@@ -144,7 +144,10 @@ def make_router(
 
     @router.post("", status_code=202)
     async def give_review(review: Review, request: Request, principal: Reviewer) -> Accepted:
-        """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it."""
+        """Takes a review; it is safe when this has answered. A later one by the same reviewer replaces it.
+
+        It may come before its prediction is logged, by a day at most.
+        """
         admitted(request, Verb.REVIEW, review.workload)
         added = _known(workloads, review.workload, principal)
         who = reviewer_of(principal, review.reviewer or "")

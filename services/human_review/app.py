@@ -8,6 +8,7 @@ from functools import partial
 from services.human_review.api import make_router
 from services.human_review.handlers import Handlers
 from services.human_review.look_ahead import LookAhead
+from services.human_review.metrics import Metrics
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
 from shared.consumer import Batch
@@ -34,6 +35,7 @@ def build(context: ServiceContext) -> Service:
         workloads,
         Lots.of(secret),
         lambda: reviews_of_a_pair(wants_keys=context.admission.wants_keys),
+        Metrics(context.registry),
     )
     ahead = LookAhead(store, context.clock, settings)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from services.human_review.agreement import (
     Opinion,
@@ -17,6 +18,7 @@ from services.human_review.agreement import (
 )
 from services.human_review.blind_pair import blind_options
 from services.human_review.items import Kind, QueuedItem
+from services.human_review.metrics import Metrics
 from services.human_review.priority import priority
 from services.human_review.store import IDS_AT_ONCE, Prediction, ReviewStore
 from shared.broker import Publish
@@ -33,6 +35,9 @@ from shared.projections import Workloads
 from shared.service import Clock
 from shared.workload import Workload
 
+WAITS = timedelta(days=1)
+"""So long a review waits for its prediction to be logged: as long as an outbox may well be cut off."""
+
 
 @dataclass(frozen=True)
 class Handlers:
@@ -44,6 +49,7 @@ class Handlers:
     workloads: Workloads
     lots: Lots
     reviews_of_a_pair: Callable[[], int]
+    metrics: Metrics
     some_wait: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a review was given before its prediction was logged: nothing will tell when it is."""
 
@@ -69,9 +75,16 @@ class Handlers:
             await asyncio.sleep(seconds)
 
     async def join_waiting(self) -> None:
-        """Decides on reviews that were given before their prediction was logged."""
-        self.some_wait.clear()  # set again by whatever still waits
-        waiting = await self.store.waiting()
+        """Decides on reviews that were given before their prediction was logged, and not too long ago.
+
+        The others are kept, and count where the prediction is queued or reviewed again.
+        """
+        self.some_wait.clear()
+        since = self.clock() - WAITS
+        waiting = await self.store.waiting(since)
+        if waiting:  # what is decided now makes room for more
+            self.some_wait.set()
+        self.metrics.show_unmatched(await self.store.unmatched(since))
         for workload, prediction_ids in waiting.items():
             if self.workloads.get(workload) is not None:  # version 0.1 kept reviews of any workload
                 await self._decide_in_parts(workload, prediction_ids)

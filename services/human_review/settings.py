@@ -23,4 +23,4 @@ class Settings(BaseSettings):
     accept_seconds: float = Field(default=10.0, gt=0)
     """How long a review over HTTP may wait for Kafka to confirm it before it is answered with 503."""
     join_seconds: float = Field(default=5.0, gt=0)
-    """How often reviews whose prediction was not logged yet are tried again."""
+    """How often reviews whose prediction was not logged yet are tried again, for a day."""

@@ -13,7 +13,8 @@ from shared.clickhouse import ClickHouse
 from shared.events import PredictionCorrected, ReviewGiven
 from shared.times import utc
 
-MOST_WAITING = 1000
+MOST_WAITING_OF_ONE = 200
+"""Predictions that one principal's reviews wait for and that are looked for at a time; others come after."""
 IDS_AT_ONCE = 500  # ClickHouse takes no parameter above 128 KiB, and an id may be 128 characters long
 
 
@@ -106,18 +107,38 @@ class ReviewStore:
             "corrections", [correction.model_dump(exclude={"review_ids"}) for correction in corrections]
         )
 
-    async def waiting(self) -> dict[str, list[str]]:
-        """Workload → predictions that were reviewed and not decided on, newest first and at most 1000."""
+    async def waiting(self, since: datetime) -> dict[str, list[str]]:
+        """Workload → predictions that were reviewed since then and not decided on.
+
+        Of each principal those reviewed last: whoever reviews what nobody logged is in nobody else's way.
+        """
         rows = await self._clickhouse.rows(
-            """SELECT workload, prediction_id FROM reviews
-            WHERE (workload, prediction_id) NOT IN (SELECT workload, prediction_id FROM review_outcomes)
-            GROUP BY workload, prediction_id ORDER BY max(given_at) DESC LIMIT {most:UInt32}""",
-            most=MOST_WAITING,
+            """SELECT DISTINCT workload, prediction_id FROM (
+                SELECT workload, prediction_id, substringIndex(reviewer, '/', 1) AS principal
+                FROM reviews
+                WHERE given_at >= {since:DateTime64(3, 'UTC')}
+                    AND (workload, prediction_id) NOT IN (SELECT workload, prediction_id FROM review_outcomes)
+                GROUP BY workload, prediction_id, principal
+                ORDER BY max(given_at) DESC LIMIT {most:UInt32} BY principal)""",
+            since=since,
+            most=MOST_WAITING_OF_ONE,
         )
         waiting: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             waiting[row["workload"]].append(row["prediction_id"])
         return waiting
+
+    async def unmatched(self, until: datetime) -> dict[str, int]:
+        """Workload → predictions that were last reviewed before then, and that are not logged to this day."""
+        rows = await self._clickhouse.rows(
+            """SELECT workload, count() AS n FROM (
+                SELECT workload, prediction_id FROM reviews
+                WHERE (workload, prediction_id) NOT IN (SELECT workload, prediction_id FROM review_outcomes)
+                GROUP BY workload, prediction_id HAVING max(given_at) < {until:DateTime64(3, 'UTC')})
+            GROUP BY workload""",
+            until=until,
+        )
+        return {row["workload"]: int(row["n"]) for row in rows}
 
     async def open_items(
         self, workload: str, reviewer: str, most: int, known: Iterable[OpenItem] = ()

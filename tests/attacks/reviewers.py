@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+
+import httpx
 
 from shared.events import ShadowPairRecorded, now
+from tests.attacks.asking import ANSWER_SECONDS, all_at_once
 from tests.attacks.attack import attack
-from tests.attacks.desk import CHAMPION, RIGHT, SEEN_SECONDS, WRONG, Desk, desk, within
+from tests.attacks.desk import CHAMPION, RIGHT, SEEN_SECONDS, WRONG, Desk, desk, numbered, within
 from tests.attacks.keyed import keyed
 from tests.attacks.target import Target
 
+INVENTED, AT_ONCE = 1100, 8
+EARLY = 3
 LATEST, EARLIEST = "2199-12-31T23:59:59Z", "1970-01-01T00:00:00Z"
 
 
@@ -53,6 +59,32 @@ def one_reviewer_is_two(_: Target) -> str:
         for name in ("anna", "ben"):
             one.reviews("pair", name, WRONG)
         return _decided(one)
+
+
+@attack
+def reviews_of_nothing_keep_others_from_being_heard(_: Target) -> str:
+    """A key that reviews predictions that nobody logged, more than are looked for at a time."""
+    here = keyed()
+    with desk(here.target, "reviews-of-nothing", here.host) as owners:
+        early, invented = numbered("early", EARLY), numbered("invented", INVENTED)
+        anna = replace(owners, headers=here.key_of("anna", "reviewer"))
+        for name in early:
+            anna.reviews(name, "", RIGHT).raise_for_status()
+        mallory = replace(owners, headers=here.key_of("mallory", "reviewer"))
+        all_at_once(*(partial(_review_all, mallory, invented[part::AT_ONCE]) for part in range(AT_ONCE)))
+        if not within(SEEN_SECONDS, lambda: owners.count("reviews_v1") == EARLY + INVENTED):
+            raise RuntimeError("the invented reviews never came, so nothing is proved")
+        owners.log(*early, confidence=0.9)
+        # One that is drawn for audit wants another reviewer; that all are drawn, is one in ten thousand.
+        is_heard = within(SEEN_SECONDS, lambda: owners.count("corrections_v1") > 0)
+    return "" if is_heard else f"{INVENTED} invented ones are looked for, and of hers nothing comes"
+
+
+def _review_all(one: Desk, names: Sequence[str]) -> None:
+    with httpx.Client(headers=one.headers, timeout=ANSWER_SECONDS, trust_env=False) as client:
+        for name in names:
+            said = {"prediction_id": name, "workload": one.name, "right_answer": WRONG}
+            client.post(f"{one.target.services}/reviews", json=said).raise_for_status()
 
 
 def _decided(one: Desk) -> str:

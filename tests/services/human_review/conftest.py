@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from services.human_review.api import make_router
 from services.human_review.handlers import Handlers
 from services.human_review.look_ahead import LookAhead
+from services.human_review.metrics import Metrics
 from services.human_review.settings import Settings
 from services.human_review.store import ReviewStore
 from shared.addresses import Addresses
@@ -73,6 +74,7 @@ class Reviewing:
     published: list[Event] = field(default_factory=list)
     time: datetime = NOON
     broker_is_away: bool = False
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
         workloads = Workloads()
@@ -80,7 +82,13 @@ class Reviewing:
             workloads.apply(workload_added(self.double_share, name))
         store = ReviewStore(self.clickhouse)
         self.handlers = Handlers(
-            store, self.publish, self.clock, workloads, LOTS, lambda: self.reviews_of_a_pair
+            store,
+            self.publish,
+            self.clock,
+            workloads,
+            LOTS,
+            lambda: self.reviews_of_a_pair,
+            Metrics(self.registry),
         )
         settings = Settings(accept_seconds=0.05, look_ahead=self.look_ahead)
         ahead = LookAhead(store, self.clock, settings)

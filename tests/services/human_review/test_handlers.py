@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
+from services.human_review.store import MOST_WAITING_OF_ONE
 from shared.events import FlagReason, PredictionFlagged, ReviewGiven, ShadowPairRecorded
 from tests.services.human_review.conftest import LOTS, NOON, Reviewing, batch, workload_added
 
@@ -163,10 +165,10 @@ async def test_while_no_review_waits_the_database_is_left_alone(reviewing: Revie
     looks = 0
     waiting = reviewing.handlers.store.waiting
 
-    async def counted() -> dict[str, list[str]]:
+    async def counted(since: datetime) -> dict[str, list[str]]:
         nonlocal looks
         looks += 1
-        return await waiting()
+        return await waiting(since)
 
     reviewing.handlers.store.waiting = counted  # type: ignore[method-assign]
     joining = asyncio.create_task(reviewing.handlers.join_while_some_wait(0.01))
@@ -184,6 +186,51 @@ async def test_while_no_review_waits_the_database_is_left_alone(reviewing: Revie
     await asyncio.sleep(0.5)
     joining.cancel()
     assert looks == before
+
+
+async def test_reviews_of_what_nobody_logged_are_in_the_way_of_no_other_principals(
+    reviewing: Reviewing,
+) -> None:
+    await reviewing.handlers.on_review_given(batch(given("late", "mit", "p-anna")))
+    for start in range(0, 1200, 400):
+        await reviewing.handlers.store.keep_reviews(
+            given(f"invented-{number}", "mit", "p-mallory", NOON + timedelta(hours=1))
+            for number in range(start, start + 400)
+        )
+    await reviewing.log("late")
+    await reviewing.handlers.join_waiting()
+    assert [published.prediction_id for published in reviewing.corrections] == ["late"]
+
+
+async def test_what_one_principal_reviewed_before_it_was_logged_is_decided_however_much_it_is(
+    reviewing: Reviewing,
+) -> None:
+    names = [f"p{number}" for number in range(MOST_WAITING_OF_ONE + 50)]
+    await reviewing.handlers.store.keep_reviews([given(name, "mit") for name in names])
+    await reviewing.log(*names)
+    joining = asyncio.create_task(reviewing.handlers.join_while_some_wait(0.01))
+    async with asyncio.timeout(20):
+        while len(reviewing.corrections) < len(names):
+            await asyncio.sleep(0.05)
+    joining.cancel()
+
+
+async def test_a_review_waits_for_a_day_and_is_then_counted(reviewing: Reviewing) -> None:
+    await reviewing.handlers.on_review_given(batch(given("never", "mit")))
+    reviewing.pass_time(24 * 3600 - 1)
+    await reviewing.handlers.join_waiting()
+    assert reviewing.handlers.some_wait.is_set()
+    assert "tuneloop_reviews_unmatched{" not in generate_latest(reviewing.registry).decode()
+    reviewing.pass_time(2)
+    await reviewing.handlers.join_waiting()
+    assert not reviewing.handlers.some_wait.is_set()
+    told = generate_latest(reviewing.registry).decode()
+    assert 'tuneloop_reviews_unmatched{workload="licences"} 1.0' in told
+    await reviewing.log("never")
+    await reviewing.handlers.on_prediction_flagged(batch(flagged("never")))
+    assert [published.prediction_id for published in reviewing.corrections] == ["never"]
+    await reviewing.handlers.join_waiting()
+    assert "tuneloop_reviews_unmatched{" not in generate_latest(reviewing.registry).decode()
 
 
 async def test_a_joined_correction_that_could_not_be_said_is_said_later(reviewing: Reviewing) -> None:
