@@ -56,10 +56,12 @@ class Desk:
         self.log(*prediction_ids)
         self.awaited("review_items_v1", prediction_ids)
 
-    def reviews(self, prediction_id: str, reviewer: str, answer: str, **more: str) -> httpx.Response:
-        """Without a name: as whoever has the key."""
+    def reviews(self, prediction_id: str, reviewer: str, answer: str, **more: str) -> None:
+        """Without a name: as whoever has the key. Raises RuntimeError where it is not taken."""
         said = {"prediction_id": prediction_id, "workload": self.name, "right_answer": answer}
-        return self.post("/reviews", said | ({"reviewer": reviewer} if reviewer else {}) | more)
+        given = self.post("/reviews", said | ({"reviewer": reviewer} if reviewer else {}) | more)
+        if given.status_code != 202:
+            raise RuntimeError(f"the review is not taken: {given.status_code} {given.text[:300]}")
 
     def publish(self, *events: Event) -> None:
         """As the services do among themselves."""

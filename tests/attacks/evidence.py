@@ -14,6 +14,8 @@ INVENTED = 24
 """So many were enough for a verdict."""
 AUDITED_BELOW, TWICE_BELOW = 0.05, 0.2
 """The shares that a workload audits and has reviewed twice, unless it says otherwise."""
+ORDINARY = 300
+"""That none of so many is audited happens by chance once in five million times."""
 CHOSEN = 40
 """So many ids have one and the same lot by chance once in seven thousand times."""
 
@@ -52,9 +54,15 @@ def an_app_lowers_the_champions_accuracy(target: Target) -> str:
 def a_client_chooses_ids_that_are_drawn_for_audit(target: Target) -> str:
     """The random sample from which accuracy is estimated holds what somebody wanted in it, or out of it."""
     with desk(target, "drawn-for-audit") as one:
+        of_chosen = "NOT startsWith(prediction_id, 'ordinary')"
         chosen = first(map(str, count()), lambda name: _lot(f"audit\x1f{name}", 8) < AUDITED_BELOW, CHOSEN)
+        one.log(*numbered("ordinary", ORDINARY), confidence=0.9)
+        if not within(SEEN_SECONDS, lambda: one.count("flags_v1", "reason = 'audit'") > 0):
+            return f"none of {ORDINARY} ordinary ids is audited either, so nothing is proved"
         one.log(*chosen, confidence=0.9)
-        all_drawn = within(SEEN_SECONDS, lambda: one.count("flags_v1", "reason = 'audit'") == CHOSEN)
+        all_drawn = within(
+            SEEN_SECONDS, lambda: one.count("flags_v1", f"reason = 'audit' AND {of_chosen}") == CHOSEN
+        )
     return f"all of {CHOSEN} ids that were computed are audited" if all_drawn else ""
 
 

@@ -27,6 +27,8 @@ PLANTED = "planted-by-a-page"
 @attack
 def the_broker_is_told_to_listen_to_the_network(target: Target) -> str:
     """Somebody opens it by an option, and everybody on the network may write ModelPromoted."""
+    if not _listens_on("127.0.0.1"):
+        return "it does not listen on loopback either, so nothing is proved"
     hosts = ("0.0.0.0", "::", "", "0", socket.gethostname(), "::ffff:0.0.0.0", *_own_addresses())
     return "; ".join(f"it listens on {host!r}" for host in hosts if _listens_on(host))
 

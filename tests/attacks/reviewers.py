@@ -47,18 +47,18 @@ def a_review_is_dated_back(target: Target) -> str:
 @attack
 def one_reviewer_decides_a_pair_alone(_: Target) -> str:
     """Where keys are on: one key that was stolen, or one person who errs, moves the verdict."""
-    with pair("decided-alone") as one:
-        one.reviews("pair", "", WRONG)
-        return _decided(one)
+    with pair("decided-alone") as (anna, ben):
+        anna.reviews("pair", "", WRONG)
+        return _decided_before(ben)
 
 
 @attack
 def one_reviewer_is_two(_: Target) -> str:
     """The same key under two names."""
-    with pair("decided-as-two") as one:
+    with pair("decided-as-two") as (anna, ben):
         for name in ("anna", "ben"):
-            one.reviews("pair", name, WRONG)
-        return _decided(one)
+            anna.reviews("pair", name, WRONG)
+        return _decided_before(ben)
 
 
 @attack
@@ -69,7 +69,7 @@ def reviews_of_nothing_keep_others_from_being_heard(_: Target) -> str:
         early, invented = numbered("early", EARLY), numbered("invented", INVENTED)
         anna = replace(owners, headers=here.key_of("anna", "reviewer"))
         for name in early:
-            anna.reviews(name, "", RIGHT).raise_for_status()
+            anna.reviews(name, "", RIGHT)
         mallory = replace(owners, headers=here.key_of("mallory", "reviewer"))
         all_at_once(*(partial(_review_all, mallory, invented[part::AT_ONCE]) for part in range(AT_ONCE)))
         if not within(SEEN_SECONDS, lambda: owners.count("reviews_v1") == EARLY + INVENTED):
@@ -87,14 +87,18 @@ def _review_all(one: Desk, names: Sequence[str]) -> None:
             client.post(f"{one.target.services}/reviews", json=said).raise_for_status()
 
 
-def _decided(one: Desk) -> str:
-    is_decided = within(SEEN_SECONDS, lambda: one.count("corrections_v1") > 0)
-    return "one key's word is what both models are measured by" if is_decided else ""
+def _decided_before(second: Desk) -> str:
+    """Whether the pair was decided before another key agrees; and that it is then."""
+    if within(SEEN_SECONDS, lambda: second.count("corrections_v1") > 0):
+        return "one key's word is what both models are measured by"
+    second.reviews("pair", "", WRONG)
+    is_decided = within(SEEN_SECONDS, lambda: second.count("corrections_v1") > 0)
+    return "" if is_decided else "two keys that agree decide nothing either, so nothing is proved"
 
 
 @contextmanager
-def pair(name: str) -> Iterator[Desk]:
-    """A pair that waits for its reviews, as whoever has a reviewer's key sees it."""
+def pair(name: str) -> Iterator[tuple[Desk, Desk]]:
+    """A pair that waits for its reviews, as two who have reviewers' keys see it."""
     here = keyed()
     with desk(here.target, name, here.host) as owners:
         owners.log("pair", confidence=0.9)
@@ -113,4 +117,5 @@ def pair(name: str) -> Iterator[Desk]:
         )
         owners.publish(recorded)
         owners.awaited("review_items_v1", ["pair"])
-        yield replace(owners, headers=here.key_of("anna", "reviewer"))
+        anna, ben = (here.key_of(reviewer, "reviewer") for reviewer in ("anna", "ben"))
+        yield replace(owners, headers=anna), replace(owners, headers=ben)
