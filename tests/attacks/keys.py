@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
@@ -32,6 +33,7 @@ from tests.shared.consuming import produce
 FOREIGN = "https://attacker.example"
 UNKNOWN = (401,)
 NOT_FOR_THIS_KEY = (403,)
+OUT = (401, 403, 415, 421, 429)
 OPEN = re.compile(r"/health/|/sign-in|/sign-out")
 METHODS = ("get", "post", "put", "patch", "delete")
 SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
@@ -39,24 +41,20 @@ TRIES, AT_ONCE = 300, 4
 MOST_SECONDS_A_TRY = 0.005
 """Of the process, for a key that is not known: less than any answer costs that it keeps from being made."""
 MOST_LOGGED_BYTES = 20_000
-OPERATES = (
-    ("POST", f"/workloads/{OURS}/rollback"),
-    ("POST", f"/workloads/{OURS}/cycles"),
-    ("POST", f"/workloads/{OURS}/retire"),
-    ("POST", f"/workloads/{OURS}/trainings"),
-    ("POST", "/runs/x/cancel"),
-    ("POST", "/keys"),
-    ("POST", "/keys/x/revoke"),
-    ("GET", "/keys"),
-    ("POST", "/dead-letters/replay"),
-    ("POST", "/dead-letters/drop"),
-)
+NOWHERE = "nowhere"
+"""Stands for whatever an address names: so that nothing happens, whoever may ask for it."""
+OF_REVIEWERS = frozenset({"POST /reviews", "POST /reviews/claims"})
+"""What changes something and is theirs."""
+OF_AUDITORS = re.compile(r"GET /(audit|keys)\b")
+"""What they may look at, and reviewers may not."""
+MANY = 20
+"""Routes: fewer, and a document does not list them."""
 
 
 @on_team
 def a_stranger_asks_every_route(team: Team) -> str:
     """Somebody on the network who has no key asks for each thing there is."""
-    return _unless_all(_every_route(team, ""), UNKNOWN)
+    return _unless_all(_asked_each(team, "", _routes(team)), UNKNOWN)
 
 
 @on_team
@@ -241,64 +239,48 @@ def an_apps_key_speaks_for_another_workload(team: Team) -> str:
     said = {what: team.asked("POST", url, app, json=body).status_code for what, (url, body) in asks.items()}
     said["model"] = team.asked("GET", f"{team.gateway}/v1/models/{THEIRS}", app).status_code
     listed = team.asked("GET", f"{team.gateway}/v1/models", app).text
-    return _unless_all(said, (403, 404, 207)) or (f"it is listed: {listed}" if THEIRS in listed else "")
+    said["one of many"] = 403 if said["one of many"] == 207 else 0
+    return _unless_all(said, NOT_FOR_THIS_KEY) or (f"it is listed: {listed}" if THEIRS in listed else "")
 
 
 @on_team
 def an_apps_key_reads_what_users_wrote(team: Team) -> str:
     """The key in an app's environment is the one that leaks: it opens no texts, lists or metrics."""
-    paths = (
-        "/workloads",
-        f"/workloads/{OURS}",
-        f"/workloads/{OURS}/status",
-        "/metrics",
-        "/dead-letters",
-        "/consumers",
-        "/adapters",
-        "/runs",
-        "/keys",
-        "/reviews/agreement",
-    )
     app = team.keys["app"]
-    said = {path: team.asked("GET", team.services + path, app).status_code for path in paths}
+    reads = {what: route for what, route in _routes(team).items() if route.method == "GET"}
+    reads = {what: route for what, route in reads.items() if route.url.startswith(team.services)}
+    said = _asked_each(team, app, reads)
+    said["the console"] = team.asked("GET", team.services, app, headers={"accept": "text/html"}).status_code
     claim = team.asked("POST", f"{team.services}/reviews/claims", app, json={"workload": OURS})
     said["a text to review"] = claim.status_code
-    said["the console"] = team.asked("GET", team.services, app, headers={"accept": "text/html"}).status_code
-    return _unless_all(said, NOT_FOR_THIS_KEY)
+    return _unless_all(said, NOT_FOR_THIS_KEY) or _refused_to_operators(team, reads)
 
 
 @on_team
 def a_reviewers_key_operates(team: Team) -> str:
     """Rolls a champion back, starts cycles and trainings, retires, and makes itself an operator's key."""
-    return _unless_all(_operated(team, team.keys["reviewer"]), NOT_FOR_THIS_KEY)
+    routes = _routes(team).items()
+    wanted = {what: route for what, route in routes if OF_AUDITORS.match(what)}
+    wanted |= {what: route for what, route in _changing(team).items() if what not in OF_REVIEWERS}
+    said = _asked_each(team, team.keys["reviewer"], wanted)
+    return _unless_all(said, NOT_FOR_THIS_KEY) or _refused_to_operators(team, wanted)
 
 
 @on_team
 def an_auditors_key_writes(team: Team) -> str:
     """Who may look only: all that operators do, reviews, predictions, feedback, answers."""
-    key = team.keys["auditor"]
-    review = {"prediction_id": "p", "workload": OURS, "reviewer": "anna", "right_answer": "refund"}
-    logged = {"workload": OURS, "input": "x", "answer": "refund", "confidence": 0.9, "adapter": "a"}
-    asks: Mapping[str, Any] = {
-        f"{team.services}/reviews": review,
-        f"{team.services}/reviews/claims": {"workload": OURS},
-        f"{team.services}/predictions": logged,
-        f"{team.services}/feedback": {"workload": OURS, "prediction_id": "p", "thumb": "up"},
-        f"{team.gateway}/v1/completions": {"model": OURS, "prompt": "x"},
-    }
-    said = {url: team.asked("POST", url, key, json=body).status_code for url, body in asks.items()}
-    return _unless_all(said | _operated(team, key), NOT_FOR_THIS_KEY)
+    wanted = _changing(team)
+    said = _asked_each(team, team.keys["auditor"], wanted)
+    return _unless_all(said, NOT_FOR_THIS_KEY) or _refused_to_operators(team, wanted)
 
 
 @on_team
 def an_insider_makes_a_stronger_key(team: Team) -> str:
-    """Each role but the operator's asks for an operator's key, and for the keys there are."""
-    said = {}
+    """Each role but the operator's asks for an operator's key."""
+    wanted, said = {"name": "me", "role": "operator"}, {}
     for role in ("app", "reviewer", "auditor"):
-        for method, path in (("POST", "/keys"), ("GET", "/keys")):
-            wanted = {"name": "me", "role": "operator"} if method == "POST" else None
-            answer = team.asked(method, team.services + path, team.keys[role], json=wanted)
-            said[f"{role}: {method} {path}"] = answer.status_code
+        answer = team.asked("POST", f"{team.services}/keys", team.keys[role], json=wanted)
+        said[role] = answer.status_code
     return _unless_all(said, NOT_FOR_THIS_KEY)
 
 
@@ -486,35 +468,43 @@ def _reads(team: Team) -> tuple[str, str]:
     return f"{team.gateway}/v1/models", f"{team.services}/workloads"
 
 
-def _every_route(team: Team, key: str) -> dict[str, int]:
-    said = {}
+@dataclass(frozen=True)
+class Route:
+    method: str
+    url: str
+
+
+def _routes(team: Team) -> dict[str, Route]:
+    """By method and path: all that the doors' own documents list, each at an address of nothing."""
+    found = {}
     for door, url in team.doors.items():
         document = team.asked("GET", f"{url}/openapi.json", team.keys["operator"]).json()
-        for path, methods in document["paths"].items():
-            if OPEN.match(path):
-                continue
-            filled = re.sub(r"\{[^}]*\}", OURS, path)
-            for method in (one for one in METHODS if one in methods):
-                said[f"{door}: {method} {path}"] = team.asked(method, url + filled, key).status_code
-    assert len(said) > 20, "the documents list every route"
-    return said
+        for path, operations in document["paths"].items():
+            for method in () if OPEN.match(path) else set(METHODS) & set(operations):
+                filled = url + re.sub(r"\{[^}]*\}", NOWHERE, path)
+                what = f"{method.upper()} {path}"
+                found[f"{what} at {door}" if what in found else what] = Route(method.upper(), filled)
+    if len(found) < MANY:
+        raise RuntimeError(f"the documents list {len(found)} routes")
+    return found
 
 
-def _operated(team: Team, key: str) -> dict[str, int]:
-    body = {
-        "requested_by": "me",
-        "reason": "x",
-        "name": "me",
-        "role": "operator",
-        "workload": OURS,
-        "ids": ["x"],
-    }
+def _changing(team: Team) -> dict[str, Route]:
+    return {what: route for what, route in _routes(team).items() if route.method != "GET"}
+
+
+def _asked_each(team: Team, key: str, routes: Mapping[str, Route]) -> dict[str, int]:
     return {
-        f"{method} {path}": team.asked(
-            method, team.services + path, key, json=body if method == "POST" else None
-        ).status_code
-        for method, path in OPERATES
+        what: team.asked(route.method, route.url, key, json=None if route.method == "GET" else {}).status_code
+        for what, route in routes.items()
     }
+
+
+def _refused_to_operators(team: Team, routes: Mapping[str, Route]) -> str:
+    """What is refused to everybody, or does not work, is not refused to whom it is to be."""
+    said = _asked_each(team, team.keys["operator"], routes)
+    broken = [f"{what} answers {status}" for what, status in said.items() if status in OUT or status >= 500]
+    return f"to an operator {', '.join(broken)}, so nothing is proved" if broken else ""
 
 
 def _signed_in(team: Team, key: str) -> Morsel[str]:
