@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-OPEN = {"/health/live", "/health/ready", "/sign-in", "/sign-in/console.css", "/sign-out", "OIDC", "BACK"}
+OPEN = {"/health/live", "/health/ready", "SIGN_IN", "STYLE", "/sign-out", "OIDC", "OIDC_BACK"}
 """What an orchestrator asks, and where people come in and go."""
 OF_NOBODY = {"/docs"}
 """What shows nothing of anybody's: whoever comes in may see it."""
