@@ -35,6 +35,8 @@ from shared.projections import Workloads
 from shared.service import Clock
 
 T = TypeVar("T")
+Reader = Annotated[Principal, Depends(May(Verb.READ))]
+Operator = Annotated[Principal, Depends(May(Verb.OPERATE))]
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,7 @@ def routes(parts: Parts) -> APIRouter:
         return replies.Added.model_validate(answer)
 
     @router.get("")
-    async def workloads(
-        principal: Annotated[Principal, Depends(May(Verb.READ))], retired: bool = False
-    ) -> list[replies.WorkloadState]:
+    async def workloads(principal: Reader, retired: bool = False) -> list[replies.WorkloadState]:
         """All workloads by name that one may see, retired ones only if they are asked for."""
         listed = sorted(parts.workloads.all(), key=lambda one: one.name)
         seen = [one for one in listed if principal.may(Verb.READ, one.name)]
@@ -84,9 +84,9 @@ def routes(parts: Parts) -> APIRouter:
         await of_tables(parts.rounds.look(*(one.name for one in shown)))
         return [await of_tables(parts.overview.state(one)) for one in shown]
 
-    @router.get("/{workload}", dependencies=[may(Verb.READ)])
-    async def definition(workload: str) -> replies.Definition:
-        added = known(parts.workloads, workload)
+    @router.get("/{workload}")
+    async def definition(workload: str, principal: Reader) -> replies.Definition:
+        added = known(parts.workloads, workload, principal)
         return replies.Definition(
             name=added.name,
             definition=added.definition,
@@ -97,18 +97,16 @@ def routes(parts: Parts) -> APIRouter:
             retired_at=added.retired_at,
         )
 
-    @router.get("/{workload}/status", dependencies=[may(Verb.READ)])
-    async def status(workload: str) -> replies.Status:
-        added = known(parts.workloads, workload)
+    @router.get("/{workload}/status")
+    async def status(workload: str, principal: Reader) -> replies.Status:
+        added = known(parts.workloads, workload, principal)
         await of_tables(parts.rounds.look(workload))
         return await of_tables(parts.overview.status(added))
 
     @router.post("/{workload}/cycles", status_code=201)
-    async def start_cycle(
-        workload: str, wish: replies.Wish, principal: Annotated[Principal, Depends(May(Verb.OPERATE))]
-    ) -> replies.Started:
+    async def start_cycle(workload: str, wish: replies.Wish, principal: Operator) -> replies.Started:
         """Starts a cycle now: its cutoff and its lists stand when this answers."""
-        added = decided_here(parts.workloads, parts.owns, workload)
+        added = decided_here(parts.workloads, parts.owns, workload, principal)
         started = await of_tables(parts.cycles.start(added, wish.by(principal), wish.reason))
         if isinstance(started, Refusal):
             under_way: dict[str, Any] = {"cycle_id": started.cycle_id} if started.cycle_id else {}
@@ -120,12 +118,16 @@ def routes(parts: Parts) -> APIRouter:
             corrections=started.corrections.rows,
         )
 
-    @router.get("/{workload}/rounds/{round_id}", dependencies=[may(Verb.READ)])
+    @router.get("/{workload}/rounds/{round_id}")
     async def follow(
-        workload: str, round_id: str, after: int = -1, wait: Annotated[float, Query(ge=0)] = 0
+        workload: str,
+        round_id: str,
+        principal: Reader,
+        after: int = -1,
+        wait: Annotated[float, Query(ge=0)] = 0,
     ) -> replies.RoundState:
         """How far a round is: at once if it changed since `after`, else when it does or `wait` is over."""
-        known(parts.workloads, workload)
+        known(parts.workloads, workload, principal)
         longest = min(wait, parts.settings.longest_wait_seconds)
         try:
             round_ = await of_tables(parts.rounds.follow(workload, round_id, after, longest))
@@ -136,11 +138,9 @@ def routes(parts: Parts) -> APIRouter:
         return parts.overview.round_state(round_)
 
     @router.post("/{workload}/rollback", status_code=202)
-    async def roll_back(
-        workload: str, wish: replies.Wish, principal: Annotated[Principal, Depends(May(Verb.OPERATE))]
-    ) -> replies.Requested:
+    async def roll_back(workload: str, wish: replies.Wish, principal: Operator) -> replies.Requested:
         """Asks for the champion before the present one."""
-        decided_here(parts.workloads, parts.owns, workload)
+        decided_here(parts.workloads, parts.owns, workload, principal)
         champion = await of_tables(parts.views.champion(workload))
         if champion is None or not champion.has_predecessor:
             raise Problem(
@@ -160,10 +160,10 @@ def routes(parts: Parts) -> APIRouter:
         await publish_in_time(parts.publish, parts.settings.publish_seconds, requested)
         return replies.Requested(request_id=request_id)
 
-    @router.post("/{workload}/retire", dependencies=[may(Verb.OPERATE)])
-    async def retire(workload: str, wish: replies.Wish) -> replies.Retired:
+    @router.post("/{workload}/retire")
+    async def retire(workload: str, wish: replies.Wish, principal: Operator) -> replies.Retired:
         """The workload rests: nothing is asked, drawn, listed or trained. Its data are kept."""
-        decided_here(parts.workloads, parts.owns, workload)
+        decided_here(parts.workloads, parts.owns, workload, principal)
         resting = await of_tables(parts.revising.retire(workload))
         assert resting.retired_at is not None
         return replies.Retired(name=workload, revision=resting.revision, retired_at=resting.retired_at)
@@ -178,18 +178,21 @@ async def _allowed(parts: Parts, request: Request) -> Submission:
     return submission
 
 
-def known(workloads: Workloads, name: str) -> WorkloadAdded:
-    """Raises Problem, 404."""
+def known(workloads: Workloads, name: str, principal: Principal) -> WorkloadAdded:
+    """Raises Problem, 404, which names those that the principal may know of."""
     added = workloads.get(name)
     if added is None:
-        known = ", ".join(sorted(one.name for one in workloads.all() if not one.is_retired)) or "none yet"
+        there = [one.name for one in workloads.all() if not one.is_retired and principal.is_for(one.name)]
+        known = ", ".join(sorted(there)) or "none yet"
         raise Problem(404, "Unknown workload", f"There is no workload “{name}”. Known: {known}.")
     return added
 
 
-def decided_here(workloads: Workloads, owns: Callable[[str], bool], name: str) -> WorkloadAdded:
+def decided_here(
+    workloads: Workloads, owns: Callable[[str], bool], name: str, principal: Principal
+) -> WorkloadAdded:
     """The workload, if this process decides about it. Raises Problem: 404, 503."""
-    added = known(workloads, name)
+    added = known(workloads, name, principal)
     decides(owns, name)
     return added
 

@@ -103,7 +103,7 @@ def key_routes(parts: KeyParts) -> APIRouter:
         """Makes a key. It works within seconds, everywhere."""
         decides(parts.owns, DECIDED_AS)
         for name in wanted.workloads or ():
-            known(parts.workloads, name)
+            known(parts.workloads, name, principal)
         lasts = None if wanted.expires_in_days is None else timedelta(days=wanted.expires_in_days)
         key, asked = new_key(), WantedKey(wanted.name, wanted.role, wanted.workloads, lasts)
         async with one_at_a_time:  # two keys made at once for one new name are one principal's

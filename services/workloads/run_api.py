@@ -56,7 +56,7 @@ def run_routes(parts: RunParts) -> APIRouter:
     @router.post("/workloads/{workload}/trainings", status_code=202)
     async def train(workload: str, wanted: WantedTraining, principal: Operator) -> TrainingAccepted:
         """Trains a candidate on a dataset version that is there; follow it as the round that is answered."""
-        added = decided_here(parts.workloads, parts.owns, workload)
+        added = decided_here(parts.workloads, parts.owns, workload, principal)
         requested = await _accepted(parts.trainings.request(added, wanted.wanted(principal)))
         return TrainingAccepted.of(requested)
 
@@ -64,7 +64,7 @@ def run_routes(parts: RunParts) -> APIRouter:
     async def runs(principal: Reader, workload: str = "") -> list[RunState]:
         """All runs that one may see, or a workload's, the newest first."""
         if workload:
-            known(parts.workloads, workload)
+            known(parts.workloads, workload, principal)
         found = await of_tables(parts.overview.listed(workload))
         return [one for one in found if principal.may(Verb.READ, one.workload)]
 
@@ -96,7 +96,7 @@ def run_routes(parts: RunParts) -> APIRouter:
     async def adapters(principal: Reader, workload: str = "") -> list[AdapterShown]:
         """Every adapter that one may see, or a workload's, the newest first."""
         if workload:
-            known(parts.workloads, workload)
+            known(parts.workloads, workload, principal)
         found = await of_tables(parts.overview.adapters(workload))
         return [one for one in found if principal.may(Verb.READ, one.workload)]
 
