@@ -45,7 +45,7 @@ def test_no_two_kinds_workloads_and_lines_share_an_id(make: object) -> None:
     assert len(ids) == 2 * 3 * 29
 
 
-@pytest.mark.parametrize("text", ["order-7", new_key(NOON).text])
+@pytest.mark.parametrize("text", ["order-7", new_key(NOON).text], ids=["of the app", "made here"])
 def test_two_principals_who_send_one_key_share_no_id(text: str) -> None:
     keys = [key_of(text, principal, NOON) for principal in ("p-shop", "p-mail", "local")]
     assert len({key.id_of("prediction", "tickets", 1) for key in keys if key}) == 3
