@@ -31,11 +31,12 @@ BEHIND_A_PROXY = (
     "its data folder: tuneloop keys create NAME --role operator"
 )
 NO_KEY = f"This is no key: they begin with tl_ and have 59 characters. {ASK_FOR_ONE}"
+STILL_READS = "This process still reads which keys hold. Send the same again in a moment."
 KNOWN_KEYS = "known_keys.json"
 """The file of that name in the process's state folder."""
 GOES_WITHOUT_KAFKA = timedelta(hours=1)
 """So long a revoked key may go on opening a door that Kafka cannot tell."""
-CONFIRM_SECONDS = 60.0
+CONFIRM_AFTER, LOOK_SECONDS = timedelta(minutes=1), 5.0
 
 log = logging.getLogger(__name__)
 _events = TypeAdapter(list[AccessChanged])
@@ -64,6 +65,8 @@ class Admission:
     confirmed_at: datetime | None = None
     """When Kafka last answered to whom these keys were known; None: they are not known at all."""
     _is_complete: bool = False
+    _keeps: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Changes come from Kafka and from who revokes a key here: the file has the last of them."""
 
     @classmethod
     def restored(
@@ -93,17 +96,23 @@ class Admission:
         await self._keep()
 
     async def confirm_for_ever(self, look: Callable[[], Awaitable[object]]) -> None:
-        """Looks at Kafka once a minute: that there is no key yet is known for no longer than who has one."""
+        """Looks at Kafka once a minute, and at once when the machine was asleep for longer.
+
+        Without keys, too: that there is none is kept for a start without Kafka as who has one is.
+        """
         while True:
-            await asyncio.sleep(CONFIRM_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)  # which stands still while the machine sleeps
+            if self.confirmed_at and self.clock() - self.confirmed_at < CONFIRM_AFTER:
+                continue
             with suppress(Exception):  # whatever it is, Kafka did not answer
                 await look()
                 self.confirmed_at = self.clock()
                 os.utime(self.file)
 
     async def _keep(self) -> None:
-        content = _events.dump_json(self.keys.all())
-        await asyncio.to_thread(write_atomically, self.file, content)
+        async with self._keeps:
+            content = _events.dump_json(self.keys.all())
+            await asyncio.to_thread(write_atomically, self.file, content)
 
     @property
     def wants_keys(self) -> bool:
@@ -117,7 +126,7 @@ class Admission:
         is_bearer = authorization[: len(BEARER)].lower() == BEARER
         key = authorization[len(BEARER) :].strip() if is_bearer else ""
         if from_this_machine and self._is_host_key(key):
-            return HOST_PRINCIPAL
+            return HOST_PRINCIPAL if self.wants_keys else LOCAL_PRINCIPAL
         now = self.clock()
         self._is_known_at(now)
         if not self.wants_keys:
@@ -134,9 +143,14 @@ class Admission:
         return self.session(key or session).principal
 
     def _is_known_at(self, now: datetime) -> None:
-        """Raises NotKnownNow where it is not known which keys hold, or whether there is one."""
+        """Raises NotKnownNow where it is not known which keys hold, or whether there is one.
+
+        A process that heard itself from Kafka that there is none goes on without it.
+        """
         if self.confirmed_at is None:
-            raise NotKnownNow("This process still reads which keys hold. Send the same again in a moment.")
+            raise NotKnownNow(STILL_READS)
+        if self._is_complete and not self.keys:
+            return
         if now - self.confirmed_at > GOES_WITHOUT_KAFKA:
             raise NotKnownNow(
                 f"Kafka has not answered since {self.confirmed_at:%H:%M} UTC, so nobody knows which keys "

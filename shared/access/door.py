@@ -24,7 +24,7 @@ SIGN_IN, STYLE, OIDC, OIDC_BACK = "/sign-in", "/sign-in/console.css", "/sign-in/
 COMING_IN = frozenset({SIGN_IN, STYLE, OIDC, OIDC_BACK})
 """Where people come in, and no other path: beside it the pages answer whatever is asked, at a cost."""
 BY_A_PROXY = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
 COOKIE = "tuneloop-session"
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # RFC 6455, 7.4.1, and IANA's registry

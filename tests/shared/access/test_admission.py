@@ -127,7 +127,7 @@ async def test_that_there_is_no_key_is_known_without_kafka_for_an_hour_and_no_lo
 async def test_kafka_is_looked_at_where_there_is_no_key_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.access.admission.CONFIRM_SECONDS", 0.0)
+    monkeypatch.setattr("shared.access.admission.LOOK_SECONDS", 0.0)
     clock = Clock()
     here, looked = admission(tmp_path, clock=clock), asyncio.Event()
     await here.completed()
@@ -162,3 +162,46 @@ async def test_what_a_session_s_person_is_called_is_known_and_of_a_key_nothing_i
     assert here.name_in(signed(anna, "secret", NOW)) == "Anna Berg"
     for shown in ("", new_key().text, signed(anna, "another", NOW), signed(anna, "secret", NOW - 2 * LASTS)):
         assert here.name_in(shown) == ""
+
+
+async def test_a_process_that_heard_itself_that_there_is_no_key_goes_on_without_kafka(tmp_path: Path) -> None:
+    clock = Clock()
+    here = admission(tmp_path, clock=clock)
+    await here.completed()
+    clock.time += timedelta(days=1)
+    assert here.principal("") == LOCAL_PRINCIPAL
+
+
+async def test_kafka_is_not_looked_at_more_than_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.access.admission.LOOK_SECONDS", 0.0)
+    clock, looks = Clock(), 0
+    here = admission(tmp_path, clock=clock)
+    await here.completed()
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+
+    confirming = asyncio.create_task(here.confirm_for_ever(look))
+    for minutes in (0, 1, 0, 480):  # the last: the machine was asleep
+        clock.time += timedelta(minutes=minutes)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    confirming.cancel()
+    assert looks == 2
+
+
+async def test_the_host_s_key_is_nothing_special_where_nobody_needs_one(tmp_path: Path) -> None:
+    here = admission(tmp_path)
+    here.host_key_digest = digest_of("the host's")
+    await here.completed()
+    assert here.principal("Bearer the host's", from_this_machine=True) == LOCAL_PRINCIPAL
+
+
+async def test_the_file_has_the_last_of_changes_that_come_at_once(tmp_path: Path) -> None:
+    here, keys = admission(tmp_path), [new_key() for _ in range(20)]
+    await here.completed()
+    await asyncio.gather(*(here.on_access_changed(made(key)) for key in keys))
+    assert all(key.key_id in (tmp_path / "keys.json").read_text() for key in keys)
