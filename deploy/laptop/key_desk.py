@@ -13,6 +13,7 @@ from deploy.laptop.data_folder import ensure_data_folder, saying_the_way_out
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import LOCK, FolderInUse, is_locked, lock_folder
 from deploy.laptop.laptop import LaptopSettings, start_laptop
+from deploy.laptop.running import state_of
 from deploy.laptop.supervisor import OnStep
 from shared.access.admission import KNOWN_KEYS
 
@@ -34,16 +35,22 @@ async def key_desk(data: Path, on_step: OnStep, *, anew: bool) -> AsyncIterator[
         ensure_data_folder(data)
     with await _turn(data):
         if not is_locked(data):
-            for kept in (data / "state").glob(f"*/{KNOWN_KEYS}"):
-                kept.unlink()  # from before the key: whoever starts without Kafka would go by it
             settings = LaptopSettings(
                 data=data, kafka_port=0, clickhouse_port=0, models_port=0, gateway_port=0, services_port=0,
                 keys_alone=True,
             )  # fmt: skip
             async with start_laptop(settings, on_step):
+                _forget_what_others_knew(data)
                 yield
             return
     yield
+
+
+def _forget_what_others_knew(data: Path) -> None:
+    """Whoever starts without Kafka would go by it: it is from before the key. What runs here is told."""
+    for kept in (data / "state").glob(f"*/{KNOWN_KEYS}"):
+        if kept.parent != state_of(data, "services"):
+            kept.unlink()
 
 
 async def _turn(data: Path) -> TextIO:

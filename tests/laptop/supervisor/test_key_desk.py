@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,11 @@ from deploy.laptop import key_desk as module
 from deploy.laptop.errors import LaptopError
 from deploy.laptop.folder_lock import lock_folder
 from deploy.laptop.key_desk import DESK, key_desk
+from deploy.laptop.laptop import LaptopSettings
 from deploy.laptop.opening import has_usable_key
+from deploy.laptop.running import state_of
+from deploy.laptop.supervisor import OnStep
+from shared.access.admission import KNOWN_KEYS
 from shared.events.envelope import now
 from tests.servers.model import ROOT
 
@@ -60,6 +66,30 @@ def test_commands_over_a_stopped_folder_wait_for_each_other_and_a_key_ends_befor
     for key_id in made.values():
         assert "is revoked" in ended(begun(data, "revoke", key_id, "--yes"))
     assert not has_usable_key(data, now()), "opening it would let in who has the leaked key"
+
+
+@pytest.mark.parametrize("starts", [True, False])
+async def test_only_what_other_processes_knew_is_forgotten_and_not_before_all_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool
+) -> None:
+    kept = {name: state_of(tmp_path, name) / KNOWN_KEYS for name in ("services", "gateway")}
+    for file in kept.values():
+        file.parent.mkdir(parents=True)
+        file.write_text("[]")
+
+    @asynccontextmanager
+    async def start(settings: LaptopSettings, on_step: OnStep) -> AsyncIterator[None]:
+        if not starts:
+            raise LaptopError("The disk is full.")
+        yield
+
+    monkeypatch.setattr(module, "start_laptop", start)
+    try:
+        async with key_desk(tmp_path, ignore, anew=True):
+            pass
+    except LaptopError:
+        assert not starts
+    assert {name: file.exists() for name, file in kept.items()} == {"services": True, "gateway": not starts}
 
 
 async def test_whoever_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
