@@ -60,6 +60,10 @@ class HttpSettings(BaseSettings):
         return bool(self.hosts or self.proxies)
 
     @property
+    def has_tls(self) -> bool:
+        return bool(self.tls_certificate or self.tls_key)
+
+    @property
     def host_names(self) -> frozenset[str]:
         return frozenset(self.hosts.lower().split(",")) - {""}
 

@@ -51,25 +51,32 @@ def trusted_with(ca: str) -> ssl.SSLContext:
     return context
 
 
-def refuse_readable_key(url: str, *, plain: bool) -> None:
-    """Raises CannotUseTls where a key would go to another machine readably. `plain`: as HTTP_PLAIN says."""
+def refuse_readable_key(url: str, *, plain: bool, has_tls: bool = False) -> None:
+    """Raises CannotUseTls where a key would go to another machine readably. `plain`: as HTTP_PLAIN says.
+
+    `has_tls`: whether who asks has a certificate of its own, which HTTP_PLAIN would contradict.
+    """
     if plain or urlsplit(url).scheme == "https" or is_this_machine(url):
         return
+    way_out = (
+        "and in SERVICES_CA a file with who vouches for its certificate"
+        if has_tls
+        else "or set HTTP_PLAIN=true where only a network of your own lies between"
+    )
     raise CannotUseTls(
         f"{url} is on another machine and is asked by plain HTTP: whoever reads along would have the key. "
-        "Name it by https://, or set HTTP_PLAIN=true where only a network of your own lies between."
+        f"Name it by https://, {way_out}."
     )
 
 
 def _complaints(settings: HttpSettings) -> Iterator[str]:
-    has_tls = bool(settings.tls_certificate or settings.tls_key)
-    if not has_tls and not settings.plain:
+    if not settings.has_tls and not settings.plain:
         yield (
             "Other machines would reach this one by plain HTTP, and whoever reads along would have every key "
             "that is sent. Set HTTP_TLS_CERTIFICATE and HTTP_TLS_KEY, or HTTP_PLAIN=true (tuneloop up "
             "--plain-http) behind a proxy that speaks TLS"
         )
-    if has_tls and settings.plain:
+    if settings.has_tls and settings.plain:
         yield "HTTP_PLAIN=true and HTTP_TLS_CERTIFICATE or HTTP_TLS_KEY say two things: unset one of them"
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         yield "HTTP_TLS_CERTIFICATE and HTTP_TLS_KEY belong together, and one of them is not set"

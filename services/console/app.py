@@ -34,9 +34,11 @@ def build(context: ServiceContext) -> Service:
         raise CannotUseOidc(f"{complaint}.")
     feed, known, champions = Feed(), Workloads(), Champions()
     handlers = Handlers(feed, known, champions)
-    tls, plain = trusted_with(settings.services_ca), HttpSettings().plain
+    http = HttpSettings()
+    tls, plain = trusted_with(settings.services_ca), http.plain
     for url in (settings.human_review_url, settings.workloads_url):
-        refuse_readable_key(url, plain=plain)  # whoever reads the page is asked for by their session
+        # Whoever reads the page is asked for by their session.
+        refuse_readable_key(url, plain=plain, has_tls=http.has_tls)
     human_review = ServiceClient(settings.human_review_url, tls=tls, plain=plain)
     workloads = ServiceClient(settings.workloads_url, tls=tls, plain=plain)
     parts = Parts(

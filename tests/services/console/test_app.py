@@ -65,6 +65,16 @@ def test_sessions_of_people_go_to_another_machine_by_tls_alone_unless_that_was_a
     assert build(context(tmp_path)).name == "console"
 
 
+def test_where_a_certificate_is_set_no_setting_that_contradicts_it_is_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKLOADS_URL", "http://192.0.2.2:8080")
+    monkeypatch.setenv("HTTP_TLS_CERTIFICATE", "/here.pem")
+    with pytest.raises(CannotUseTls, match=r"by https://.*SERVICES_CA") as refused:
+        build(context(tmp_path))
+    assert "HTTP_PLAIN" not in str(refused.value)
+
+
 def test_whom_it_asks_is_set_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUMAN_REVIEW_URL", "http://human_review:8080")
     monkeypatch.setenv("WORKLOADS_URL", "http://workloads:8080")
