@@ -87,17 +87,19 @@ class Intake:
         body = await body_of(request, self._settings.body_most_bytes, self._settings.body_seconds)
         key = self._key(kind, request, principal.id, body)
         found = self._judged(kind, key, body, is_lines=is_lines)
-        self._metrics.count(kind.name, found)
         if found.errors and (must_all or not found.ids):
+            self._metrics.count(kind.name, found)
             names = (one.name for one in self._workloads.all())
             raise answers.refusal(found, sorted(filter(principal.is_for, names)))
         began = time.monotonic()
         try:
             with self._limits.within_workloads(found.sizes):
+                self._metrics.count(kind.name, found)
                 self._remember(kind, key, body, found)
                 await self._accept(key, found)
-        except Problem:  # whoever sends the same again, as they are told to, means the same
-            self._refused.keep(kind.name, body, key, time.monotonic())
+        except Problem as refusal:
+            if refusal.status != 429 or key.is_again:  # of what may have arrived, the same is meant again
+                self._refused.keep(kind.name, body, key, time.monotonic())
             raise
         if time.monotonic() - began > HUNG_UP_SECONDS and await request.is_disconnected():
             self._refused.keep(kind.name, body, key, time.monotonic())

@@ -30,6 +30,8 @@ class RequestKey:
     """Of a key of ours: when its request first came. What says no time of its own happened then."""
     is_new: bool = False
     """Whether it was made for this very request, so that none of its ids can have come before."""
+    is_again: bool = False
+    """Whether it is of the same body that came before, which was refused although it may have arrived."""
 
     def id_of(self, kind: str, workload: str, line: int) -> str:
         if self.made_at is None:
@@ -72,7 +74,7 @@ class Refused:
         """`second`: of any clock that only goes forward."""
         while len(self._held) >= self._most:
             del self._held[next(iter(self._held))]
-        self._held[_digest(kind, body, key.principal)] = (replace(key, is_new=False), second)
+        self._held[_digest(kind, body, key.principal)] = (replace(key, is_new=False, is_again=True), second)
 
     def take(self, kind: str, body: bytes, principal: str, second: float) -> RequestKey | None:
         if not self._held:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,6 +151,8 @@ async def running(
     subject_key: str = SUBJECT_KEY,
     keys: Sequence[AccessChanged] = (),
     limits: RequestLimits | None = None,
+    registry: CollectorRegistry | None = None,
+    clock: Callable[[], datetime] = lambda: NOON + timedelta(hours=1),
 ) -> Logging:
     published: list[Event] = []
 
@@ -163,8 +165,8 @@ async def running(
         clickhouse=clickhouse,
         files=Files(f"file://{folder}", folder),
         models=ModelServer("http://127.0.0.1:9"),
-        clock=lambda: NOON + timedelta(hours=1),
-        registry=CollectorRegistry(),
+        clock=clock,
+        registry=registry or CollectorRegistry(),
         state_folder=folder,
         producer=Listed(published),
         limits=limits or RequestLimits(LimitSettings(), CollectorRegistry()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from services.prediction_logging.acceptance import Acceptance, NotAccepted
 from shared.access.limit_settings import LimitSettings
 from shared.access.limiter import RequestLimits
 from shared.clickhouse import clickhouse_at
-from tests.services.prediction_logging.conftest import Logging, running, workload_added
+from shared.events import PredictionLogged
+from shared.events.envelope import Record
+from tests.services.prediction_logging.conftest import NOON, Logging, running, workload_added
 
 GIVEN = {"input": "Where is my money?", "answer": "refund", "confidence": 0.9, "adapter": "in-house"}
 
@@ -29,9 +34,20 @@ class Share:
         )
 
     async def intake(self, folder: Path) -> Logging:
-        intake = await running(clickhouse_at("http://127.0.0.1:9/none"), folder, limits=self.limits)
+        intake = await running(
+            clickhouse_at("http://127.0.0.1:9/none"),
+            folder,
+            limits=self.limits,
+            registry=self.registry,
+            clock=lambda: NOON + timedelta(seconds=self.seconds),
+        )
         await intake.apply(workload_added("mail"))
         return intake
+
+    def good_lines(self) -> float | None:
+        return self.registry.get_sample_value(
+            "tuneloop_intake_lines_total", {"kind": "prediction", "outcome": "good"}
+        )
 
 
 async def log(intake: Logging, *workloads: str, **more: Any) -> httpx.Response:
@@ -75,14 +91,35 @@ async def test_of_a_body_about_several_nothing_is_taken_when_one_is_past_its_sha
     assert (await log(intake, "mail")).status_code == 202, "of mail nothing was counted"
 
 
-async def test_what_is_sent_again_as_told_is_taken_once(tmp_path: Path) -> None:
+async def test_what_is_refused_and_sent_again_is_of_the_moment_when_it_is_taken(tmp_path: Path) -> None:
     share = Share(workload_requests_per_second=0.25, workload_requests_burst=1)
     intake = await share.intake(tmp_path)
     assert (await log(intake, "tickets", user="anna")).status_code == 202
-    refused = await log(intake, "tickets")
-    share.seconds += int(refused.headers["retry-after"])
+    assert (await log(intake, "tickets")).status_code == 429
+    assert share.good_lines() == 1
+    share.seconds += 4
     assert (await log(intake, "tickets")).status_code == 202
-    assert len(intake.published) == 2
+    assert share.good_lines() == 2
+    first, second = (event.predicted_at for event in intake.published if isinstance(event, PredictionLogged))
+    assert second - first == timedelta(seconds=4)
+
+
+async def test_what_may_have_been_taken_stays_the_same_past_the_limit_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = Share(workload_requests_per_second=0.25, workload_requests_burst=1)
+    intake = await share.intake(tmp_path)
+
+    async def not_for_sure(acceptance: Acceptance, records: Sequence[Record]) -> None:
+        raise NotAccepted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Acceptance, "accept", not_for_sure)
+        unsure = await log(intake, "tickets")
+    assert unsure.status_code == 503
+    assert (await log(intake, "tickets")).status_code == 429
+    share.seconds += 4
+    assert (await log(intake, "tickets")).json()["ids"] == unsure.json()["ids"]
 
 
 async def test_feedback_is_counted_too_and_what_is_wrong_is_not(tmp_path: Path) -> None:
