@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,8 @@ from shared.workload import Workload
 
 WAITS = timedelta(days=1)
 """So long a review waits for its prediction to be logged: as long as an outbox may well be cut off."""
+COUNTED_SECONDS = 60.0
+"""So seldom all reviews are counted, while some wait."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,12 @@ class Handlers:
     async def join_while_some_wait(self, seconds: float) -> None:
         """Tries them every `seconds`, as long as there are any, for the first time at once."""
         self.some_wait.set()
+        counted_at = -math.inf
         while await self.some_wait.wait():
             await self.join_waiting()
+            if not self.some_wait.is_set() or time.monotonic() - counted_at >= COUNTED_SECONDS:
+                await self.show_unmatched()
+                counted_at = time.monotonic()
             await asyncio.sleep(seconds)
 
     async def join_waiting(self) -> None:
@@ -80,14 +88,15 @@ class Handlers:
         The others are kept, and count where the prediction is queued or reviewed again.
         """
         self.some_wait.clear()
-        since = self.clock() - WAITS
-        waiting = await self.store.waiting(since)
+        waiting = await self.store.waiting(self.clock() - WAITS)
         if waiting:  # what is decided now makes room for more
             self.some_wait.set()
-        self.metrics.show_unmatched(await self.store.unmatched(since))
         for workload, prediction_ids in waiting.items():
             if self.workloads.get(workload) is not None:  # version 0.1 kept reviews of any workload
                 await self._decide_in_parts(workload, prediction_ids)
+
+    async def show_unmatched(self) -> None:
+        self.metrics.show_unmatched(await self.store.unmatched(self.clock() - WAITS))
 
     async def _queue(self, items: Sequence[QueuedItem]) -> None:
         await self.store.queue(items)

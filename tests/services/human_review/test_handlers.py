@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
-from services.human_review.store import MOST_WAITING_OF_ONE
+from services.human_review.store import MOST_WAITING_OF_ONE, ReviewStore
 from shared.events import FlagReason, PredictionFlagged, ReviewGiven, ShadowPairRecorded
 from tests.services.human_review.conftest import LOTS, NOON, Reviewing, batch, workload_added
 
@@ -220,17 +222,50 @@ async def test_a_review_waits_for_a_day_and_is_then_counted(reviewing: Reviewing
     reviewing.pass_time(24 * 3600 - 1)
     await reviewing.handlers.join_waiting()
     assert reviewing.handlers.some_wait.is_set()
+    await reviewing.handlers.show_unmatched()
     assert "tuneloop_reviews_unmatched{" not in generate_latest(reviewing.registry).decode()
     reviewing.pass_time(2)
     await reviewing.handlers.join_waiting()
     assert not reviewing.handlers.some_wait.is_set()
+    await reviewing.handlers.show_unmatched()
     told = generate_latest(reviewing.registry).decode()
     assert 'tuneloop_reviews_unmatched{workload="licences"} 1.0' in told
     await reviewing.log("never")
     await reviewing.handlers.on_prediction_flagged(batch(flagged("never")))
     assert [published.prediction_id for published in reviewing.corrections] == ["never"]
-    await reviewing.handlers.join_waiting()
+    await reviewing.handlers.show_unmatched()
     assert "tuneloop_reviews_unmatched{" not in generate_latest(reviewing.registry).decode()
+
+
+async def test_while_some_wait_all_reviews_are_counted_once_a_minute_and_when_none_waits_any_more(
+    reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, store = Counter[str](), reviewing.handlers.store
+
+    def noting(
+        look: Callable[[datetime], Awaitable[Any]],
+    ) -> Callable[[ReviewStore, datetime], Awaitable[Any]]:
+        async def noted(_: ReviewStore, since: datetime) -> Any:
+            found = await look(since)
+            looks[look.__name__] += 1
+            return found
+
+        return noted
+
+    for look in (store.waiting, store.unmatched):
+        monkeypatch.setattr(ReviewStore, look.__name__, noting(look))
+    await reviewing.handlers.on_review_given(batch(given("never", "mit")))
+    joining = asyncio.create_task(reviewing.handlers.join_while_some_wait(0.01))
+    async with asyncio.timeout(20):
+        while looks["waiting"] < 3:
+            await asyncio.sleep(0.05)
+        assert looks["unmatched"] == 1
+        reviewing.pass_time(25 * 3600)
+        while looks["unmatched"] < 2:
+            await asyncio.sleep(0.05)
+    joining.cancel()
+    told = generate_latest(reviewing.registry).decode()
+    assert 'tuneloop_reviews_unmatched{workload="licences"} 1.0' in told
 
 
 async def test_a_joined_correction_that_could_not_be_said_is_said_later(reviewing: Reviewing) -> None:
