@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from deploy.expected_error import ExpectedError
 from shared.access.api_key import BEGINS_A_KEY_ID, key_id_of
+from shared.access.holding import holds, operates
 from shared.access.roles import Role
 
 
@@ -27,17 +28,11 @@ class Key(BaseModel):
             return f"revoked {self.revoked_at:%Y-%m-%d}"
         if self.expires_at is None:
             return "for ever"
-        return f"{'until' if self.opens(now) else 'expired'} {self.expires_at:%Y-%m-%d}"
+        return f"{'until' if holds(self, now) else 'expired'} {self.expires_at:%Y-%m-%d}"
 
     def row(self, now: datetime) -> list[str]:
         workloads = "all" if self.workloads is None else ", ".join(self.workloads)
         return [self.key_id, self.name, self.role.value, workloads, self.until(now), self.principal]
-
-    def opens(self, now: datetime) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
-
-    def makes_keys(self, now: datetime) -> bool:
-        return self.role is Role.OPERATOR and self.workloads is None and self.opens(now)
 
 
 class Made(Key):
@@ -57,5 +52,5 @@ def id_meant(said: str) -> str:
 
 def is_last_that_makes_keys(beginning: str, keys: Iterable[Key], now: datetime) -> bool:
     """Whether nobody's key could make another once those are revoked whose id begins so."""
-    making = [key for key in keys if key.makes_keys(now)]
+    making = [key for key in keys if operates(key, now)]
     return bool(making) and all(key.key_id.startswith(beginning) for key in making)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.access.api_key import is_that_key, key_id_of
+from shared.access.holding import operates
 from shared.access.principal import Principal
-from shared.access.roles import Role
 from shared.events import AccessChanged
 
 ASK_FOR_ONE = "Ask whoever runs tuneloop for one: they say tuneloop keys create"
@@ -39,10 +39,7 @@ class KnownKeys:
 
     def any_operates(self, at: datetime) -> bool:
         """Whether somebody could come in at that moment who may do all there is to do."""
-        return any(
-            one.role is Role.OPERATOR and one.workloads is None and _holds(one, at)
-            for one in self._held.values()
-        )
+        return any(operates(one, at) for one in self._held.values())
 
     def sender_of(self, key: str, at: datetime) -> Principal:
         """Who sends this key at that moment. Raises NotAdmitted."""
@@ -65,7 +62,3 @@ class KnownKeys:
             raise NotAdmitted(f"The key {held.key_id} expired on {held.expires_at:%Y-%m-%d}. {ASK_FOR_ONE}")
         workloads = None if held.workloads is None else frozenset(held.workloads)
         return Principal(held.principal, held.role, workloads, held.key_id)
-
-
-def _holds(key: AccessChanged, at: datetime) -> bool:
-    return key.revoked_at is None and (key.expires_at is None or key.expires_at > at)
