@@ -71,7 +71,7 @@ def answer_routes(
             principal = admitted(request, Verb.PREDICT, asked.workload)
             if alias.workloads.get(asked.workload) is not None:
                 workload = asked.workload
-            with limits.within_workload(workload, len(body)):
+            with limits.within_workloads({workload: len(body)}):
                 answer = await answer_once(asked, sent, principal)
             status = 200
         except Problem as problem:

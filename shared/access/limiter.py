@@ -43,12 +43,11 @@ class RequestLimits:
             registry=registry,
         )
 
-    def within_workload(self, workload: str, size: int) -> Within:
-        """To be entered by a request of so many bytes. All workloads that are not there have one name."""
-        return Within(self, {workload: size})
-
     def within_workloads(self, sizes: Mapping[str, int]) -> Within:
-        """To be entered by a request about several: of each, so many bytes. All come in, or none."""
+        """To be entered by a request about these: of each, so many bytes. All come in, or none.
+
+        All workloads that are not there have one name.
+        """
         return Within(self, sizes)
 
     def too_many(self, of: str, name: str, exceeded: Exceeded) -> Problem:
