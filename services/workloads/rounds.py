@@ -40,17 +40,23 @@ class Rounds:
     _waits: dict[str, Waits | None] = field(default_factory=dict)
     """Run → what its candidate waits for, when it was last looked."""
     _is_stale: bool = True
+    _reads: int = 0
+    """How often the table was begun to be read."""
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from what is read of a round to what is kept of it: each topic has a consumer of its own, and
     requests come beside them."""
 
     async def load(self) -> None:
+        """Of many who ask at once, one reads for all that came before it began."""
+        before = self._reads
         async with self._one_at_a_time:
-            await self._load()
+            if self._is_stale or self._reads == before:
+                await self._load()
 
     async def _load(self) -> None:
         self._is_stale = False
+        self._reads += 1
         try:
             self._held = {round_.key: round_ for round_ in await self.store.rounds()}
         except BaseException:

@@ -77,7 +77,7 @@ class SlowStore(WorkloadStore):
     def __init__(self, clickhouse: ClickHouse) -> None:
         super().__init__(clickhouse)
         self.writing, self.reading = Gate(), Gate()
-        self.is_away = False
+        self.is_away, self.reads = False, 0
 
     async def keep_round(self, round_: Round) -> None:
         if not self.writing.somebody.is_set():
@@ -87,6 +87,7 @@ class SlowStore(WorkloadStore):
     async def rounds(self) -> list[Round]:
         if self.is_away:
             raise ClickHouseError("away")
+        self.reads += 1
         found = await super().rounds()
         await self.reading.pass_it()
         return found
@@ -193,6 +194,20 @@ async def test_whoever_comes_while_the_table_is_read_waits_for_what_it_says(
         second = await soon(rounds.refresh())
         assert not second.done()
     await second
+    assert rounds.under_way("tickets") is not None
+
+
+async def test_however_many_follow_what_another_process_does_the_table_is_read_once_for_them(
+    rounds: Rounds, store: SlowStore
+) -> None:
+    rounds.owns = lambda workload: False
+    before = store.reads
+    async with store.reading.held_up(rounds.look("tickets")):
+        await store.keep_round(replace(CYCLE, version=1))  # by that process
+        following = [asyncio.create_task(rounds.look("tickets")) for _ in range(9)]
+        await soon(rounds.look("tickets"))
+    await asyncio.gather(*following)
+    assert store.reads - before == 2, "once for who came first, and once for all that came meanwhile"
     assert rounds.under_way("tickets") is not None
 
 
