@@ -67,6 +67,8 @@ class Admission:
     _is_complete: bool = False
     _keeps: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Changes come from Kafka and from who revokes a key here: the file has the last of them."""
+    _is_kept: bool = True
+    """Whether the file has what is known here."""
 
     @classmethod
     def restored(
@@ -87,7 +89,9 @@ class Admission:
         return admission
 
     async def on_access_changed(self, event: AccessChanged) -> None:
-        if self.keys.apply(event) and self._is_complete:
+        if self.keys.apply(event):
+            self._is_kept = False
+        if self._is_complete and not self._is_kept:
             await self._keep()
 
     async def completed(self) -> None:
@@ -111,8 +115,9 @@ class Admission:
 
     async def _keep(self) -> None:
         async with self._keeps:
-            content = _events.dump_json(self.keys.all())
+            content, self._is_kept = _events.dump_json(self.keys.all()), False
             await asyncio.to_thread(write_atomically, self.file, content)
+            self._is_kept = True
 
     @property
     def wants_keys(self) -> bool:

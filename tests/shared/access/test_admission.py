@@ -48,6 +48,20 @@ async def test_with_the_first_key_nobody_comes_in_without_one_and_never_again_do
             here.principal(sent)
 
 
+async def test_what_the_full_disk_did_not_take_is_kept_when_it_is_told_again(tmp_path: Path) -> None:
+    """A start without Kafka would let a revoked key in."""
+    here, key = admission(tmp_path), new_key()
+    await here.completed()
+    await here.on_access_changed(made(key))
+    file, here.file = here.file, tmp_path / "away" / "keys.json"
+    with pytest.raises(OSError, match="away"):
+        await here.on_access_changed(made(key, revision=2, revoked_at=NOW))
+    here.file = file
+    await here.on_access_changed(made(key, revision=2, revoked_at=NOW))
+    with pytest.raises(NotAdmitted, match="was revoked"):
+        admission(tmp_path).principal(f"Bearer {key.text}")
+
+
 @pytest.mark.parametrize("sent", ["tl_…", "tl_0123456789ab_short", "none", "sk-proj-x", "a.b"])
 async def test_a_key_with_a_letter_missing_is_called_no_key_and_not_a_session(
     tmp_path: Path, sent: str
