@@ -89,7 +89,7 @@ class KeyParts:
     clock: Clock
     owns: Callable[[str], bool]
     on_revoked: Callable[[AccessChanged], Awaitable[None]]
-    """Here it opens nothing any more, whatever becomes of Kafka."""
+    """Here it opens nothing any more, whatever becomes of Kafka. Told again, nothing changes."""
     on_stored: Callable[[], None]
     """A change waits to be published."""
 
@@ -132,14 +132,12 @@ def key_routes(parts: KeyParts) -> APIRouter:
                 "key", "an id", beginning, [one for one in there if one.changed.key_id.startswith(beginning)]
             )
             asked_of(request.scope).about = _for_the_log(found.changed)
-            changed = revoked(found.changed, principal.id, parts.clock())
-            if changed is None:
-                return Listed.of(found)
-            named = NamedKey(found.name, changed)
-            await of_tables(parts.store.keep(named, is_published=False))
-        await parts.on_revoked(changed)
-        parts.on_stored()
-        return Listed.of(named)
+            if (changed := revoked(found.changed, principal.id, parts.clock())) is not None:
+                found = NamedKey(found.name, changed)
+                await of_tables(parts.store.keep(found, is_published=False))
+        parts.on_stored()  # asked again, too: the time before may have come no further than the table
+        await parts.on_revoked(found.changed)
+        return Listed.of(found)
 
     return router
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -125,6 +127,20 @@ def judged(round_id: str, verdict: Verdict = Verdict.PROMOTE, *, cycle: bool = T
         evidence=Evidence(),
         judged_at=NOON,
     )
+
+
+@contextmanager
+def answer_lost(monkeypatch: pytest.MonkeyPatch, store: type, method: str) -> Iterator[None]:
+    """ClickHouse takes what the store's method writes, and nobody hears of it."""
+    write = getattr(store, method)
+
+    async def lost(*given: Any, **more: Any) -> None:
+        await write(*given, **more)
+        raise ClickHouseError("timed out")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, method, lost)
+        yield
 
 
 class Remembering:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from services.workloads.key_store import KeyStore
 from shared.access.api_key import digest_of
 from shared.access.known_keys import NotAdmitted
 from shared.events import AccessChanged
-from tests.services.workloads.conftest import Workloads
+from tests.services.workloads.conftest import Workloads, answer_lost
 
 WANTED = {"name": "anna", "role": "reviewer"}
 
@@ -91,21 +92,49 @@ async def test_what_is_wrong_with_a_wanted_key_is_said(
     assert (await workloads.client.get("/keys")).json() == []
 
 
-async def test_a_revoked_key_opens_nothing_where_it_was_revoked_whatever_becomes_of_kafka(
-    workloads: Workloads, tmp_path: Path
-) -> None:
+async def made_and_known(workloads: Workloads, file: Path) -> dict[str, Any]:
+    """A key that opens the doors of this process, which keeps what it knows in the file."""
     key = await made(workloads)
     admission = workloads.context.admission
-    admission.file = tmp_path / "keys.json"
+    admission.file = file
     await admission.completed()
     for event in await workloads.publish_all():
         assert isinstance(event, AccessChanged)
         await admission.on_access_changed(event)
     assert admission.principal(f"Bearer {key['key']}").id == key["principal"]
+    return key
+
+
+async def test_a_revoked_key_opens_nothing_where_it_was_revoked_whatever_becomes_of_kafka(
+    workloads: Workloads, tmp_path: Path
+) -> None:
+    key = await made_and_known(workloads, tmp_path / "keys.json")
     workloads.is_down = True
     assert (await workloads.client.post(f"/keys/{key['key_id']}/revoke")).status_code == 200
     with pytest.raises(NotAdmitted, match="was revoked"):
-        admission.principal(f"Bearer {key['key']}")
+        workloads.context.admission.principal(f"Bearer {key['key']}")
+
+
+async def test_a_key_that_is_revoked_again_after_a_503_opens_nothing_and_is_published(
+    workloads: Workloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await made_and_known(workloads, tmp_path / "keys.json")
+    with answer_lost(monkeypatch, KeyStore, "keep"):
+        assert (await workloads.client.post(f"/keys/{key['key_id']}/revoke")).status_code == 503
+    assert (await workloads.client.post(f"/keys/{key['key_id']}/revoke")).status_code == 200
+    with pytest.raises(NotAdmitted, match="was revoked"):
+        workloads.context.admission.principal(f"Bearer {key['key']}")
+    assert workloads.wakes_outbox()
+
+
+async def test_a_revoked_key_is_published_though_the_disk_is_full_here(
+    workloads: Workloads, tmp_path: Path
+) -> None:
+    key = await made_and_known(workloads, tmp_path / "keys.json")
+    workloads.context.admission.file = tmp_path / "away" / "keys.json"
+    with pytest.raises(OSError, match="away"):
+        await workloads.client.post(f"/keys/{key['key_id']}/revoke")
+    assert workloads.wakes_outbox()
 
 
 async def test_a_name_is_told_from_another_by_what_one_sees(workloads: Workloads) -> None:
