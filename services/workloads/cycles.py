@@ -49,8 +49,9 @@ class Cycles:
         at = cutoff or self.clock()
         async with self._locks[added.name]:
             await self.rounds.refresh()
-            for one in await self.store.unpublished_cycles():  # kept, and its round was not
+            for one in await self.store.unpublished_cycles():  # kept, and perhaps no more than that
                 if one.workload == added.name:
+                    self.on_stored()
                     await self.rounds.begin(round_of(one))
             # Whether there is anything to learn from may change during the grace, so it is asked after it.
             if refusal := why_not(self.rounds.under_way(added.name), 1, is_retired=added.is_retired):

@@ -103,6 +103,7 @@ class Revising:
         async with self._locks[submission.definition.workload.name]:
             prepared = await self.prepare(submission)
             if not prepared.differs:
+                self.on_stored()  # the one before is kept, and perhaps no more than that
                 return prepared, None
             added = prepared.added
             if not added.rows.uri:
@@ -117,6 +118,7 @@ class Revising:
         async with self._locks[name]:
             held = (await self.store.revisions(name))[-1]
             if held.is_retired:
+                self.on_stored()  # as in `add`
                 return held
             at = self.clock()
             resting = held.model_copy(

@@ -73,6 +73,7 @@ class Trainings:
             request_id = derived_id("training", added.name, *wanted.cause(at))
             earlier = await self.store.trainings(added.name)
             if (same := next((one for one in earlier if one.request_id == request_id), None)) is not None:
+                self.on_stored()  # kept, and perhaps no more than that
                 await self.rounds.begin(of_request(same))
                 return same
             dataset = await self._dataset(added.name, wanted.dataset_version)

@@ -27,6 +27,7 @@ from tests.services.workloads.conftest import (
     READ_VIEWS,
     WHO,
     Workloads,
+    answer_lost,
     body,
     corrected,
     judged,
@@ -299,3 +300,48 @@ async def test_a_training_that_is_asked_for_again_after_a_503_can_be_followed(
     asked = (await workloads.client.post("/workloads/tickets/trainings", json=wish)).json()
     followed = await workloads.client.get(f"/workloads/tickets/rounds/{asked['round_id']}")
     assert (followed.status_code, followed.json()["stage"]) == (200, "training")
+
+
+async def test_a_cycle_that_is_asked_for_again_after_a_503_is_published(
+    workloads: Workloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stand in the way of every other for ever."""
+    await workloads.add_and_promote()
+    await workloads.publish_all()
+    await workloads.apply(corrected("a", "refund"))
+    with answer_lost(monkeypatch, WorkloadStore, "keep_cycle"):
+        assert (await workloads.cycle()).status_code == 503
+    assert (await workloads.cycle()).status_code == 409
+    assert workloads.wakes_outbox()
+    [started] = await workloads.publish_all()
+    assert isinstance(started, CycleStarted)
+
+
+async def test_a_training_that_is_asked_for_again_after_a_503_is_published(
+    workloads: Workloads, clickhouse: ClickHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await workloads.add_and_promote()
+    await workloads.publish_all()
+    row = {"dataset_id": "d2", "workload": "tickets", "version": 2, "published_at": NOON}
+    await clickhouse.insert("datasets_v1", [row])
+    wish = WHO | {"idempotency_key": "k"}
+    with answer_lost(monkeypatch, WorkloadStore, "keep_training"):
+        assert (await workloads.client.post("/workloads/tickets/trainings", json=wish)).status_code == 503
+    assert (await workloads.client.post("/workloads/tickets/trainings", json=wish)).is_success
+    assert workloads.wakes_outbox()
+    [requested] = await workloads.publish_all()
+    assert isinstance(requested, TrainingRequested)
+
+
+async def test_a_revision_that_is_added_or_retired_again_after_a_503_is_published(
+    workloads: Workloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answer_lost(monkeypatch, WorkloadStore, "keep_revision"):
+        assert (await workloads.client.post("/workloads", json=body())).status_code == 503
+    assert (await workloads.client.post("/workloads", json=body())).is_success
+    assert workloads.wakes_outbox()
+    await workloads.apply(*await workloads.publish_all())
+    with answer_lost(monkeypatch, WorkloadStore, "keep_revision"):
+        assert (await workloads.client.post("/workloads/tickets/retire", json=WHO)).status_code == 503
+    assert (await workloads.client.post("/workloads/tickets/retire", json=WHO)).is_success
+    assert workloads.wakes_outbox()
