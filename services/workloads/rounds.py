@@ -118,6 +118,7 @@ class Rounds:
     async def begin(self, round_: Round) -> None:
         """Begun again it is the same round, however far that has come."""
         async with self._one_at_a_time:
+            await self._refresh()
             if round_.key not in self._held:
                 await self._keep(replace(round_, version=self._version()))
 

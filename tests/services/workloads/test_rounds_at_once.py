@@ -223,6 +223,16 @@ async def test_a_table_that_could_not_be_read_is_read_again(rounds: Rounds, stor
     assert rounds.under_way("tickets") is not None
 
 
+async def test_a_round_that_another_process_ended_is_not_begun_again(rounds: Rounds) -> None:
+    """Given the workload, the outbox begins what was not published, before anybody has read the rounds."""
+    other = Rounds(rounds.store, rounds.views, rounds.clock, rounds.on_over)
+    await other.begin(CYCLE)
+    await other.apply(judged("c1"))
+    rounds.forget()
+    await rounds.begin(CYCLE)
+    assert await outcome(rounds, "c1") == ("promoted", "promoted")
+
+
 async def test_a_run_that_failed_before_its_round_was_begun_has_failed(
     rounds: Rounds, store: SlowStore
 ) -> None:
