@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -120,7 +121,7 @@ def desk(target: Target, name: str, headers: Mapping[str, str] | None = None) ->
     one.publish(added)
     known = ("/predictions", {"prediction_id": "known"}), ("/reviews", {"right_answer": "known"})
     for path, wrong in known:
-        if not within(KNOWN_SECONDS, lambda path=path, wrong=wrong: _knows(one, path, wrong)):  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        if not within(KNOWN_SECONDS, partial(_knows, one, path, wrong)):
             raise RuntimeError(f"{path} never knew the workload {name}")
     try:
         yield one
