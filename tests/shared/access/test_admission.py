@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from shared.access.known_keys import NotAdmitted
 from shared.access.principal import HOST_PRINCIPAL, LOCAL_PRINCIPAL, Principal
 from shared.access.roles import Role
 from shared.access.session import LASTS, Session, signed
+from shared.files import write_atomically
 from tests.shared.access.test_keys import NOW, made
 
 
@@ -214,8 +216,19 @@ async def test_the_host_s_key_is_nothing_special_where_nobody_needs_one(tmp_path
     assert here.principal("Bearer the host's", from_this_machine=True) == LOCAL_PRINCIPAL
 
 
-async def test_the_file_has_the_last_of_changes_that_come_at_once(tmp_path: Path) -> None:
-    here, keys = admission(tmp_path), [new_key() for _ in range(20)]
+async def test_the_file_has_the_last_of_changes_that_come_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, first, second = admission(tmp_path), new_key(), new_key()
     await here.completed()
-    await asyncio.gather(*(here.on_access_changed(made(key)) for key in keys))
-    assert all(key.key_id in (tmp_path / "keys.json").read_text() for key in keys)
+
+    def write(file: Path, content: bytes) -> None:
+        if second.key_id not in content.decode():
+            time.sleep(0.1)  # in a thread: the first is still being written when the second comes
+        write_atomically(file, content)
+
+    monkeypatch.setattr("shared.access.admission.write_atomically", write)
+    writing = asyncio.create_task(here.on_access_changed(made(first)))
+    await asyncio.sleep(0)
+    await asyncio.gather(writing, here.on_access_changed(made(second)))
+    assert second.key_id in (tmp_path / "keys.json").read_text()
